@@ -1,0 +1,1 @@
+//! Glue between CPython and the tracer.

@@ -1,0 +1,1 @@
+//! Executed lines against source: results, matrix, gaps

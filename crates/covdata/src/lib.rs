@@ -1,0 +1,1 @@
+//! coverage.py's world: data files and configuration files

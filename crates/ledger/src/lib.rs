@@ -1,0 +1,1 @@
+//! What was promised and what arrived: append-only records and the verdict

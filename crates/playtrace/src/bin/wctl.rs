@@ -1,0 +1,3 @@
+//! Set-up, generators and checks of this repository.
+
+fn main() {}

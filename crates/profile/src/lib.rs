@@ -1,0 +1,1 @@
+//! Recorded sessions: events.jsonl, seeds, correlation

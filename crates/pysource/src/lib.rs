@@ -1,0 +1,1 @@
+//! Python source: which lines could run, and the symbols that own them

@@ -1,0 +1,1 @@
+//! Sessions over HTTP: player, log-in, jobs, verification, presets

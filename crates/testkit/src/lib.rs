@@ -1,0 +1,1 @@
+//! Builders and oracle runners for tests

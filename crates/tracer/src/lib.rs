@@ -1,0 +1,1 @@
+//! Which lines did this context see: masks, arming policy, flush policy
