@@ -1,0 +1,112 @@
+//! Executed lines by context and file.
+
+use std::collections::BTreeMap;
+
+use crate::{ContextLabel, LineBits, MeasuredPath};
+
+/// Which lines were executed, by context and measured file.
+///
+/// The in-memory form of a line-measuring `.coverage` file. A file may be present with an empty set:
+/// it was measured and nothing ran.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LineData {
+    contexts: BTreeMap<ContextLabel, BTreeMap<MeasuredPath, LineBits>>,
+}
+
+impl LineData {
+    /// No data.
+    pub const fn new() -> Self {
+        Self { contexts: BTreeMap::new() }
+    }
+
+    /// Adds `lines` of `path` to `context`.
+    pub fn add(&mut self, context: &ContextLabel, path: &MeasuredPath, lines: &LineBits) {
+        // Look up before cloning the key: a merge adds to the same few keys thousands of times.
+        if !self.contexts.contains_key(context) {
+            self.contexts.insert(context.clone(), BTreeMap::new());
+        }
+        if let Some(files) = self.contexts.get_mut(context) {
+            match files.get_mut(path) {
+                Some(known) => known.union_with(lines),
+                None => {
+                    files.insert(path.clone(), lines.clone());
+                }
+            }
+        }
+    }
+
+    /// Adds everything of `other`: commutative, associative, idempotent.
+    pub fn union_with(&mut self, other: &Self) {
+        for (context, path, lines) in other.iter() {
+            self.add(context, path, lines);
+        }
+    }
+
+    /// Every (context, file, lines), sorted by context, then by file.
+    pub fn iter(&self) -> impl Iterator<Item = (&ContextLabel, &MeasuredPath, &LineBits)> {
+        self.contexts
+            .iter()
+            .flat_map(|(context, files)| files.iter().map(move |(path, lines)| (context, path, lines)))
+    }
+
+    /// The files of one context.
+    pub fn context(&self, context: &ContextLabel) -> Option<&BTreeMap<MeasuredPath, LineBits>> {
+        self.contexts.get(context)
+    }
+
+    /// All contexts, sorted.
+    pub fn contexts(&self) -> impl Iterator<Item = &ContextLabel> {
+        self.contexts.keys()
+    }
+
+    /// The union over the contexts that `wanted` accepts, by file.
+    pub fn lines_by_file(&self, wanted: impl Fn(&ContextLabel) -> bool) -> BTreeMap<MeasuredPath, LineBits> {
+        let mut files: BTreeMap<MeasuredPath, LineBits> = BTreeMap::new();
+        for (_, path, lines) in self.iter().filter(|(context, ..)| wanted(context)) {
+            files.entry(path.clone()).or_default().union_with(lines);
+        }
+        files
+    }
+
+    /// Whether there is no file in it.
+    pub fn is_empty(&self) -> bool {
+        self.contexts.values().all(BTreeMap::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn data() -> impl Strategy<Value = LineData> {
+        proptest::collection::vec((0u8..3, 0u8..4, proptest::collection::vec(1u32..60, 0..6)), 0..10)
+            .prop_map(|rows| {
+                let mut data = LineData::new();
+                for (context, path, lines) in rows {
+                    data.add(
+                        &ContextLabel::new(format!("c{context}")),
+                        &MeasuredPath::new(format!("f{path}.py")),
+                        &lines.into_iter().collect(),
+                    );
+                }
+                data
+            })
+    }
+
+    fn union(a: &LineData, b: &LineData) -> LineData {
+        let mut all = a.clone();
+        all.union_with(b);
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn union_is_commutative_associative_idempotent(a in data(), b in data(), c in data()) {
+            prop_assert_eq!(union(&a, &b), union(&b, &a));
+            prop_assert_eq!(union(&union(&a, &b), &c), union(&a, &union(&b, &c)));
+            prop_assert_eq!(union(&a, &a), a);
+        }
+    }
+}

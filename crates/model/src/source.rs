@@ -1,0 +1,103 @@
+//! What a source file holds: statements and symbols. Filled in by pysource, read by analysis and report.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LineBits, MeasuredPath};
+
+/// SHA-256 of a source file's bytes, as 64 lower-case hexadecimal digits.
+///
+/// A line number means nothing without its source: the agent notes this hash for each file as loaded,
+/// and reports compare it with the tree at hand.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SourceHash(String);
+
+impl SourceHash {
+    /// From the digest's 32 bytes.
+    pub fn from_digest(digest: &[u8]) -> Self {
+        use fmt::Write as _;
+        Self(digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String can't fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        }))
+    }
+
+    /// From text in one of our own files.
+    pub fn from_hex(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a symbol is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SymbolKind {
+    /// A file.
+    Module,
+    /// A class.
+    Class,
+    /// A function outside a class body, nested ones included.
+    Function,
+    /// A function whose direct parent is a class body.
+    Method,
+}
+
+impl SymbolKind {
+    /// The word used in every output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Module => "module",
+            Self::Class => "class",
+            Self::Function => "function",
+            Self::Method => "method",
+        }
+    }
+}
+
+/// A named definition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Symbol {
+    /// Full name: the module, then `__qualname__` (PEP 3155, with `<locals>` for nested functions). Two
+    /// definitions of one name in a file have the same name; `line` tells them apart.
+    pub name: String,
+    /// What it is.
+    pub kind: SymbolKind,
+    /// Line of `def` or `class` itself (1 for a module).
+    pub line: u32,
+    /// First (decorators included) and last line, both inclusive.
+    pub span: (u32, u32),
+    /// The statements that are its own: of a function its body without nested functions and classes, of a
+    /// class or module the statements run when the body is executed (at import, mostly), nested `def` lines included.
+    /// Excluded lines are not in it.
+    #[serde(skip)]
+    pub statements: LineBits,
+}
+
+/// One source file of interest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its name, as in data.
+    pub path: MeasuredPath,
+    /// Dotted name of the module.
+    pub module: String,
+    /// Hash of its bytes.
+    pub hash: SourceHash,
+    /// Statements as coverage.py counts them, excluded ones left out.
+    pub statements: LineBits,
+    /// Excluded lines (`# pragma: no cover` and the like), as coverage.py lists them.
+    pub excluded: LineBits,
+    /// The statements run when the module is imported: module level, and class bodies outside functions.
+    pub import_statements: LineBits,
+    /// Symbols, the module first, in order of their lines.
+    pub symbols: Vec<Symbol>,
+    /// `(first, last)` lines of each statement or expression that spans several: an event on any of them is the first.
+    pub multiline: Vec<(u32, u32)>,
+}
