@@ -1,6 +1,6 @@
 //! The types that every room of playtrace speaks.
 //!
-//! This crate knows no file system, no SQLite, no Python and no HTTP: it holds values that are valid
+//! This crate knows no file system, no `SQLite`, no Python and no HTTP: it holds values that are valid
 //! by construction ("parse, don't validate"), so that the rooms can hand them to each other unchecked.
 //!
 //! ```

@@ -103,7 +103,7 @@ impl LineBits {
 
     /// Reads [`LineBits::to_hex`]; `None` for anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
-        if text.len() % 2 != 0 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
         (0..text.len())
