@@ -1,0 +1,127 @@
+//! One record, one line: `<length> <checksum> <JSON>\n`, readable with `less` and safe against torn writes.
+
+use crate::{Entry, LedgerError};
+
+/// What was wrong at a place of a ledger file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Damage {
+    /// The file ends in the middle of a record: its process was killed while it wrote, or the disk is full.
+    Torn {
+        /// Byte offset of the record.
+        offset: usize,
+    },
+    /// Length, checksum or JSON don't fit.
+    Corrupt {
+        /// Byte offset of the record.
+        offset: usize,
+    },
+}
+
+/// Bytes before the JSON: two hexadecimal numbers of eight digits, each followed by a space.
+const HEAD: usize = 18;
+
+/// The bytes of one record: the JSON's length and its CRC-32 (IEEE), both as eight lower-case hexadecimal
+/// digits, then the JSON, which holds no raw line break, then one.
+pub fn encode(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
+    let json = serde_json::to_vec(entry).map_err(|source| LedgerError::Encode { source })?;
+    let mut bytes = format!("{:08x} {:08x} ", json.len(), crc32fast::hash(&json)).into_bytes();
+    bytes.extend_from_slice(&json);
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Reads a whole file. Damaged places are skipped to the next line and named: the records around them count.
+pub fn decode(bytes: &[u8]) -> (Vec<Entry>, Vec<Damage>) {
+    let (mut entries, mut damages) = (Vec::new(), Vec::new());
+    let mut offset = 0;
+    while offset < bytes.len() {
+        let Some(length) = bytes[offset..].iter().position(|&byte| byte == b'\n') else {
+            damages.push(Damage::Torn { offset });
+            break;
+        };
+        match decode_line(&bytes[offset..offset + length]) {
+            Some(entry) => entries.push(entry),
+            None => damages.push(Damage::Corrupt { offset }),
+        }
+        offset += length + 1;
+    }
+    (entries, damages)
+}
+
+fn decode_line(line: &[u8]) -> Option<Entry> {
+    let (head, json) = line.split_at_checked(HEAD)?;
+    let head = std::str::from_utf8(head).ok()?;
+    let length = usize::from_str_radix(head.get(..8)?, 16).ok()?;
+    let checksum = u32::from_str_radix(head.get(9..17)?, 16).ok()?;
+    if length != json.len() || checksum != crc32fast::hash(json) {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use playtrace_model::{ContextLabel, MeasuredPath};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{NewLines, Record};
+
+    fn entry(unit: &str, lines: &[u32]) -> Entry {
+        let mut new = NewLines::default();
+        new.0.add(
+            &ContextLabel::new("profile:a"),
+            &MeasuredPath::new("x/\n\u{1f}é.py"),
+            &lines.iter().copied().collect(),
+        );
+        Entry { at: 7, record: Record::Closed { unit: unit.to_owned(), shard: None, new } }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(units in proptest::collection::vec(".*", 0..8), lines in proptest::collection::vec(1u32..999, 1..9)) {
+            let entries: Vec<_> = units.iter().map(|unit| entry(unit, &lines)).collect();
+            let bytes: Vec<u8> = entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+            prop_assert_eq!(decode(&bytes), (entries, vec![]));
+        }
+
+        #[test]
+        fn a_cut_file_loses_only_its_last_record(cut in 1usize..60) {
+            let entries = [entry("one", &[1]), entry("two", &[2])];
+            let mut bytes: Vec<u8> = entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+            let first = encode(&entries[0]).unwrap().len();
+            bytes.truncate(bytes.len() - cut);
+            let (read, damage) = decode(&bytes);
+            prop_assert_eq!(read, entries[..1].to_vec());
+            prop_assert_eq!(damage, vec![Damage::Torn { offset: first }]);
+        }
+
+        #[test]
+        fn a_flipped_bit_is_found(at in 0usize..90, bit in 0u8..8) {
+            let entries = [entry("one", &[1]), entry("two", &[2])];
+            let mut bytes: Vec<u8> = entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+            let before = bytes[at];
+            bytes[at] ^= 1 << bit;
+            // In the head, a digit's case may change without changing its value: nothing is damaged then.
+            prop_assume!(!before.eq_ignore_ascii_case(&bytes[at]) || at >= HEAD);
+            let (read, damage) = decode(&bytes);
+            prop_assert!(!damage.is_empty());
+            prop_assert!(read.iter().all(|entry| entries.contains(entry)));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_later_version_is_kept_as_unknown() {
+        let json = br#"{"at":1,"t":"from-the-future","x":[1]}"#;
+        let line =
+            format!("{:08x} {:08x} {}\n", json.len(), crc32fast::hash(json), String::from_utf8_lossy(json));
+        let (entries, damage) = decode(line.as_bytes());
+        assert_eq!(entries, [Entry { at: 1, record: Record::Unknown }]);
+        assert_eq!(damage, []);
+    }
+}

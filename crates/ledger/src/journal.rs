@@ -1,0 +1,90 @@
+//! The writing side: one file, appended to.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use playtrace_model::{RunToken, Slug};
+
+use crate::{Entry, Layout, LedgerError, ProcessId, Record, Role, VERSION, encode};
+
+/// One process's ledger of one run, open for appending.
+///
+/// Each record is one `write(2)` on an `O_APPEND` descriptor, so that a kill leaves whole records and at most
+/// one torn one at the end. Nothing is buffered: dropping it loses nothing.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Opens (making it and its directories if need be) this process's ledger of a run, and writes its boot record.
+    ///
+    /// `program` names the writer for people: `playtrace-agent 0.1.0, CPython 3.12.1, native`.
+    pub fn open(
+        layout: &Layout,
+        slug: &Slug,
+        run: &RunToken,
+        role: Role,
+        program: &str,
+        at: u64,
+    ) -> Result<Self, LedgerError> {
+        Self::open_in(&layout.run_dir(slug, run), role, program, at)
+    }
+
+    /// The same among the boot records: this process is switched on, whether or not it ever serves a run.
+    pub fn open_boot(layout: &Layout, role: Role, program: &str, at: u64) -> Result<Self, LedgerError> {
+        Self::open_in(&layout.boot_dir(), role, program, at)
+    }
+
+    fn open_in(dir: &Path, role: Role, program: &str, at: u64) -> Result<Self, LedgerError> {
+        let process = ProcessId::current();
+        let mut journal = Self::append_to(dir.join(Layout::file_name(&process)))?;
+        let (version, ppid) = (VERSION, std::os::unix::process::parent_id());
+        journal.append(at, Record::Boot { version, process, ppid, role, program: program.to_owned() })?;
+        Ok(journal)
+    }
+
+    /// Opens (or makes) a ledger file at a place of the caller's choosing, without a boot record.
+    pub fn append_to(path: PathBuf) -> Result<Self, LedgerError> {
+        // Web, workers and whoever merges may be different users of one group.
+        if let Some(dir) = path.parent() {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o2775)
+                .create(dir)
+                .map_err(|source| LedgerError::Create { path: dir.to_owned(), source })?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o664)
+            .open(&path)
+            .map_err(|source| LedgerError::Create { path: path.clone(), source })?;
+        Ok(Self { file, path })
+    }
+
+    /// Appends one record. `at` is in milliseconds since 1970-01-01 UTC.
+    pub fn append(&mut self, at: u64, record: Record) -> Result<(), LedgerError> {
+        let bytes = encode(&Entry { at, record })?;
+        // write_all of a File is one write(2) unless the system takes only a part (a full disk): then the record is
+        // torn, and readers say so.
+        self.file.write_all(&bytes).map_err(|source| LedgerError::Append { path: self.path.clone(), source })
+    }
+
+    /// Whether the path still names the file that is open: a clean-up may have taken the directory away.
+    pub fn is_current(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        match (self.file.metadata(), std::fs::metadata(&self.path)) {
+            (Ok(open), Ok(named)) => open.dev() == named.dev() && open.ino() == named.ino(),
+            _ => false,
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,230 @@
+//! From records to a verdict.
+
+mod facts;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use playtrace_model::{LineData, MeasuredPath, SourceHash, Status, Verdict};
+
+use self::facts::{Facts, Unit};
+use crate::{Damage, Outcome, RunLedger, UnitKind};
+
+/// What a run's ledger proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What is still under way and may yet arrive: wait and judge again. Each is also a reason of the verdict,
+    /// because nothing that is pending is complete.
+    pub pending: Vec<String>,
+    /// Steps that the player sent, or, without a manifest, requests that were traced.
+    pub requests: usize,
+    /// Background jobs of the run.
+    pub jobs: usize,
+    /// Every line that the ledger knows of, from all processes.
+    pub lines: LineData,
+    /// Shards that the ledger names.
+    pub shards: BTreeSet<String>,
+    /// The content of each measured file as loaded.
+    pub sources: BTreeMap<MeasuredPath, SourceHash>,
+}
+
+/// Judges a run by its ledger and the shards (by file name) that exist.
+///
+/// **complete**: every step that the player sent, every job enqueued and every Python child spawned was opened and
+/// closed. Without a manifest the best is **consistent**. **partial**: data is missing. **failed**: the replay went
+/// wrong, or work ran where a slug was owed and no agent listened.
+pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement {
+    let facts = Facts::gather(ledger);
+    let mut judging = Judging {
+        verdict: Verdict::new(if facts.manifest.is_some() { Status::Complete } else { Status::Consistent }),
+        pending: Vec::new(),
+    };
+    judging.replay(&facts);
+    judging.steps(&facts);
+    judging.jobs(&facts);
+    judging.children(&facts);
+    judging.open_units(&facts);
+    judging.losses(&facts, ledger);
+    judging.shards(&facts, shards_present);
+    Judgement {
+        verdict: judging.verdict,
+        pending: judging.pending,
+        requests: if facts.sent.is_empty() { facts.count(UnitKind::Request) } else { facts.sent.len() },
+        jobs: facts.job_ids().len(),
+        lines: facts.lines,
+        shards: facts.shards,
+        sources: facts
+            .sources
+            .into_iter()
+            .filter_map(|(path, mut hashes)| Some((path, hashes.pop_first()?)))
+            .collect(),
+    }
+}
+
+struct Judging {
+    verdict: Verdict,
+    pending: Vec<String>,
+}
+
+impl Judging {
+    fn lower(&mut self, status: Status, reason: impl Into<String>) {
+        self.verdict.lower(status, reason);
+    }
+
+    /// Missing, and may yet come.
+    fn wait_for(&mut self, what: String) {
+        self.verdict.lower(Status::Partial, what.clone());
+        self.pending.push(what);
+    }
+
+    fn replay(&mut self, facts: &Facts) {
+        let Some(manifest) = &facts.manifest else { return };
+        match &facts.end {
+            Some((outcome, failures)) => {
+                for failure in failures {
+                    self.lower(Status::Failed, failure.clone());
+                }
+                if *outcome != Outcome::Passed && failures.is_empty() {
+                    self.lower(Status::Failed, "the replay was broken off");
+                }
+                if *outcome == Outcome::Passed && facts.sent.len() < manifest.steps as usize {
+                    self.lower(
+                        Status::Partial,
+                        format!("{} of {} steps were sent", facts.sent.len(), manifest.steps),
+                    );
+                }
+            }
+            None if manifest.player_alive == Some(true) => {
+                self.wait_for("the player is still at work".to_owned());
+            }
+            None => self.lower(
+                Status::Partial,
+                format!(
+                    "the player ended after {} of {} steps, without a word",
+                    facts.sent.len(),
+                    manifest.steps
+                ),
+            ),
+        }
+    }
+
+    fn steps(&mut self, facts: &Facts) {
+        for (&step, what) in &facts.sent {
+            let traced = facts.units.values().any(|unit| unit.step == Some(step));
+            match facts.answered.get(&step) {
+                // No answer: the replay's own failure says so. What the app did of it is found among the open units.
+                None | Some((None, _)) if traced => {}
+                None => self.lower(Status::Partial, format!("data lost: step {step} ({what}) was sent and never answered")),
+                Some((None, _)) => {
+                    self.lower(Status::Partial, format!("data lost: step {step} ({what}) got no answer and left no trace"));
+                }
+                Some((Some(_), None)) => self.lower(
+                    Status::Failed,
+                    format!("not traced: step {step} ({what}) was answered without an agent (no X-Profile-Trace-Status)"),
+                ),
+                Some((Some(_), Some(trace))) if trace == "on" => {
+                    if !traced {
+                        self.wait_for(format!(
+                            "data lost: step {step} ({what}) was traced, but its process's ledger is not in this directory"
+                        ));
+                    }
+                }
+                Some((Some(_), Some(trace))) => {
+                    self.lower(Status::Partial, format!("not traced: step {step} ({what}): {trace}"));
+                }
+            }
+        }
+    }
+
+    fn jobs(&mut self, facts: &Facts) {
+        for (job, function) in &facts.enqueued {
+            if facts.withdrawn.contains(job)
+                || facts.units.values().any(|unit| unit.job.as_ref() == Some(job))
+            {
+                continue;
+            }
+            let name = format!("job {job} ({function})");
+            let seen = facts.job_states.get(job);
+            let worker = seen.map(|(_, worker)| worker.as_str()).filter(|worker| !worker.is_empty());
+            match (facts.job_starts.get(job), seen) {
+                (Some(worker), _) => self.wait_for(format!(
+                    "data lost: {name} was started by worker {worker}, but its work horse left no record"
+                )),
+                // It may be on its way still: the worker's record comes by another way than the player's poll.
+                (None, Some((state, _))) => {
+                    let reason = format!(
+                        "not traced: {name} is {state}, but worker {} has no agent that listens \
+                         (is ENABLE_PROFILE_COVERAGE set there, and was it restarted since?)",
+                        worker.unwrap_or("(unnamed)")
+                    );
+                    self.pending.push(reason.clone());
+                    self.lower(Status::Failed, reason);
+                }
+                (None, None) => self.wait_for(format!("{name} was enqueued and has not been started")),
+            }
+        }
+    }
+
+    fn children(&mut self, facts: &Facts) {
+        for (child, command) in &facts.spawned {
+            if !facts.units.values().any(|unit| unit.child.as_ref() == Some(child)) {
+                self.wait_for(format!("data lost: the Python child `{command}` left no record"));
+            }
+        }
+    }
+
+    fn open_units(&mut self, facts: &Facts) {
+        for unit in facts.units.values().filter(|unit| !unit.closed) {
+            let Unit { writer, alive, .. } = unit;
+            let name = unit.describe(facts);
+            match alive {
+                Some(false) => {
+                    self.lower(Status::Partial, format!("data lost: {writer} ended in the middle of {name}"));
+                }
+                Some(true) => self.wait_for(format!("{name} is still running in {writer}")),
+                None => self.wait_for(format!(
+                    "{name} has not ended in {writer} (which can't be looked at from here)"
+                )),
+            }
+        }
+    }
+
+    fn losses(&mut self, facts: &Facts, ledger: &RunLedger) {
+        for owed in &facts.owed {
+            self.lower(Status::Failed, format!("not traced: {owed}"));
+        }
+        for reason in &facts.lost {
+            self.lower(Status::Partial, format!("data lost: {reason}"));
+        }
+        for (path, hashes) in facts.sources.iter().filter(|(_, hashes)| hashes.len() > 1) {
+            self.lower(Status::Stale, format!("{path} was loaded with {} different contents", hashes.len()));
+        }
+        for writer in &ledger.writers {
+            for damage in &writer.damages {
+                let what = match damage {
+                    Damage::Torn { .. } => "ends in the middle of a record",
+                    Damage::Corrupt { .. } => "holds a damaged record",
+                };
+                self.lower(Status::Partial, format!("data lost: the ledger {} {what}", writer.file));
+            }
+        }
+        if facts.unknown > 0 {
+            self.lower(
+                Status::Partial,
+                format!(
+                    "{} records were written by a later version of playtrace: use that one",
+                    facts.unknown
+                ),
+            );
+        }
+    }
+
+    fn shards(&mut self, facts: &Facts, present: &BTreeSet<String>) {
+        for shard in facts.shards.difference(present).filter(|shard| !facts.merged.contains(*shard)) {
+            self.verdict.notes.push(format!(
+                "shard {shard} is gone (combined by hand?); its lines were restored from the ledger"
+            ));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The records of all processes, sorted by what they are about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use playtrace_model::{LineData, MeasuredPath, SourceHash};
+
+use crate::{Outcome, Record, RunLedger, UnitKind, Writer};
+
+/// One unit of traced work.
+pub(super) struct Unit {
+    pub(super) kind: UnitKind,
+    pub(super) step: Option<u32>,
+    pub(super) job: Option<String>,
+    pub(super) child: Option<String>,
+    pub(super) what: String,
+    pub(super) closed: bool,
+    /// The process, for people.
+    pub(super) writer: String,
+    pub(super) alive: Option<bool>,
+}
+
+impl Unit {
+    /// The unit, for people.
+    pub(super) fn describe(&self, facts: &Facts) -> String {
+        let what = if self.what.is_empty() { String::new() } else { format!(" ({})", self.what) };
+        match (self.kind, self.step, &self.job) {
+            (UnitKind::Request, Some(step), _) => match facts.sent.get(&step) {
+                Some(target) => format!("step {step} ({target})"),
+                None => format!("step {step}{what}"),
+            },
+            (UnitKind::Request, None, _) => format!("a request{what}"),
+            (UnitKind::Job, _, Some(job)) => match facts.enqueued.get(job) {
+                Some(function) => format!("job {job} ({function})"),
+                None => format!("job {job}{what}"),
+            },
+            (UnitKind::Job, _, None) => format!("a job{what}"),
+            (UnitKind::Child, ..) => format!("a child process{what}"),
+            (UnitKind::Thread, ..) => format!("a thread{what}"),
+            (UnitKind::Block, ..) => format!("a traced block{what}"),
+        }
+    }
+}
+
+/// The player's promise.
+pub(super) struct Manifest {
+    pub(super) steps: u32,
+    pub(super) player_alive: Option<bool>,
+}
+
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) manifest: Option<Manifest>,
+    pub(super) end: Option<(Outcome, Vec<String>)>,
+    /// Step → method and target.
+    pub(super) sent: BTreeMap<u32, String>,
+    /// Step → HTTP status and trace status of its last answer.
+    pub(super) answered: BTreeMap<u32, (Option<u16>, Option<String>)>,
+    /// (file, unit id) → unit.
+    pub(super) units: BTreeMap<(String, String), Unit>,
+    /// Job → function.
+    pub(super) enqueued: BTreeMap<String, String>,
+    pub(super) withdrawn: BTreeSet<String>,
+    /// Job → worker.
+    pub(super) job_starts: BTreeMap<String, String>,
+    /// Job → (state, worker), as the player saw it.
+    pub(super) job_states: BTreeMap<String, (String, String)>,
+    /// Child token → command, of children that certainly are Python.
+    pub(super) spawned: BTreeMap<String, String>,
+    pub(super) lost: Vec<String>,
+    pub(super) owed: Vec<String>,
+    pub(super) lines: LineData,
+    pub(super) shards: BTreeSet<String>,
+    pub(super) merged: BTreeSet<String>,
+    pub(super) sources: BTreeMap<MeasuredPath, BTreeSet<SourceHash>>,
+    pub(super) unknown: usize,
+}
+
+impl Facts {
+    pub(super) fn gather(ledger: &RunLedger) -> Self {
+        let mut facts = Self::default();
+        for writer in &ledger.writers {
+            let (name, alive) = (writer.describe(), writer.is_alive());
+            for entry in &writer.entries {
+                facts.take(writer, &name, alive, &entry.record);
+            }
+        }
+        facts
+    }
+
+    pub(super) fn count(&self, kind: UnitKind) -> usize {
+        self.units.values().filter(|unit| unit.kind == kind).count()
+    }
+
+    pub(super) fn job_ids(&self) -> BTreeSet<&String> {
+        let enqueued = self.enqueued.keys().filter(|job| !self.withdrawn.contains(*job));
+        enqueued
+            .chain(self.job_states.keys())
+            .chain(self.units.values().filter_map(|unit| unit.job.as_ref()))
+            .collect()
+    }
+
+    fn take(&mut self, writer: &Writer, name: &str, alive: Option<bool>, record: &Record) {
+        match record {
+            Record::Boot { .. } => {}
+            Record::Unknown => self.unknown += 1,
+            Record::Open { unit, kind, step, job, child, what } => {
+                let opened = Unit {
+                    kind: *kind,
+                    step: *step,
+                    job: job.clone(),
+                    child: child.clone(),
+                    what: what.clone(),
+                    closed: false,
+                    writer: name.to_owned(),
+                    alive,
+                };
+                self.units.insert((writer.file.clone(), unit.clone()), opened);
+            }
+            Record::Closed { unit, shard, new } => {
+                if let Some(unit) = self.units.get_mut(&(writer.file.clone(), unit.clone())) {
+                    unit.closed = true;
+                }
+                self.shards.extend(shard.clone());
+                self.lines.union_with(&new.0);
+            }
+            Record::Lost { reason, .. } => self.lost.push(format!("{name}: {reason}")),
+            Record::Owed { what } => self.owed.push(format!("{what} (seen by {name})")),
+            Record::Enqueue { job, function, .. } => {
+                self.enqueued.insert(job.clone(), function.clone());
+            }
+            Record::Withdrawn { job, .. } => {
+                self.withdrawn.insert(job.clone());
+            }
+            Record::JobStart { job, worker } => {
+                self.job_starts.insert(job.clone(), worker.clone());
+            }
+            Record::Spawn { child, command, python } => {
+                if *python {
+                    self.spawned.insert(child.clone(), command.clone());
+                }
+            }
+            Record::Source { path, hash } => {
+                self.sources.entry(path.clone()).or_default().insert(hash.clone());
+            }
+            Record::Manifest { steps, .. } => {
+                self.manifest = Some(Manifest { steps: *steps, player_alive: alive });
+            }
+            Record::Sent { step, method, target } => {
+                self.sent.insert(*step, format!("{method} {target}"));
+            }
+            Record::Answered { step, status, trace } => {
+                self.answered.insert(*step, (*status, trace.clone()));
+            }
+            Record::Job { job, state, worker, .. } => {
+                self.job_states.insert(job.clone(), (state.clone(), worker.clone()));
+            }
+            Record::End { outcome, failures } => self.end = Some((*outcome, failures.clone())),
+            Record::Merged { shards, .. } => self.merged.extend(shards.iter().cloned()),
+        }
+    }
+}

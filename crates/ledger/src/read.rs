@@ -1,0 +1,105 @@
+//! The reading side: all ledger files of one run.
+
+use std::path::Path;
+
+use playtrace_model::{RunToken, Slug};
+
+use crate::{Damage, Entry, Layout, LedgerError, ProcessId, Record, Role, decode};
+
+/// One process's records of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// The file's name.
+    pub file: String,
+    /// Who wrote it and as what, if its boot record is readable.
+    pub process: Option<(ProcessId, Role)>,
+    /// Its records, in the order in which they were written.
+    pub entries: Vec<Entry>,
+    /// Damaged places.
+    pub damages: Vec<Damage>,
+}
+
+impl Writer {
+    /// Reads one file's bytes.
+    pub fn from_bytes(file: impl Into<String>, bytes: &[u8]) -> Self {
+        let (entries, damages) = decode(bytes);
+        let process = entries.iter().find_map(|entry| match &entry.record {
+            Record::Boot { process, role, .. } => Some((process.clone(), *role)),
+            _ => None,
+        });
+        Self { file: file.into(), process, entries, damages }
+    }
+
+    /// The process for people: `web process 4711 on host`, or the file's name.
+    pub fn describe(&self) -> String {
+        let Some((process, role)) = &self.process else { return format!("the writer of {}", self.file) };
+        let role = match role {
+            Role::Web => "web process",
+            Role::Worker => "worker",
+            Role::Job => "work horse",
+            Role::Child => "child process",
+            Role::Player => "player",
+            Role::Merger => "merger",
+            Role::Other => "process",
+        };
+        format!("{role} {process}")
+    }
+
+    /// Whether its process still runs, if that can be known.
+    pub fn is_alive(&self) -> Option<bool> {
+        self.process.as_ref().and_then(|(process, _)| process.is_alive())
+    }
+}
+
+/// All records of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunLedger {
+    /// One entry a file, sorted by file name.
+    pub writers: Vec<Writer>,
+}
+
+impl RunLedger {
+    /// Reads the run's directory; no directory is an empty ledger.
+    pub fn read(layout: &Layout, slug: &Slug, run: &RunToken) -> Result<Self, LedgerError> {
+        let mut ledger = Self::default();
+        let dir = layout.run_dir(slug, run);
+        let entries = match fs_err::read_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ledger),
+            other => other.map_err(|source| LedgerError::Read { path: dir.clone(), source })?,
+        };
+        for entry in entries {
+            let path = entry.map_err(|source| LedgerError::Read { path: dir.clone(), source })?.path();
+            if path.extension().is_some_and(|ending| ending == Layout::EXTENSION) {
+                ledger.add_file(&path)?;
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// Adds one file, from the run's directory or elsewhere (a manifest that the player kept on its side).
+    /// A file that is there already, by name, is left alone.
+    pub fn add_file(&mut self, path: &Path) -> Result<(), LedgerError> {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if self.writers.iter().any(|writer| writer.file == name) {
+            return Ok(());
+        }
+        let bytes =
+            fs_err::read(path).map_err(|source| LedgerError::Read { path: path.to_owned(), source })?;
+        self.writers.push(Writer::from_bytes(name, &bytes));
+        self.writers.sort_by(|a, b| a.file.cmp(&b.file));
+        Ok(())
+    }
+
+    /// Time of the latest record, in milliseconds since 1970-01-01 UTC.
+    pub fn latest(&self) -> Option<u64> {
+        self.writers.iter().flat_map(|writer| &writer.entries).map(|entry| entry.at).max()
+    }
+
+    /// Whether any record says that work of the app was traced (as opposed to the player's records alone).
+    pub fn has_traced_work(&self) -> bool {
+        self.writers
+            .iter()
+            .flat_map(|writer| &writer.entries)
+            .any(|entry| matches!(entry.record, Record::Open { .. }))
+    }
+}
