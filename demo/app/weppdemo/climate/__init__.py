@@ -1,0 +1,1 @@
+"""Daily weather by one of several methods."""

@@ -1,0 +1,1 @@
+"""Ways out of a run: CSV, GeoJSON, KML, zip."""

@@ -1,0 +1,1 @@
+"""Runoff, erosion, routing and ash: pure functions of their inputs."""

@@ -1,0 +1,1 @@
+"""HTTP routes of a run, one blueprint per concern."""

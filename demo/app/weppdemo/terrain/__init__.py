@@ -1,0 +1,1 @@
+"""Elevation grids, delineation, channel networks."""

@@ -1,0 +1,1 @@
+"""Programs that jobs start as subprocesses."""
