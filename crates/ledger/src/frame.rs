@@ -24,7 +24,7 @@ const HEAD: usize = 18;
 /// digits, then the JSON, which holds no raw line break, then one.
 pub fn encode(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
     let json = serde_json::to_vec(entry).map_err(|source| LedgerError::Encode { source })?;
-    let mut bytes = format!("{:08x} {:08x} ", json.len(), crc32fast::hash(&json)).into_bytes();
+    let mut bytes = head_of(&json).into_bytes();
     bytes.extend_from_slice(&json);
     bytes.push(b'\n');
     Ok(bytes)
@@ -50,13 +50,15 @@ pub fn decode(bytes: &[u8]) -> (Vec<Entry>, Vec<Damage>) {
 
 fn decode_line(line: &[u8]) -> Option<Entry> {
     let (head, json) = line.split_at_checked(HEAD)?;
-    let head = std::str::from_utf8(head).ok()?;
-    let length = usize::from_str_radix(head.get(..8)?, 16).ok()?;
-    let checksum = u32::from_str_radix(head.get(9..17)?, 16).ok()?;
-    if length != json.len() || checksum != crc32fast::hash(json) {
+    if head != head_of(json).as_bytes() {
         return None;
     }
     serde_json::from_slice(json).ok()
+}
+
+/// Length and checksum, as they stand before the JSON.
+fn head_of(json: &[u8]) -> String {
+    format!("{:08x} {:08x} ", json.len(), crc32fast::hash(json))
 }
 
 #[cfg(test)]
@@ -100,10 +102,7 @@ mod tests {
         fn a_flipped_bit_is_found(at in 0usize..90, bit in 0u8..8) {
             let entries = [entry("one", &[1]), entry("two", &[2])];
             let mut bytes: Vec<u8> = entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
-            let before = bytes[at];
             bytes[at] ^= 1 << bit;
-            // In the head, a digit's case may change without changing its value: nothing is damaged then.
-            prop_assume!(!before.eq_ignore_ascii_case(&bytes[at]) || at >= HEAD);
             let (read, damage) = decode(&bytes);
             prop_assert!(!damage.is_empty());
             prop_assert!(read.iter().all(|entry| entries.contains(entry)));

@@ -14,9 +14,9 @@ use crate::{Damage, Outcome, RunLedger, UnitKind};
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// What is still under way and may yet arrive: wait and judge again. Each is also a reason of the verdict,
-    /// because nothing that is pending is complete.
-    pub pending: Vec<String>,
+    /// What is missing and may yet arrive: wait and judge again. Each is also a reason of the verdict, because
+    /// nothing that is pending is complete.
+    pub pending: Vec<Pending>,
     /// Steps that the player sent, or, without a manifest, requests that were traced.
     pub requests: usize,
     /// Background jobs of the run.
@@ -27,6 +27,15 @@ pub struct Judgement {
     pub shards: BTreeSet<String>,
     /// The content of each measured file as loaded.
     pub sources: BTreeMap<MeasuredPath, SourceHash>,
+}
+
+/// Something that is missing and may yet arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The verdict's reason, should it stay so.
+    pub reason: String,
+    /// Whether a living process is at work on it (waiting is worth while), or only a record is missing.
+    pub running: bool,
 }
 
 /// Judges a run by its ledger and the shards (by file name) that exist.
@@ -64,7 +73,7 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
 
 struct Judging {
     verdict: Verdict,
-    pending: Vec<String>,
+    pending: Vec<Pending>,
 }
 
 impl Judging {
@@ -72,10 +81,16 @@ impl Judging {
         self.verdict.lower(status, reason);
     }
 
-    /// Missing, and may yet come.
-    fn wait_for(&mut self, what: String) {
-        self.verdict.lower(Status::Partial, what.clone());
-        self.pending.push(what);
+    /// Missing, and its record may yet come.
+    fn wait_for(&mut self, reason: String) {
+        self.verdict.lower(Status::Partial, reason.clone());
+        self.pending.push(Pending { reason, running: false });
+    }
+
+    /// Missing, because a living process is still at it.
+    fn still_running(&mut self, reason: String) {
+        self.verdict.lower(Status::Partial, reason.clone());
+        self.pending.push(Pending { reason, running: true });
     }
 
     fn replay(&mut self, facts: &Facts) {
@@ -96,7 +111,7 @@ impl Judging {
                 }
             }
             None if manifest.player_alive == Some(true) => {
-                self.wait_for("the player is still at work".to_owned());
+                self.still_running("the player is still at work".to_owned());
             }
             None => self.lower(
                 Status::Partial,
@@ -158,7 +173,7 @@ impl Judging {
                          (is ENABLE_PROFILE_COVERAGE set there, and was it restarted since?)",
                         worker.unwrap_or("(unnamed)")
                     );
-                    self.pending.push(reason.clone());
+                    self.pending.push(Pending { reason: reason.clone(), running: false });
                     self.lower(Status::Failed, reason);
                 }
                 (None, None) => self.wait_for(format!("{name} was enqueued and has not been started")),
@@ -182,7 +197,7 @@ impl Judging {
                 Some(false) => {
                     self.lower(Status::Partial, format!("data lost: {writer} ended in the middle of {name}"));
                 }
-                Some(true) => self.wait_for(format!("{name} is still running in {writer}")),
+                Some(true) => self.still_running(format!("{name} is still running in {writer}")),
                 None => self.wait_for(format!(
                     "{name} has not ended in {writer} (which can't be looked at from here)"
                 )),
@@ -228,3 +243,6 @@ impl Judging {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+use std::collections::BTreeSet;
+
+use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, SourceHash, Status};
+
+use super::{Judgement, judge};
+use crate::{Entry, NewLines, Outcome, ProcessId, Record, Role, RunLedger, UnitKind, Writer, encode};
+
+/// A ledger file of a process that ended long ago (its host is this one, its start time no one's).
+fn writer(pid: u32, role: Role, records: Vec<Record>) -> Writer {
+    let process = ProcessId { pid, start: 1, ..ProcessId::current() };
+    let boot = Record::Boot { version: 1, process, ppid: 1, role, program: "test".to_owned() };
+    let entries = std::iter::once(boot).chain(records).map(|record| Entry { at: 5, record });
+    let bytes: Vec<u8> = entries.flat_map(|entry| encode(&entry).unwrap()).collect();
+    Writer::from_bytes(format!("h.{pid}.1.ledger"), &bytes)
+}
+
+fn player(steps: u32, more: Vec<Record>, end: Option<Record>) -> Writer {
+    let mut records = vec![Record::Manifest {
+        version: 1,
+        profile: Slug::parse("p").unwrap(),
+        run: RunToken::parse("r").unwrap(),
+        steps,
+        base_url: "http://app".to_owned(),
+        command: "playtrace play p".to_owned(),
+    }];
+    for step in 1..=steps {
+        records.push(Record::Sent { step, method: "GET".to_owned(), target: format!("/{step}") });
+        records.push(Record::Answered { step, status: Some(200), trace: Some("on".to_owned()) });
+    }
+    records.extend(more);
+    records.extend(end);
+    writer(1, Role::Player, records)
+}
+
+fn passed() -> Option<Record> {
+    Some(Record::End { outcome: Outcome::Passed, failures: vec![] })
+}
+
+fn open(unit: &str, step: u32) -> Record {
+    Record::Open {
+        unit: unit.to_owned(),
+        kind: UnitKind::Request,
+        step: Some(step),
+        job: None,
+        child: None,
+        what: String::new(),
+    }
+}
+
+fn open_job(unit: &str, job: &str) -> Record {
+    Record::Open {
+        unit: unit.to_owned(),
+        kind: UnitKind::Job,
+        step: None,
+        job: Some(job.to_owned()),
+        child: None,
+        what: String::new(),
+    }
+}
+
+fn lines(numbers: &[u32]) -> LineData {
+    let mut data = LineData::new();
+    data.add(&ContextLabel::new("profile:p"), &MeasuredPath::new("a.py"), &numbers.iter().copied().collect());
+    data
+}
+
+fn closed(unit: &str, numbers: &[u32]) -> Record {
+    Record::Closed {
+        unit: unit.to_owned(),
+        shard: Some("p.coverage.h.9.Xaaaaaax".to_owned()),
+        new: NewLines(lines(numbers)),
+    }
+}
+
+fn enqueue(job: &str) -> Record {
+    Record::Enqueue { job: job.to_owned(), function: "app.build".to_owned(), queue: "q".to_owned() }
+}
+
+fn judged(writers: Vec<Writer>) -> Judgement {
+    let present = BTreeSet::from(["p.coverage.h.9.Xaaaaaax".to_owned()]);
+    judge(&RunLedger { writers }, &present)
+}
+
+fn assert_reason(judgement: &Judgement, status: Status, part: &str) {
+    assert_eq!(judgement.verdict.status, status, "{:?}", judgement.verdict);
+    assert!(judgement.verdict.reasons.iter().any(|reason| reason.contains(part)), "{:?}", judgement.verdict);
+}
+
+#[test]
+fn complete_needs_every_step_and_job() {
+    let web = writer(
+        9,
+        Role::Web,
+        vec![open("1", 1), closed("1", &[1, 2]), open("2", 2), enqueue("j"), closed("2", &[9])],
+    );
+    let job = writer(10, Role::Job, vec![open_job("1", "j"), closed("1", &[30])]);
+    let worker =
+        writer(11, Role::Worker, vec![Record::JobStart { job: "j".to_owned(), worker: "w".to_owned() }]);
+    let judgement = judged(vec![player(2, vec![], passed()), web.clone(), job, worker.clone()]);
+    assert_eq!(judgement.verdict.status, Status::Complete, "{:?}", judgement.verdict);
+    assert_eq!((judgement.requests, judgement.jobs), (2, 1));
+    assert_eq!(judgement.lines, lines(&[1, 2, 9, 30]));
+    assert_eq!(judgement.pending, []);
+
+    let judgement = judged(vec![player(2, vec![], passed()), web, worker]);
+    assert_reason(
+        &judgement,
+        Status::Partial,
+        "job j (app.build) was started by worker w, but its work horse left no record",
+    );
+}
+
+#[test]
+fn without_a_manifest_the_best_is_consistent() {
+    let judgement = judged(vec![writer(9, Role::Web, vec![open("1", 1), closed("1", &[1])])]);
+    assert_eq!(judgement.verdict.status, Status::Consistent);
+    assert_eq!(judgement.requests, 1);
+}
+
+#[test]
+fn a_process_that_dies_at_work_loses_data() {
+    let web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1]), open("2", 2)]);
+    let judgement = judged(vec![player(2, vec![], passed()), web]);
+    assert_reason(&judgement, Status::Partial, "data lost: web process 9 on");
+    assert_reason(&judgement, Status::Partial, "in the middle of step 2 (GET /2)");
+    assert_eq!(judgement.pending, [], "a dead process has nothing more to say");
+}
+
+#[test]
+fn a_living_process_is_waited_for() {
+    let mut web = writer(9, Role::Web, vec![open("1", 1)]);
+    web.process = Some((ProcessId::current(), Role::Web));
+    let judgement = judged(vec![player(1, vec![], passed()), web]);
+    assert!(judgement.pending.iter().any(|pending| pending.running), "{judgement:?}");
+    assert_eq!(judgement.verdict.status, Status::Partial);
+}
+
+#[test]
+fn a_step_whose_process_left_nothing_is_missed() {
+    let judgement = judged(vec![player(1, vec![], passed())]);
+    assert_reason(
+        &judgement,
+        Status::Partial,
+        "step 1 (GET /1) was traced, but its process's ledger is not in this directory",
+    );
+}
+
+#[test]
+fn a_web_process_without_an_agent_is_named() {
+    let answered = Record::Answered { step: 1, status: Some(200), trace: None };
+    let judgement = judged(vec![player(1, vec![answered], passed())]);
+    assert_reason(&judgement, Status::Failed, "step 1 (GET /1) was answered without an agent");
+    let answered = Record::Answered { step: 1, status: Some(200), trace: Some("off; disk full".to_owned()) };
+    let judgement = judged(vec![player(1, vec![answered], passed())]);
+    assert_reason(&judgement, Status::Partial, "not traced: step 1 (GET /1): off; disk full");
+}
+
+#[test]
+fn a_worker_without_an_agent_is_named() {
+    let web = writer(9, Role::Web, vec![open("1", 1), enqueue("j"), closed("1", &[1])]);
+    let state = Record::Job {
+        job: "j".to_owned(),
+        state: "finished".to_owned(),
+        function: String::new(),
+        worker: "worker-7".to_owned(),
+    };
+    let judgement = judged(vec![player(1, vec![state], passed()), web.clone()]);
+    assert_reason(
+        &judgement,
+        Status::Failed,
+        "job j (app.build) is finished, but worker worker-7 has no agent",
+    );
+    let judgement = judged(vec![player(1, vec![], passed()), web.clone()]);
+    assert_reason(&judgement, Status::Partial, "job j (app.build) was enqueued and has not been started");
+    let withdrawn =
+        writer(12, Role::Web, vec![Record::Withdrawn { job: "j".to_owned(), reason: "no Redis".to_owned() }]);
+    let judgement = judged(vec![player(1, vec![], passed()), web, withdrawn]);
+    assert_eq!(judgement.verdict.status, Status::Complete, "{:?}", judgement.verdict);
+    assert_eq!(judgement.jobs, 0);
+}
+
+#[test]
+fn an_owed_slug_fails_and_a_loss_is_partial() {
+    let web = |more| writer(9, Role::Web, vec![open("1", 1), closed("1", &[1]), more]);
+    let owed = Record::Owed { what: "job j has no profile_trace_slug in its meta".to_owned() };
+    assert_reason(
+        &judged(vec![player(1, vec![], passed()), web(owed)]),
+        Status::Failed,
+        "not traced: job j has no",
+    );
+    let lost = Record::Lost { unit: None, reason: "No space left on device".to_owned() };
+    assert_reason(
+        &judged(vec![player(1, vec![], passed()), web(lost)]),
+        Status::Partial,
+        "data lost: web process 9",
+    );
+}
+
+#[test]
+fn a_python_child_owes_a_record_and_another_command_does_not() {
+    let web = |python| {
+        let spawn = Record::Spawn { child: "c1".to_owned(), command: "python -m x".to_owned(), python };
+        writer(9, Role::Web, vec![open("1", 1), spawn, closed("1", &[1])])
+    };
+    let child = Record::Open {
+        unit: "1".to_owned(),
+        kind: UnitKind::Child,
+        step: None,
+        job: None,
+        child: Some("c1".to_owned()),
+        what: String::new(),
+    };
+    assert_reason(
+        &judged(vec![player(1, vec![], passed()), web(true)]),
+        Status::Partial,
+        "the Python child `python -m x`",
+    );
+    assert_eq!(judged(vec![player(1, vec![], passed()), web(false)]).verdict.status, Status::Complete);
+    let alive = writer(20, Role::Child, vec![child.clone(), closed("1", &[3])]);
+    assert_eq!(judged(vec![player(1, vec![], passed()), web(true), alive]).verdict.status, Status::Complete);
+    let killed = writer(20, Role::Child, vec![child]);
+    assert_reason(
+        &judged(vec![player(1, vec![], passed()), web(true), killed]),
+        Status::Partial,
+        "child process 20",
+    );
+}
+
+#[test]
+fn the_replays_failures_are_the_verdicts() {
+    let web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1])]);
+    let end =
+        Record::End { outcome: Outcome::Failed, failures: vec!["job j failed: no such storm".to_owned()] };
+    assert_reason(
+        &judged(vec![player(1, vec![], Some(end)), web.clone()]),
+        Status::Failed,
+        "job j failed: no such storm",
+    );
+    assert_reason(
+        &judged(vec![player(1, vec![], None), web]),
+        Status::Partial,
+        "the player ended after 1 of 1 steps",
+    );
+}
+
+#[test]
+fn a_shard_that_is_gone_is_restored_from_the_ledger() {
+    let web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[4, 5])]);
+    let judgement = judge(&RunLedger { writers: vec![player(1, vec![], passed()), web] }, &BTreeSet::new());
+    assert_eq!(judgement.verdict.status, Status::Complete);
+    assert_eq!(judgement.lines, lines(&[4, 5]));
+    assert!(
+        judgement.verdict.notes[0].contains("p.coverage.h.9.Xaaaaaax is gone"),
+        "{:?}",
+        judgement.verdict.notes
+    );
+}
+
+#[test]
+fn one_file_with_two_contents_is_stale() {
+    let source = |digit: &str| Record::Source {
+        path: MeasuredPath::new("a.py"),
+        hash: SourceHash::from_hex(digit.repeat(64)),
+    };
+    let web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1]), source("a")]);
+    let job = writer(10, Role::Job, vec![source("b")]);
+    assert_reason(
+        &judged(vec![player(1, vec![], passed()), web, job]),
+        Status::Stale,
+        "a.py was loaded with 2 different contents",
+    );
+}
+
+#[test]
+fn a_torn_record_is_a_loss() {
+    let mut web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1])]);
+    let mut bytes: Vec<u8> = web.entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+    bytes.truncate(bytes.len() - 3);
+    web = Writer::from_bytes(web.file, &bytes);
+    let judgement = judged(vec![player(1, vec![], passed()), web]);
+    assert_reason(&judgement, Status::Partial, "the ledger h.9.1.ledger ends in the middle of a record");
+}
+
+#[test]
+fn the_golden_ledger_reads_as_it_was_written() {
+    let bytes = include_bytes!("../../tests/golden/v1.ledger");
+    let read = Writer::from_bytes("v1.ledger", bytes);
+    assert_eq!(read.damages, []);
+    let again: Vec<u8> = read.entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+    assert_eq!(
+        again, bytes,
+        "the format changed: raise VERSION, keep reading this file, and write a new golden one"
+    );
+    let judgement = judge(&RunLedger { writers: vec![read] }, &BTreeSet::new());
+    insta::assert_debug_snapshot!(judgement);
+}
