@@ -1,0 +1,67 @@
+//! The tables of a coverage.py data file, schema 7.
+
+use rusqlite::Connection;
+
+/// The schema's number in the `coverage_schema` table, the same in coverage.py 7.0 to 7.17.
+pub(crate) const SCHEMA_VERSION: i64 = 7;
+
+/// What our files say in `meta` under `version`, where coverage.py's files have coverage.py's version.
+pub(crate) const WRITER_VERSION: &str = concat!("playtrace ", env!("CARGO_PKG_VERSION"));
+
+/// The `meta` key under which a shard names its profile.
+pub(crate) const META_SLUG: &str = "playtrace_slug";
+
+/// The `meta` key under which a shard names its run.
+pub(crate) const META_RUN: &str = "playtrace_run";
+
+const TABLES: &str = "
+CREATE TABLE coverage_schema (version integer);
+CREATE TABLE meta (key text, value text, unique (key));
+CREATE TABLE file (id integer primary key, path text, unique (path));
+CREATE TABLE context (id integer primary key, context text, unique (context));
+CREATE TABLE line_bits (
+    file_id integer,
+    context_id integer,
+    numbits blob,
+    foreign key (file_id) references file (id),
+    foreign key (context_id) references context (id),
+    unique (file_id, context_id)
+);
+CREATE TABLE arc (
+    file_id integer,
+    context_id integer,
+    fromno integer,
+    tono integer,
+    foreign key (file_id) references file (id),
+    foreign key (context_id) references context (id),
+    unique (file_id, context_id, fromno, tono)
+);
+CREATE TABLE tracer (
+    file_id integer primary key,
+    tracer text,
+    foreign key (file_id) references file (id)
+);
+";
+
+/// Makes the tables in an empty database and fills in `meta`.
+pub(crate) fn create(db: &Connection, meta: &[(&str, &str)]) -> rusqlite::Result<()> {
+    db.execute_batch(TABLES)?;
+    db.execute("INSERT INTO coverage_schema (version) VALUES (?1)", [SCHEMA_VERSION])?;
+    let mut insert = db.prepare("INSERT INTO meta (key, value) VALUES (?1, ?2)")?;
+    for (key, value) in meta {
+        insert.execute([key, value])?;
+    }
+    Ok(())
+}
+
+/// The bytes of a database, as a file on disk would hold them.
+pub(crate) fn image(db: &mut Connection) -> rusqlite::Result<Vec<u8>> {
+    Ok(db.serialize("main")?.to_vec())
+}
+
+/// A private database in memory from the bytes of a file.
+pub(crate) fn from_image(bytes: &[u8]) -> rusqlite::Result<Connection> {
+    let mut db = Connection::open_in_memory()?;
+    db.deserialize_read_exact("main", bytes, bytes.len(), false)?;
+    Ok(db)
+}

@@ -1,0 +1,242 @@
+//! The writing side, used inside the traced process.
+
+use std::collections::HashMap;
+use std::fs::{Metadata, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, RunToken, Slug};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use tempfile::NamedTempFile;
+
+use super::ShardName;
+use crate::{CovdataError, schema};
+
+/// How long a flush waits for a reader or a merger that has the file locked.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Web process, workers and whoever merges may run as different users of one group.
+const MODE: u32 = 0o664;
+
+/// One process's open shard.
+///
+/// A killed process loses nothing that [`ShardWriter::add`] returned for: the journal is on disk, and what
+/// is not synchronised survives the process (though not the machine).
+#[derive(Debug)]
+pub struct ShardWriter {
+    path: PathBuf,
+    file_name: String,
+    identity: (u64, u64),
+    db: Connection,
+    files: HashMap<MeasuredPath, i64>,
+    contexts: HashMap<ContextLabel, i64>,
+}
+
+impl ShardWriter {
+    /// Makes a new shard in `dir`, under a name that no other shard has.
+    ///
+    /// It appears under its name complete with its tables: a merge that runs at the same time never
+    /// finds an empty file there (which `coverage combine` would delete).
+    pub fn create(
+        dir: &Path,
+        slug: &Slug,
+        run: &RunToken,
+        host: &str,
+        pid: u32,
+    ) -> Result<Self, CovdataError> {
+        let image = empty_shard(slug, run).map_err(|source| CovdataError::Sqlite {
+            action: "prepare",
+            path: dir.to_owned(),
+            source,
+        })?;
+        let (path, file_name) = place(dir, &image, || ShardName::fresh(slug, host, pid).to_string())?;
+        let db = open(&path).map_err(|source| CovdataError::Sqlite {
+            action: "open",
+            path: path.clone(),
+            source,
+        })?;
+        let identity = fs_err::metadata(&path).map(|meta| identity(&meta)).map_err(|_| {
+            // Whoever removed it in this instant has an empty shard; nothing is lost.
+            CovdataError::ShardMoved { path: path.clone() }
+        })?;
+        Ok(Self { path, file_name, identity, db, files: HashMap::new(), contexts: HashMap::new() })
+    }
+
+    /// The shard's name, without its directory.
+    pub fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
+    /// Where the shard is, or was.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the path still names the file that we opened.
+    ///
+    /// A merge takes shards away while their process lives; that is normal, and what comes after has
+    /// to go into a new shard, with the context's whole set.
+    pub fn is_current(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|meta| identity(&meta) == self.identity)
+    }
+
+    /// Adds `data` to what the shard holds, in one transaction: afterwards all of it is there, or, on an
+    /// error, nothing of it.
+    ///
+    /// Fails with [`CovdataError::ShardMoved`] when the shard is not current any more.
+    pub fn add(&mut self, data: &LineData) -> Result<(), CovdataError> {
+        let result = self.write(data);
+        if result.is_err() {
+            // The transaction is rolled back, and ids that it handed out with it.
+            self.files.clear();
+            self.contexts.clear();
+        }
+        result
+    }
+
+    fn write(&mut self, data: &LineData) -> Result<(), CovdataError> {
+        if !self.is_current() {
+            return Err(CovdataError::ShardMoved { path: self.path.clone() });
+        }
+        let Self { path, identity: opened, db, files, contexts, .. } = self;
+        let fault = |source: rusqlite::Error| match source.sqlite_error() {
+            Some(error) if error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED => {
+                CovdataError::ShardMoved { path: path.clone() }
+            }
+            _ => CovdataError::Sqlite { action: "write", path: path.clone(), source },
+        };
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+        // Again, now under the lock that our merge holds while it unlinks.
+        if !std::fs::metadata(&*path).is_ok_and(|meta| identity(&meta) == *opened) {
+            return Err(CovdataError::ShardMoved { path: path.clone() });
+        }
+        for (context, file, lines) in data.iter() {
+            add_lines(&transaction, files, contexts, context, file, lines).map_err(fault)?;
+        }
+        transaction.commit().map_err(fault)
+    }
+
+    /// Gives the open file up without closing it.
+    ///
+    /// For a forked child: closing the inherited handle would drop the parent's locks (POSIX locks belong
+    /// to the process and the file, not to the handle).
+    pub fn leak(self) {
+        std::mem::forget(self.db);
+    }
+}
+
+fn add_lines(
+    db: &Connection,
+    files: &mut HashMap<MeasuredPath, i64>,
+    contexts: &mut HashMap<ContextLabel, i64>,
+    context: &ContextLabel,
+    file: &MeasuredPath,
+    lines: &LineBits,
+) -> rusqlite::Result<()> {
+    let file_id = if let Some(id) = files.get(file) {
+        *id
+    } else {
+        let id = row_id(db, "file", "path", file.as_str())?;
+        files.insert(file.clone(), id);
+        id
+    };
+    if lines.is_empty() {
+        // Measured, and nothing ran: the file's own row says that.
+        return Ok(());
+    }
+    let context_id = if let Some(id) = contexts.get(context) {
+        *id
+    } else {
+        let id = row_id(db, "context", "context", context.as_str())?;
+        contexts.insert(context.clone(), id);
+        id
+    };
+    let known: Option<Vec<u8>> = db
+        .prepare_cached("SELECT numbits FROM line_bits WHERE file_id = ?1 AND context_id = ?2")?
+        .query_row([file_id, context_id], |row| row.get(0))
+        .optional()?;
+    let mut all = LineBits::from_numbits(known.unwrap_or_default());
+    if lines.is_subset(&all) {
+        return Ok(());
+    }
+    all.union_with(lines);
+    db.prepare_cached("INSERT OR REPLACE INTO line_bits (file_id, context_id, numbits) VALUES (?1, ?2, ?3)")?
+        .execute(params![file_id, context_id, all.as_numbits()])?;
+    Ok(())
+}
+
+/// The id of a row, which is made if it is not there.
+fn row_id(db: &Connection, table: &str, column: &str, value: &str) -> rusqlite::Result<i64> {
+    let known = db
+        .prepare_cached(&format!("SELECT id FROM {table} WHERE {column} = ?1"))?
+        .query_row([value], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(id) => Ok(id),
+        None => db.prepare_cached(&format!("INSERT INTO {table} ({column}) VALUES (?1)"))?.insert([value]),
+    }
+}
+
+fn empty_shard(slug: &Slug, run: &RunToken) -> rusqlite::Result<Vec<u8>> {
+    let mut db = Connection::open_in_memory()?;
+    schema::create(
+        &db,
+        &[
+            ("version", schema::WRITER_VERSION),
+            ("has_arcs", "0"),
+            (schema::META_SLUG, slug.as_str()),
+            (schema::META_RUN, run.as_str()),
+        ],
+    )?;
+    schema::image(&mut db)
+}
+
+/// Writes `image` beside its place and gives it a name that was free.
+fn place(
+    dir: &Path,
+    image: &[u8],
+    mut name: impl FnMut() -> String,
+) -> Result<(PathBuf, String), CovdataError> {
+    let fault = |source| CovdataError::Io { action: "make a shard in", path: dir.to_owned(), source };
+    let group = fs_err::metadata(dir).map_err(fault)?.gid();
+    let mut file = tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir).map_err(fault)?;
+    file.write_all(image).map_err(fault)?;
+    share(&file, group).map_err(fault)?;
+    loop {
+        let file_name = name();
+        let path = dir.join(&file_name);
+        match file.persist_noclobber(&path) {
+            Ok(_) => return Ok((path, file_name)),
+            Err(taken) if taken.error.kind() == std::io::ErrorKind::AlreadyExists => file = taken.file,
+            Err(error) => return Err(fault(error.error)),
+        }
+    }
+}
+
+/// Mode 0664 whatever the umask, and the directory's group where the system lets us.
+fn share(file: &NamedTempFile, group: u32) -> std::io::Result<()> {
+    if file.as_file().metadata()?.gid() != group {
+        // Who is not in that group can't give a file to it; the file is readable all the same.
+        let _ = fchown(file.as_file(), None, Some(group));
+    }
+    file.as_file().set_permissions(Permissions::from_mode(MODE))
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    // Without CREATE: should the shard be gone already, an empty one must not take its place.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "synchronous", "OFF")?;
+    db.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    Ok(db)
+}
+
+fn identity(meta: &Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
+}
+
+#[cfg(test)]
+mod tests;
