@@ -1,1 +1,14 @@
-//! The program.
+//! The program: commands, the playback service, and what joins the rooms.
+//!
+//! One module per command under [`commands`]; everything that two of them need lies beside it. This crate alone
+//! prints, asks the environment and ends the process; the libraries below it return values.
+
+pub mod cli;
+pub mod commands;
+pub mod exit;
+pub mod finish;
+pub mod messages;
+pub mod wctl;
+
+pub use cli::{Cli, Command, run};
+pub use exit::Exit;

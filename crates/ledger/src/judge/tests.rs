@@ -14,7 +14,7 @@ fn writer(pid: u32, role: Role, records: Vec<Record>) -> Writer {
     Writer::from_bytes(format!("h.{pid}.1.ledger"), &bytes)
 }
 
-fn player(steps: u32, more: Vec<Record>, end: Option<Record>) -> Writer {
+fn player(steps: u32, more: Vec<Record>, end: impl Into<Option<Record>>) -> Writer {
     let mut records = vec![Record::Manifest {
         version: 1,
         profile: Slug::parse("p").unwrap(),
@@ -28,12 +28,12 @@ fn player(steps: u32, more: Vec<Record>, end: Option<Record>) -> Writer {
         records.push(Record::Answered { step, status: Some(200), trace: Some("on".to_owned()) });
     }
     records.extend(more);
-    records.extend(end);
+    records.extend(end.into());
     writer(1, Role::Player, records)
 }
 
-fn passed() -> Option<Record> {
-    Some(Record::End { outcome: Outcome::Passed, failures: vec![] })
+fn passed() -> Record {
+    Record::End { outcome: Outcome::Passed, failures: vec![] }
 }
 
 fn open(unit: &str, step: u32) -> Record {
@@ -232,12 +232,12 @@ fn the_replays_failures_are_the_verdicts() {
     let end =
         Record::End { outcome: Outcome::Failed, failures: vec!["job j failed: no such storm".to_owned()] };
     assert_reason(
-        &judged(vec![player(1, vec![], Some(end)), web.clone()]),
+        &judged(vec![player(1, vec![], end), web.clone()]),
         Status::Failed,
         "job j failed: no such storm",
     );
     assert_reason(
-        &judged(vec![player(1, vec![], None), web]),
+        &judged(vec![player(1, vec![], None::<Record>), web]),
         Status::Partial,
         "the player ended after 1 of 1 steps",
     );

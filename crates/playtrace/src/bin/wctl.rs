@@ -1,3 +1,7 @@
-//! Set-up, generators and checks of this repository.
+//! `wctl`: the customer's name for the same program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    playtrace::wctl::main()
+}
