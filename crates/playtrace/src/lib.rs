@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod clock;
 pub mod finish;
 pub mod messages;
 pub mod wctl;

@@ -1,0 +1,67 @@
+//! `<slug>.verdict.json`: what is known about `<slug>.coverage`, beside it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use playtrace_model::{MeasuredPath, RunToken, Slug, SourceHash, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// The file's content. Its schema is `docs/schema/verdict.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictFile {
+    /// `playtrace-verdict`.
+    pub format: String,
+    /// 1.
+    pub version: u32,
+    /// The profile.
+    pub profile: Slug,
+    /// The run whose data this is.
+    pub run: RunToken,
+    /// Status, reasons and notes.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Steps that the player sent (traced requests, if no player did).
+    pub requests: usize,
+    /// Background jobs.
+    pub jobs: usize,
+    /// When it was merged.
+    pub merged_at: Timestamp,
+    /// SHA-256 of each measured file as loaded.
+    pub sources: BTreeMap<MeasuredPath, SourceHash>,
+}
+
+impl VerdictFile {
+    /// The value of `format`.
+    pub const FORMAT: &'static str = "playtrace-verdict";
+    /// The value of `version` that this program writes.
+    pub const VERSION: u32 = 1;
+
+    /// The file that belongs to a merged data file: `x.coverage` → `x.verdict.json`.
+    pub fn path_of(data_file: &Path) -> PathBuf {
+        data_file.with_extension("verdict.json")
+    }
+
+    /// Reads the one beside `data_file`; `None` if there is none.
+    ///
+    /// # Errors
+    /// A sentence that names the file, if it is there and can't be read.
+    pub fn read_beside(data_file: &Path) -> Result<Option<Self>, String> {
+        let path = Self::path_of(data_file);
+        let text = match fs_err::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| error.to_string())?,
+        };
+        let file: Self = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        if file.format != Self::FORMAT || file.version > Self::VERSION {
+            return Err(format!(
+                "{}: {} version {} is not a verdict that this program reads (it knows version {})",
+                path.display(),
+                file.format,
+                file.version,
+                Self::VERSION
+            ));
+        }
+        Ok(Some(file))
+    }
+}
