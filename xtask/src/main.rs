@@ -1,3 +1,71 @@
-//! Set-up, generators and checks of this repository.
+//! Set-up, generators and checks of this repository: `cargo xtask --help`.
 
-fn main() {}
+mod arrows;
+mod messages;
+mod python;
+mod redis;
+mod stamp;
+mod step;
+mod venv;
+mod wheel;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What went wrong, for the person at the terminal.
+pub(crate) type Failure = String;
+
+#[derive(Debug, Parser)]
+#[command(about = "Set-up, generators and checks of this repository")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Make `.venv` (Python, requirements), find or fetch a redis-server, build and install the agent's wheel.
+    Setup,
+    /// Build the agent's wheel into `dist/` (part of `setup`).
+    Wheel,
+    /// Compare the crates' dependencies with the arrows of ARCHITECTURE.md.
+    Arrows,
+    /// Stitch `docs/messages/*.md` into `docs/messages.md`; with `--check`, only say whether it is up to date.
+    Messages {
+        /// Change nothing; fail if the file would change.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let done = match Cli::parse().task {
+        Task::Setup => setup(&root),
+        Task::Wheel => venv::make(&root).and_then(|_| wheel::build(&root).map(drop)),
+        Task::Arrows => arrows::check(&root),
+        Task::Messages { check } => messages::stitch(&root, check),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            step::fail(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn setup(root: &Path) -> Result<(), Failure> {
+    let venv = venv::make(root)?;
+    redis::provide(root, &venv)?;
+    let wheel = wheel::build(root)?;
+    wheel::install(root, &venv, &wheel)
+}
+
+/// The repository: the parent of this crate's directory.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

@@ -1,0 +1,69 @@
+# playtrace: `make demo` shows it, `make test` proves it. Both do all their own set-up.
+# `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# Targets share .venv, the build directory and ports: one after the other.
+.NOTPARALLEL:
+
+PYTHON := .venv/bin/python
+PROGRAM := target/release/playtrace
+PATHS := python demo tests
+
+.PHONY: help
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: program
+program:
+	@echo '==> building the program (the first time takes some minutes)'
+	@cargo build --release --locked --package playtrace --package xtask
+
+.PHONY: setup
+setup: program  ## Build everything and make .venv, without running anything
+	@cargo xtask setup
+
+.PHONY: build
+build: program  ## target/release/playtrace, target/release/wctl, and the agent's wheel in dist/
+	@cargo xtask wheel
+	@echo "==> $(PROGRAM), target/release/wctl, $$(ls dist/*.whl)"
+
+.PHONY: demo
+demo: setup  ## Replay the demo's profiles against the demo app; results in out/demo
+	@exec $(PYTHON) demo/run_demo.py --playtrace $(PROGRAM) --redis-server .tools/redis-server
+
+.PHONY: stack
+stack: setup  ## Run the demo's services in the foreground and print their URLs
+	@exec $(PYTHON) demo/stack.py --playtrace $(PROGRAM) --redis-server .tools/redis-server --out out/stack
+
+.PHONY: test
+test: setup check  ## Unit, property and end-to-end tests
+	@echo '==> Rust tests'
+	@PLAYTRACE_TEST_PYTHON=$(CURDIR)/$(PYTHON) cargo test --release --locked --workspace --quiet
+	@echo '==> agent tests'
+	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server $(PYTHON) -m pytest python/tests
+	@echo '==> end-to-end tests'
+	@$(PYTHON) -m pytest tests
+
+.PHONY: check
+check:
+	@echo '==> formats, types, arrows, messages'
+	@cargo fmt --check
+	@cargo xtask arrows
+	@cargo xtask messages --check
+	@$(PYTHON) -m ruff check --quiet $(PATHS)
+	@$(PYTHON) -m mypy --no-error-summary
+
+.PHONY: lint
+lint: setup check  ## Everything that needs no run: clippy, docs, formats, types, arrows
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
+
+.PHONY: docs
+docs:  ## Stitch docs/messages.md
+	@cargo xtask messages
+
+.PHONY: clean
+clean:  ## Remove everything that was made
+	rm -rf target out dist .venv .tools

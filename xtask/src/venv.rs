@@ -1,0 +1,56 @@
+//! `.venv`: a suitable Python with everything that the demo and the tests need, each pinned with its hash.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::stamp::Stamp;
+use crate::{Failure, python, step};
+
+/// A virtual environment.
+pub(crate) struct Venv {
+    /// Its directory.
+    pub(crate) dir: PathBuf,
+}
+
+impl Venv {
+    /// Its interpreter.
+    pub(crate) fn python(&self) -> PathBuf {
+        self.dir.join("bin/python")
+    }
+
+    /// `pip` in it, with what every call needs.
+    pub(crate) fn pip(&self, task: &str) -> Command {
+        let mut pip = Command::new(self.python());
+        pip.args(["-m", "pip", "--disable-pip-version-check", task, "--quiet"]);
+        pip
+    }
+}
+
+/// Makes `.venv`, unless it is there and nothing changed.
+pub(crate) fn make(root: &Path) -> Result<Venv, Failure> {
+    let venv = Venv { dir: root.join(".venv") };
+    let requirements = [root.join("requirements/demo.txt"), root.join("requirements/dev.txt")];
+    let made_from = python::find()?;
+    let stamp = Stamp::new(
+        venv.dir.join("made-from"),
+        &[&made_from.version, &made_from.program.to_string_lossy()],
+        &requirements,
+    )?;
+    if stamp.is_fresh() && venv.python().is_file() {
+        return Ok(venv);
+    }
+    step::say(&format!("Python {} ({}): making .venv", made_from.version, made_from.program.display()));
+    if venv.dir.exists() {
+        fs_err::remove_dir_all(&venv.dir).map_err(|error| error.to_string())?;
+    }
+    step::run(Command::new(&made_from.program).args(["-I", "-m", "venv"]).arg(&venv.dir))?;
+    step::say("installing the Python requirements (pinned, with hashes)");
+    let mut install = venv.pip("install");
+    install.arg("--require-hashes");
+    for file in &requirements {
+        install.arg("-r").arg(file);
+    }
+    step::run(&mut install)?;
+    stamp.set()?;
+    Ok(venv)
+}

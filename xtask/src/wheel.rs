@@ -1,0 +1,61 @@
+//! The agent's wheel: built with maturin into `dist/`, installed into `.venv`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::stamp::Stamp;
+use crate::venv::Venv;
+use crate::{Failure, step};
+
+/// The crates that end up in the wheel.
+const CRATES: [&str; 5] = ["agent", "covdata", "ledger", "model", "tracer"];
+
+/// Builds the wheel, unless nothing that goes into it changed; gives its path.
+pub(crate) fn build(root: &Path) -> Result<PathBuf, Failure> {
+    let dist = root.join("dist");
+    fs_err::create_dir_all(&dist).map_err(|error| error.to_string())?;
+    let mut inputs: Vec<PathBuf> = CRATES.iter().map(|name| root.join("crates").join(name)).collect();
+    inputs.extend(["Cargo.toml", "Cargo.lock", "python"].map(|name| root.join(name)));
+    let stamp = Stamp::new(dist.join(".made-from"), &[], &inputs)?;
+    if stamp.is_fresh()
+        && let Some(wheel) = built(&dist)?
+    {
+        return Ok(wheel);
+    }
+    step::say("building the agent's wheel into dist/");
+    while let Some(old) = built(&dist)? {
+        fs_err::remove_file(old).map_err(|error| error.to_string())?;
+    }
+    let maturin = root.join(".venv/bin/maturin");
+    step::run(
+        Command::new(maturin)
+            .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
+            .arg(root.join("crates/agent/Cargo.toml"))
+            .arg("--interpreter")
+            .arg(root.join(".venv/bin/python"))
+            .arg("--out")
+            .arg(&dist)
+            .current_dir(root.join("python")),
+    )?;
+    stamp.set()?;
+    built(&dist)?.ok_or_else(|| "maturin ended well and left no wheel in dist/".to_owned())
+}
+
+/// Installs the wheel, unless this very one is installed.
+pub(crate) fn install(root: &Path, venv: &Venv, wheel: &Path) -> Result<(), Failure> {
+    let stamp = Stamp::new(venv.dir.join("agent-from"), &[], &[wheel.to_owned(), root.join("requirements")])?;
+    if stamp.is_fresh() {
+        return Ok(());
+    }
+    step::say("installing the agent into .venv");
+    step::run(venv.pip("install").args(["--no-deps", "--force-reinstall"]).arg(wheel))?;
+    stamp.set()
+}
+
+fn built(dist: &Path) -> Result<Option<PathBuf>, Failure> {
+    let entries = fs_err::read_dir(dist).map_err(|error| error.to_string())?;
+    Ok(entries.flatten().map(|entry| entry.path()).find(|path| {
+        path.extension().is_some_and(|ending| ending == "whl")
+            && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("playtrace_agent-"))
+    }))
+}
