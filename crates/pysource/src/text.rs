@@ -1,0 +1,171 @@
+//! Bytes of a source file -> the text whose lines are counted.
+
+use std::borrow::Cow;
+
+use encoding_rs::{Encoding, UTF_8};
+use regex::bytes::Regex;
+use ruff_text_size::TextSize;
+
+use crate::SourceError;
+
+/// A source text with Python's line numbers.
+///
+/// Line ends are `\n` alone and the last line has one, because that is the text on which coverage.py
+/// counts lines and runs its exclusion patterns.
+#[derive(Debug, Clone)]
+pub struct SourceText {
+    text: String,
+    newlines: Vec<u32>,
+}
+
+impl SourceText {
+    /// Decodes a file's bytes: UTF-8, or what its byte order mark or `coding:` comment (PEP 263) says.
+    ///
+    /// Bytes that are wrong in the encoding become U+FFFD, as coverage.py reads them; `name` is for errors.
+    pub fn decode(bytes: &[u8], name: &str) -> Result<Self, SourceError> {
+        let bytes = normalize_line_ends(bytes);
+        let (encoding, rest) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
+            Some(rest) => (UTF_8, rest),
+            None => (declared_encoding(&bytes, name)?, bytes.as_ref()),
+        };
+        let (text, _) = encoding.decode_without_bom_handling(rest);
+        Ok(Self::new(text.into_owned()))
+    }
+
+    fn new(mut text: String) -> Self {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let newlines =
+            text.bytes().zip(0u32..).filter(|&(byte, _)| byte == b'\n').map(|(_, at)| at).collect();
+        Self { text, newlines }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How many lines there are.
+    pub fn line_count(&self) -> u32 {
+        // A file of 2^32 lines would not have fitted into ruff's 32-bit offsets.
+        u32::try_from(self.newlines.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The line, counted from 1, that the byte at `offset` stands on.
+    pub(crate) fn line(&self, offset: TextSize) -> u32 {
+        self.line_at(offset.to_u32())
+    }
+
+    /// The same for a plain byte offset.
+    pub(crate) fn line_at(&self, offset: u32) -> u32 {
+        let before = self.newlines.partition_point(|&newline| newline < offset);
+        u32::try_from(before).map_or(u32::MAX, |count| count.saturating_add(1))
+    }
+
+    /// The lines as text, without their ends.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.split_terminator('\n')
+    }
+}
+
+fn normalize_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.contains(&b'\r') {
+        return Cow::Borrowed(bytes);
+    }
+    let mut normal = Vec::with_capacity(bytes.len());
+    let mut rest = bytes.iter().copied().peekable();
+    while let Some(byte) = rest.next() {
+        if byte == b'\r' {
+            rest.next_if_eq(&b'\n');
+            normal.push(b'\n');
+        } else {
+            normal.push(byte);
+        }
+    }
+    Cow::Owned(normal)
+}
+
+/// PEP 263: a comment on the first line, or on the second where the first holds no code.
+fn declared_encoding(bytes: &[u8], name: &str) -> Result<&'static Encoding, SourceError> {
+    // Two fixed patterns that are tested below.
+    let (Ok(cookie), Ok(no_code)) =
+        (Regex::new(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"), Regex::new(r"^[ \t\f]*(?:#.*)?$"))
+    else {
+        return Ok(UTF_8);
+    };
+    for (line, number) in bytes.split(|&byte| byte == b'\n').take(2).zip(1u32..) {
+        if let Some(label) = cookie.captures(line).and_then(|found| found.get(1)) {
+            return for_python_name(label.as_bytes()).ok_or_else(|| SourceError::Encoding {
+                name: name.to_owned(),
+                line: number,
+                encoding: String::from_utf8_lossy(label.as_bytes()).into_owned(),
+            });
+        }
+        if !no_code.is_match(line) {
+            break;
+        }
+    }
+    Ok(UTF_8)
+}
+
+/// Python's names for encodings differ from the WHATWG's in underscores, suffixes and a few aliases.
+fn for_python_name(label: &[u8]) -> Option<&'static Encoding> {
+    let label = String::from_utf8_lossy(label).to_ascii_lowercase().replace('_', "-");
+    let label = ["-unix", "-dos", "-mac"].iter().find_map(|end| label.strip_suffix(end)).unwrap_or(&label);
+    let label = match label {
+        "utf-8-sig" | "u8" | "utf" | "cp65001" => "utf-8",
+        "latin" | "latin-1" | "l1" | "iso-latin-1" | "8859" | "cp819" => "latin1",
+        "euc-jp" | "eucjp" | "ujis" | "u-jis" => "euc-jp",
+        "cp932" | "mskanji" | "ms-kanji" => "shift_jis",
+        "cp949" | "uhc" => "euc-kr",
+        other => other,
+    };
+    let windows = label.strip_prefix("cp125").map(|page| format!("windows-125{page}"));
+    Encoding::for_label(windows.as_deref().unwrap_or(label).as_bytes()).or_else(|| {
+        label.strip_prefix("iso").and_then(|rest| Encoding::for_label(format!("iso-{rest}").as_bytes()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8]) -> String {
+        SourceText::decode(bytes, "t.py").unwrap().as_str().to_owned()
+    }
+
+    #[test]
+    fn line_ends_and_the_last_line() {
+        assert_eq!(text(b"a\r\nb\rc"), "a\nb\nc\n");
+        assert_eq!(text(b""), "");
+    }
+
+    #[test]
+    fn encodings() {
+        assert_eq!(text(b"\xef\xbb\xbfx = '\xc3\xa9'\n"), "x = 'é'\n");
+        assert_eq!(text(b"# -*- coding: latin-1 -*-\nx = '\xe9'\n"), "# -*- coding: latin-1 -*-\nx = 'é'\n");
+        assert_eq!(text(b"#!/bin/x\n# vim: set fileencoding=cp1252 :\n'\x80'\n").lines().nth(2), Some("'€'"));
+        assert_eq!(
+            text(b"x = 1\n# coding: latin-1\n'\xc3\xa9'\n").lines().nth(2),
+            Some("'é'"),
+            "code comes first"
+        );
+        assert_eq!(text(b"'\xff'\n"), "'\u{fffd}'\n");
+    }
+
+    #[test]
+    fn an_unknown_encoding_is_named_with_its_line() {
+        let error = SourceText::decode(b"\n# coding: klingon\n", "t.py").unwrap_err();
+        assert_eq!(error.code(), "PT-SOURCE-003");
+        assert!(error.to_string().starts_with("t.py:2: unknown encoding \"klingon\""), "{error}");
+    }
+
+    #[test]
+    fn offsets_become_lines() {
+        let text = SourceText::decode(b"a\nbc\n", "t.py").unwrap();
+        let lines: Vec<u32> = (0..5).map(|at| text.line_at(at)).collect();
+        assert_eq!(lines, [1, 1, 2, 2, 2]);
+        assert_eq!(text.line_count(), 2);
+    }
+}

@@ -1,0 +1,113 @@
+//! All source files below a root.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use playtrace_model::MeasuredPath;
+use rayon::prelude::*;
+use walkdir::{DirEntry, WalkDir};
+
+use crate::module_name::import_root;
+use crate::{AnalyzedFile, Exclusions, SourceError, analyze, module_name};
+
+/// The source files of a tree: those that could be analysed and those that could not.
+#[derive(Debug, Clone, Default)]
+pub struct SourceTree {
+    /// By measured path.
+    pub files: BTreeMap<MeasuredPath, AnalyzedFile>,
+    /// Files of interest that are not Python, with the reason: none of their lines counts.
+    pub unparsed: Vec<Unparsed>,
+}
+
+/// A file of interest that could not be analysed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unparsed {
+    /// Its name, as in data.
+    pub path: MeasuredPath,
+    /// What is wrong with it; names file and line.
+    pub reason: String,
+}
+
+/// Finds every `*.py` below `root` that `of_interest` accepts (it is given full paths), and analyses it.
+///
+/// Skipped are hidden directories, `__pycache__`, virtual environments, and names that no import statement can
+/// name. `measured` gives a full path's name in data. Files are analysed on all cores; the outcome is sorted.
+pub fn read_tree(
+    root: &Path,
+    of_interest: &(dyn Fn(&Path) -> bool + Sync),
+    measured: &(dyn Fn(&Path) -> MeasuredPath + Sync),
+    exclusions: &Exclusions,
+) -> Result<SourceTree, SourceError> {
+    let paths: Vec<PathBuf> = python_files(root)?.into_iter().filter(|path| of_interest(path)).collect();
+    let outcomes: Vec<Result<AnalyzedFile, Unparsed>> = paths
+        .par_iter()
+        .map(|path| {
+            let name = measured(path);
+            let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
+            let import_root = import_root(root, path, |directory| directory.join("__init__.py").is_file());
+            let module = module_name(path.strip_prefix(import_root).unwrap_or(path));
+            match analyze(&bytes, &name, &module, exclusions) {
+                Ok(file) => Ok(Ok(file)),
+                Err(error @ (SourceError::Syntax { .. } | SourceError::Encoding { .. })) => {
+                    Ok(Err(Unparsed { path: name, reason: error.to_string() }))
+                }
+                Err(error) => Err(error),
+            }
+        })
+        .collect::<Result<_, SourceError>>()?;
+
+    let mut tree = SourceTree::default();
+    for outcome in outcomes {
+        match outcome {
+            Ok(file) => {
+                tree.files.insert(file.source.path.clone(), file);
+            }
+            Err(unparsed) => tree.unparsed.push(unparsed),
+        }
+    }
+    tree.unparsed.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(tree)
+}
+
+/// Every Python file below `root`, sorted; `root` may be a single file.
+pub fn python_files(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    if !root.is_dir() {
+        return Err(SourceError::NotADirectory { path: root.to_owned() });
+    }
+    WalkDir::new(root)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_skipped_directory(entry))
+        .filter_map(|entry| match entry {
+            Ok(entry) if is_python_file(&entry) => Some(Ok(entry.into_path())),
+            Ok(_) => None,
+            Err(error) => {
+                let path = error.path().unwrap_or(root).to_owned();
+                let source =
+                    error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+                Some(Err(unread(&path, source)))
+            }
+        })
+        .collect()
+}
+
+fn unread(path: &Path, source: std::io::Error) -> SourceError {
+    SourceError::Read { path: path.to_owned(), source }
+}
+
+fn is_skipped_directory(entry: &DirEntry) -> bool {
+    entry.file_type().is_dir() && {
+        let name = entry.file_name().to_string_lossy();
+        name.starts_with('.') || name == "__pycache__" || entry.path().join("pyvenv.cfg").is_file()
+    }
+}
+
+/// As coverage.py's `find_python_files`: editors' leftovers such as `.#x.py` and `x~.py` are no modules.
+fn is_python_file(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    entry.path().is_file()
+        && name.strip_suffix(".py").is_some_and(|stem| {
+            !stem.is_empty()
+                && !stem.contains(['.', '#', '~', '!', '$', '@', '%', '^', '&', '*', '(', ')', '+', '=', ','])
+        })
+}
