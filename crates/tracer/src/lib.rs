@@ -1,1 +1,19 @@
-//! Which lines did this context see: masks, arming policy, flush policy
+//! Which lines did this context see: masks, arming policy, flush policy.
+//!
+//! The heart of the agent, without Python: it is told what the interpreter reports (a code object was entered, a
+//! line was reached, and under which [`Token`]) and answers whether the interpreter should go on reporting that
+//! place. The glue that carries both ways is the `playtrace-agent` crate.
+//!
+//! The one law: **a place is silenced only while every active context has it, and a context that comes later
+//! gets it reported again.** `docs/adr/0003-two-monitoring-tools.md` tells why; `tests/model.rs` checks it
+//! against naive sets and a simulated interpreter.
+
+mod code;
+mod context;
+mod token;
+mod tracer;
+
+pub use code::{CodeId, FileId};
+pub use context::{ContextId, FileLines};
+pub use token::Token;
+pub use tracer::{Activation, Entry, Tracer, Verdict};

@@ -1,0 +1,316 @@
+//! Contexts, code objects, and the answers to the interpreter's events.
+
+use rustc_hash::FxHashMap;
+
+use crate::code::{Code, CodeId, FileId};
+use crate::context::{Active, Context, ContextId, FileLines};
+use crate::token::{OVERFLOW, OWN_SLOTS, Token, bit};
+
+/// What the interpreter should do with the place that it reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Report it again.
+    Keep,
+    /// Silence this one place (`sys.monitoring.DISABLE`).
+    Silence,
+}
+
+/// What to do when a code object was entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing.
+    Keep,
+    /// Silence this one place.
+    Silence,
+    /// Report every place of this code object again, before its next instruction runs.
+    Rearm,
+}
+
+/// A context has begun to run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Activation {
+    /// What names it from now on.
+    pub token: Token,
+    /// Code objects whose every place must be reported again.
+    pub rearm: Vec<CodeId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Occupant {
+    generation: u64,
+    context: ContextId,
+}
+
+/// All that is known of the contexts and code objects of one process.
+///
+/// Not synchronised: the caller holds the interpreter's lock.
+#[derive(Debug)]
+pub struct Tracer {
+    codes: Vec<Code>,
+    contexts: Vec<Option<Context>>,
+    slots: [Option<Occupant>; OWN_SLOTS as usize],
+    /// Contexts beyond the slots, by generation.
+    overflow: FxHashMap<u64, ContextId>,
+    /// The slots in use.
+    active: u64,
+    generation: u64,
+    /// Code objects whose entry was silenced; some may have been armed since.
+    quiet: Vec<CodeId>,
+}
+
+impl Default for Tracer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tracer {
+    /// No contexts, no code.
+    pub fn new() -> Self {
+        Self {
+            codes: Vec::new(),
+            contexts: Vec::new(),
+            slots: [None; OWN_SLOTS as usize],
+            overflow: FxHashMap::default(),
+            active: 0,
+            generation: 0,
+            quiet: Vec::new(),
+        }
+    }
+
+    /// Adds a code object, from now on reported at every place. `lines` as `co_lines()` has them.
+    pub fn add_code(&mut self, file: FileId, lines: impl IntoIterator<Item = u32>) -> CodeId {
+        // Four thousand million code objects don't fit into memory.
+        let id = CodeId(u32::try_from(self.codes.len()).unwrap_or(u32::MAX));
+        self.codes.push(Code::new(file, lines));
+        id
+    }
+
+    /// How many code objects there are.
+    pub fn codes(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Adds a context that has seen nothing and does not run yet.
+    pub fn add_context(&mut self) -> ContextId {
+        let free = self.contexts.iter().position(Option::is_none);
+        let index = free.unwrap_or_else(|| {
+            self.contexts.push(None);
+            self.contexts.len() - 1
+        });
+        self.contexts[index] = Some(Context::default());
+        ContextId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Lets a context run: its work carries the token from now on. A context that already runs keeps its token.
+    pub fn activate(&mut self, id: ContextId) -> Activation {
+        if let Some(active) = self.context(id).and_then(|context| context.active) {
+            return Activation { token: active.token, rearm: Vec::new() };
+        }
+        self.generation += 1;
+        let generation = self.generation;
+        let free = self.slots.iter().zip(0..OWN_SLOTS).find(|(occupant, _)| occupant.is_none());
+        let slot = free.map_or(OVERFLOW, |(_, slot)| slot);
+        if slot == OVERFLOW {
+            self.overflow.insert(generation, id);
+        } else {
+            self.slots[usize::from(slot)] = Some(Occupant { generation, context: id });
+        }
+        self.active |= bit(slot);
+        let token = Token::new(generation, slot);
+        if let Some(context) = self.context_mut(id) {
+            context.active = Some(Active { token, slot });
+        }
+        Activation { token, rearm: self.arm_quiet() }
+    }
+
+    /// Ends a context's running; its token names nothing any more. Its lines stay.
+    pub fn deactivate(&mut self, id: ContextId) {
+        let Some(context) = self.context_mut(id) else { return };
+        let Some(active) = context.active.take() else { return };
+        let touched = std::mem::take(&mut context.touched);
+        if active.slot == OVERFLOW {
+            self.overflow.remove(&active.token.generation());
+            if !self.overflow.is_empty() {
+                return;
+            }
+        } else {
+            self.slots[usize::from(active.slot)] = None;
+        }
+        self.active &= !bit(active.slot);
+        for code in touched {
+            self.codes[code.0 as usize].forget(bit(active.slot));
+        }
+    }
+
+    /// Forgets a context and its lines.
+    pub fn remove_context(&mut self, id: ContextId) {
+        self.deactivate(id);
+        if let Some(context) = self.contexts.get_mut(id.0 as usize) {
+            *context = None;
+        }
+    }
+
+    /// How many more contexts can run with a slot of their own.
+    pub fn free_slots(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.is_none()).count()
+    }
+
+    /// The context that a token names, if it still runs.
+    pub fn resolve(&self, token: Token) -> Option<ContextId> {
+        match self.slots.get(usize::from(token.slot())) {
+            Some(occupant) => {
+                occupant.filter(|o| o.generation == token.generation()).map(|occupant| occupant.context)
+            }
+            None => self.overflow.get(&token.generation()).copied(),
+        }
+    }
+
+    /// Whether a line event is news to nobody; then it must not be handed to [`Tracer::line`]. The quick half of
+    /// a line event: it needs no token.
+    pub fn redundant_line(&mut self, id: CodeId, line: u32) -> Option<Verdict> {
+        let code = &mut self.codes[id.0 as usize];
+        if self.active & !code.seen(line)? != 0 {
+            return None;
+        }
+        if code.spend() {
+            code.lines_silenced = true;
+            return Some(Verdict::Silence);
+        }
+        Some(Verdict::Keep)
+    }
+
+    /// A line was reached under a token. Whoever else lacks it still needs the place.
+    pub fn line(&mut self, id: CodeId, line: u32, token: Token) {
+        let Some(owner) = self.resolve(token) else { return };
+        let Some(context) = self.contexts.get_mut(owner.0 as usize).and_then(Option::as_mut) else { return };
+        let code = &mut self.codes[id.0 as usize];
+        let slot = token.slot();
+        if slot != OVERFLOW {
+            if code.seen(line).is_some_and(|seen| seen & bit(slot) != 0) {
+                return;
+            }
+            code.see(line, bit(slot));
+            touch(code, id, context, bit(slot));
+        }
+        context.record(code.file, line);
+    }
+
+    /// A code object was called, under a token or none.
+    pub fn start(&mut self, id: CodeId, token: Option<Token>) -> Entry {
+        self.enter(id, token, |code| &mut code.started)
+    }
+
+    /// A generator or coroutine was resumed.
+    pub fn resume(&mut self, id: CodeId, token: Option<Token>) -> Entry {
+        self.enter(id, token, |code| &mut code.resumed)
+    }
+
+    fn enter(&mut self, id: CodeId, token: Option<Token>, known: fn(&mut Code) -> &mut u64) -> Entry {
+        let owner = token.and_then(|token| Some((token, self.resolve(token)?)));
+        let code = &mut self.codes[id.0 as usize];
+        if self.active & !*known(code) == 0 {
+            if !code.spend() {
+                return Entry::Keep;
+            }
+            if !code.entries_silenced {
+                code.entries_silenced = true;
+                self.quiet.push(id);
+            }
+            return Entry::Silence;
+        }
+        let Some((token, owner)) = owner else { return Entry::Keep };
+        let slot = token.slot();
+        // What was silenced since this context began to run was silenced because this context has it.
+        let settled = (code.started | code.resumed) & bit(slot) != 0;
+        if slot != OVERFLOW {
+            *known(code) |= bit(slot);
+            if let Some(context) = self.contexts.get_mut(owner.0 as usize).and_then(Option::as_mut) {
+                touch(code, id, context, bit(slot));
+            }
+        }
+        if code.lines_silenced && !settled {
+            code.armed();
+            return Entry::Rearm;
+        }
+        Entry::Keep
+    }
+
+    /// The work of a token goes on in the middle of a running code object (a context was switched there, or an
+    /// exception was thrown into a generator); says whether the code object must be armed again.
+    ///
+    /// This is not an entry: the next call must still be reported, because a one-line function reports its line
+    /// only together with its entry (CPython 3.13).
+    pub fn goes_on(&mut self, id: CodeId, token: Token) -> bool {
+        let code = &mut self.codes[id.0 as usize];
+        let settled = token.slot() != OVERFLOW && (code.started | code.resumed) & bit(token.slot()) != 0;
+        if settled || !(code.lines_silenced || code.entries_silenced) || self.resolve(token).is_none() {
+            return false;
+        }
+        self.codes[id.0 as usize].armed();
+        true
+    }
+
+    /// The lines that the context executed since this was last asked.
+    pub fn drain(&mut self, id: ContextId) -> FileLines {
+        self.context_mut(id).map(Context::drain).unwrap_or_default()
+    }
+
+    /// Every line that the context executed.
+    pub fn whole(&self, id: ContextId) -> FileLines {
+        self.context(id).map(Context::whole).unwrap_or_default()
+    }
+
+    /// Whether there is something to drain.
+    pub fn has_fresh(&self, id: ContextId) -> bool {
+        self.context(id).is_some_and(Context::has_fresh)
+    }
+
+    /// In a forked child: the lines so far are the parent's. The kept contexts run on, with their tokens, having
+    /// seen nothing; all others are gone. Answers with the code objects to arm again.
+    pub fn after_fork(&mut self, keep: &[ContextId]) -> Vec<CodeId> {
+        for index in 0..self.contexts.len() {
+            let id = ContextId(u32::try_from(index).unwrap_or(u32::MAX));
+            if keep.contains(&id) {
+                if let Some(context) = &mut self.contexts[index] {
+                    context.clear();
+                }
+            } else {
+                self.remove_context(id);
+            }
+        }
+        for code in &mut self.codes {
+            code.forget(u64::MAX);
+        }
+        self.arm_quiet()
+    }
+
+    fn arm_quiet(&mut self) -> Vec<CodeId> {
+        let mut quiet = std::mem::take(&mut self.quiet);
+        quiet.retain(|id| {
+            let code = &mut self.codes[id.0 as usize];
+            let silenced = code.entries_silenced;
+            if silenced {
+                code.armed();
+            }
+            silenced
+        });
+        quiet
+    }
+
+    fn context(&self, id: ContextId) -> Option<&Context> {
+        self.contexts.get(id.0 as usize)?.as_ref()
+    }
+
+    fn context_mut(&mut self, id: ContextId) -> Option<&mut Context> {
+        self.contexts.get_mut(id.0 as usize)?.as_mut()
+    }
+}
+
+/// Notes that `code` holds a bit of `context`, so that the end of the context finds it.
+fn touch(code: &mut Code, id: CodeId, context: &mut Context, bits: u64) {
+    if code.touched & bits == 0 {
+        code.touched |= bits;
+        context.touched.push(id);
+    }
+}

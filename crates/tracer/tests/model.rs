@@ -1,0 +1,399 @@
+//! The tracer against naive sets, on a simulated interpreter that silences places as CPython does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use playtrace_tracer::{CodeId, ContextId, Entry, FileId, Token, Tracer, Verdict};
+use proptest::prelude::*;
+
+/// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.
+const SHAPES: [u32; 4] = [1, 2, 5, 9];
+const THREADS: usize = 3;
+const CONTEXTS: usize = 70;
+
+#[derive(Debug, Clone)]
+enum Op {
+    Activate(usize),
+    Deactivate(usize),
+    Switch { thread: usize, context: Option<usize> },
+    Call { thread: usize, code: usize, times: u32 },
+    Resume { thread: usize, code: usize, times: u32 },
+    Line { thread: usize, line: u32, times: u32 },
+    Return { thread: usize },
+    Drain(usize),
+    Fork { keep: usize },
+}
+
+/// What the glue may forget to do: each must be noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mutation {
+    None,
+    NoRearmAtEntry,
+    NoRearmAtActivation,
+    NoRearmOfTheStack,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Places {
+    silenced_lines: BTreeSet<u32>,
+    silenced_start: bool,
+    silenced_resume: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Frame {
+    code: usize,
+}
+
+#[derive(Default, Clone)]
+struct Thread {
+    token: Option<Token>,
+    context: Option<usize>,
+    stack: Vec<Frame>,
+}
+
+#[derive(Default)]
+struct Naive {
+    id: Option<ContextId>,
+    token: Option<Token>,
+    lines: BTreeSet<(u32, u32)>,
+    drained: BTreeSet<(u32, u32)>,
+}
+
+struct World {
+    tracer: Tracer,
+    codes: Vec<CodeId>,
+    places: Vec<Places>,
+    threads: Vec<Thread>,
+    contexts: Vec<Naive>,
+    mutation: Mutation,
+}
+
+impl World {
+    fn new(mutation: Mutation) -> Self {
+        let mut tracer = Tracer::new();
+        let codes = (0u32..).zip(SHAPES).map(|(file, lines)| tracer.add_code(FileId(file), 1..=lines)).collect();
+        Self {
+            tracer,
+            codes,
+            places: vec![Places::default(); SHAPES.len()],
+            threads: vec![Thread::default(); THREADS],
+            contexts: (0..CONTEXTS).map(|_| Naive::default()).collect(),
+            mutation,
+        }
+    }
+
+    fn rearm(&mut self, ids: &[CodeId]) {
+        for id in ids {
+            let index = self.codes.iter().position(|code| code == id).unwrap();
+            self.places[index] = Places::default();
+        }
+    }
+
+    /// The context's number if the thread's token still names its activation.
+    fn running(&self, thread: usize) -> Option<usize> {
+        let Thread { token, context, .. } = &self.threads[thread];
+        let context = (*context)?;
+        (token.is_some() && self.contexts[context].token == *token).then_some(context)
+    }
+
+    fn step(&mut self, op: &Op) {
+        match *op {
+            Op::Activate(context) => {
+                let id = *self.contexts[context].id.get_or_insert_with(|| self.tracer.add_context());
+                let activation = self.tracer.activate(id);
+                self.contexts[context].token = Some(activation.token);
+                if self.mutation != Mutation::NoRearmAtActivation {
+                    self.rearm(&activation.rearm);
+                }
+            }
+            Op::Deactivate(context) => {
+                if let Some(id) = self.contexts[context].id {
+                    self.tracer.deactivate(id);
+                    self.contexts[context].token = None;
+                }
+            }
+            Op::Switch { thread, context } => {
+                let token = context.and_then(|context| self.contexts[context].token);
+                self.threads[thread].token = token;
+                self.threads[thread].context = context;
+                if let Some(token) = token {
+                    for frame in self.threads[thread].stack.clone() {
+                        let id = self.codes[frame.code];
+                        if self.tracer.goes_on(id, token) && self.mutation != Mutation::NoRearmOfTheStack {
+                            self.rearm(&[id]);
+                        }
+                    }
+                }
+            }
+            Op::Call { thread, code, times } => {
+                for _ in 0..times {
+                    let reported = !self.places[code].silenced_start;
+                    self.entry(thread, code, false);
+                    self.threads[thread].stack.push(Frame { code });
+                    if SHAPES[code] == 1 {
+                        self.line(thread, code, 1, reported);
+                        self.threads[thread].stack.pop();
+                    }
+                }
+            }
+            Op::Resume { thread, code, times } => {
+                if SHAPES[code] > 1 {
+                    for _ in 0..times {
+                        self.entry(thread, code, true);
+                    }
+                    self.threads[thread].stack.push(Frame { code });
+                }
+            }
+            Op::Line { thread, line, times } => {
+                if let Some(Frame { code }) = self.threads[thread].stack.last().cloned() {
+                    for _ in 0..times {
+                        self.line(thread, code, line % SHAPES[code] + 1, true);
+                    }
+                }
+            }
+            Op::Return { thread } => {
+                self.threads[thread].stack.pop();
+            }
+            Op::Drain(context) => self.drain(context),
+            Op::Fork { keep } => self.fork(keep),
+        }
+    }
+
+    fn entry(&mut self, thread: usize, code: usize, resume: bool) {
+        let silenced =
+            if resume { self.places[code].silenced_resume } else { self.places[code].silenced_start };
+        if silenced {
+            return;
+        }
+        let (id, token) = (self.codes[code], self.threads[thread].token);
+        match if resume { self.tracer.resume(id, token) } else { self.tracer.start(id, token) } {
+            Entry::Keep => {}
+            Entry::Silence if resume => self.places[code].silenced_resume = true,
+            Entry::Silence => self.places[code].silenced_start = true,
+            Entry::Rearm => {
+                if self.mutation != Mutation::NoRearmAtEntry {
+                    self.rearm(&[id]);
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, thread: usize, code: usize, line: u32, reported: bool) {
+        if let Some(context) = self.running(thread) {
+            self.contexts[context].lines.insert((u32::try_from(code).unwrap(), line));
+        }
+        if !reported || self.places[code].silenced_lines.contains(&line) {
+            return;
+        }
+        match self.tracer.redundant_line(self.codes[code], line) {
+            Some(Verdict::Keep) => {}
+            Some(Verdict::Silence) => {
+                self.places[code].silenced_lines.insert(line);
+            }
+            None => {
+                if let Some(token) = self.threads[thread].token {
+                    self.tracer.line(self.codes[code], line, token);
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, context: usize) {
+        let Some(id) = self.contexts[context].id else { return };
+        for (file, lines) in self.tracer.drain(id) {
+            for line in lines.iter() {
+                assert!(self.contexts[context].drained.insert((file.0, line)), "line {line} came twice");
+            }
+        }
+    }
+
+    fn fork(&mut self, keep: usize) {
+        let kept: Vec<ContextId> = self.contexts[keep].id.into_iter().collect();
+        let rearm = self.tracer.after_fork(&kept);
+        self.rearm(&rearm);
+        for (index, context) in self.contexts.iter_mut().enumerate() {
+            context.lines.clear();
+            context.drained.clear();
+            if index != keep {
+                context.id = None;
+                context.token = None;
+            }
+        }
+        // Only the thread that forked lives on.
+        for thread in &mut self.threads[1..] {
+            *thread = Thread::default();
+        }
+        if let Some(token) = self.threads[0].token {
+            for frame in self.threads[0].stack.clone() {
+                if self.tracer.goes_on(self.codes[frame.code], token) {
+                    self.rearm(&[self.codes[frame.code]]);
+                }
+            }
+        }
+    }
+
+    fn lost_or_wrong(&self) -> BTreeMap<usize, (BTreeSet<(u32, u32)>, BTreeSet<(u32, u32)>)> {
+        let mut faults = BTreeMap::new();
+        for (index, context) in self.contexts.iter().enumerate() {
+            let Some(id) = context.id else { continue };
+            let whole: BTreeSet<(u32, u32)> = self
+                .tracer
+                .whole(id)
+                .iter()
+                .flat_map(|(file, lines)| lines.iter().map(|line| (file.0, line)).collect::<Vec<_>>())
+                .collect();
+            if whole != context.lines {
+                faults.insert(index, (&context.lines - &whole, &whole - &context.lines));
+            }
+        }
+        faults
+    }
+}
+
+fn run(ops: &[Op], mutation: Mutation) -> World {
+    let mut world = World::new(mutation);
+    for op in ops {
+        world.step(op);
+    }
+    world
+}
+
+fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
+    let context = 0..contexts;
+    let times = prop_oneof![Just(1u32), Just(2), Just(150)];
+    let op = prop_oneof![
+        3 => context.clone().prop_map(Op::Activate),
+        1 => context.clone().prop_map(Op::Deactivate),
+        4 => (0..THREADS, proptest::option::weighted(0.9, context.clone()))
+            .prop_map(|(thread, context)| Op::Switch { thread, context }),
+        6 => (0..THREADS, 0..SHAPES.len(), times.clone())
+            .prop_map(|(thread, code, times)| Op::Call { thread, code, times }),
+        3 => (0..THREADS, 0..SHAPES.len(), times.clone())
+            .prop_map(|(thread, code, times)| Op::Resume { thread, code, times }),
+        12 => (0..THREADS, 0..9u32, times).prop_map(|(thread, line, times)| Op::Line { thread, line, times }),
+        4 => (0..THREADS).prop_map(|thread| Op::Return { thread }),
+        1 => context.clone().prop_map(Op::Drain),
+    ];
+    let fork = (0..contexts).prop_map(|keep| Op::Fork { keep });
+    proptest::collection::vec(prop_oneof![60 => op, 1 => fork], 0..140)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn few_contexts_lose_nothing_and_steal_nothing(ops in ops(3)) {
+        prop_assert_eq!(run(&ops, Mutation::None).lost_or_wrong(), BTreeMap::new());
+    }
+
+    #[test]
+    fn more_contexts_than_slots_lose_nothing(ops in ops(CONTEXTS)) {
+        let mut all: Vec<Op> = (0..68).map(Op::Activate).collect();
+        all.extend(ops);
+        prop_assert_eq!(run(&all, Mutation::None).lost_or_wrong(), BTreeMap::new());
+    }
+
+    #[test]
+    fn drained_lines_are_all_lines(ops in ops(3)) {
+        let mut world = run(&ops, Mutation::None);
+        for context in 0..3 {
+            world.drain(context);
+            prop_assert_eq!(&world.contexts[context].drained, &world.contexts[context].lines);
+        }
+    }
+}
+
+/// Two contexts that run the same code one after the other, the second one also within a running frame.
+fn shared_code() -> Vec<Op> {
+    let mut ops = vec![Op::Activate(0), Op::Switch { thread: 0, context: Some(0) }];
+    for code in 0..SHAPES.len() {
+        ops.push(Op::Call { thread: 0, code, times: 200 });
+        for line in 0..SHAPES[code] {
+            ops.push(Op::Line { thread: 0, line, times: 200 });
+        }
+    }
+    let mut second = vec![Op::Activate(1), Op::Switch { thread: 0, context: Some(1) }];
+    second.extend((0..9).map(|line| Op::Line { thread: 0, line, times: 1 }));
+    second.push(Op::Switch { thread: 1, context: Some(1) });
+    for code in 0..SHAPES.len() {
+        second.push(Op::Call { thread: 1, code, times: 1 });
+        second.extend((0..SHAPES[code]).map(|line| Op::Line { thread: 1, line, times: 1 }));
+    }
+    ops.extend(second);
+    ops
+}
+
+#[test]
+fn the_second_context_gets_shared_code_too() {
+    let world = run(&shared_code(), Mutation::None);
+    assert_eq!(world.lost_or_wrong(), BTreeMap::new());
+    assert_eq!(world.contexts[0].lines.len(), SHAPES.iter().sum::<u32>() as usize);
+    assert!(!world.contexts[1].lines.is_empty());
+}
+
+/// The check can fail: a glue that forgets to arm code again loses lines of the second context.
+#[test]
+fn each_forgotten_arming_is_noticed() {
+    for mutation in [Mutation::NoRearmAtActivation, Mutation::NoRearmAtEntry, Mutation::NoRearmOfTheStack] {
+        let mut ops = shared_code();
+        if mutation == Mutation::NoRearmAtEntry {
+            // Entries stay reported here; only the lines were silenced.
+            ops.retain(|op| !matches!(op, Op::Switch { thread: 1, .. } | Op::Call { times: 1, .. }));
+            ops = vec![Op::Activate(0), Op::Switch { thread: 0, context: Some(0) }];
+            ops.push(Op::Call { thread: 0, code: 3, times: 1 });
+            ops.extend((0..9).map(|line| Op::Line { thread: 0, line, times: 200 }));
+            ops.extend([Op::Activate(1), Op::Switch { thread: 1, context: Some(1) }]);
+            ops.push(Op::Call { thread: 1, code: 3, times: 1 });
+            ops.extend((0..9).map(|line| Op::Line { thread: 1, line, times: 1 }));
+        }
+        if mutation == Mutation::NoRearmOfTheStack {
+            ops.truncate(ops.len() - SHAPES.iter().sum::<u32>() as usize - SHAPES.len() - 1);
+            let activation = ops.iter().position(|op| matches!(op, Op::Activate(1))).unwrap();
+            // Entries of the running frame are not silenced, so that only the switch can arm it.
+            ops = [Op::Activate(0), Op::Switch { thread: 0, context: Some(0) }, Op::Call { thread: 0, code: 3, times: 1 }]
+                .into_iter()
+                .chain((0..9).map(|line| Op::Line { thread: 0, line, times: 200 }))
+                .chain(ops.split_off(activation))
+                .collect();
+        }
+        assert_eq!(run(&ops, Mutation::None).lost_or_wrong(), BTreeMap::new());
+        let lost = run(&ops, mutation).lost_or_wrong();
+        assert!(lost.contains_key(&1), "{mutation:?} lost nothing");
+    }
+}
+
+/// A token that outlived its activation credits nobody, also when its slot is in use again.
+#[test]
+fn a_stale_token_hits_nobody() {
+    let mut tracer = Tracer::new();
+    let code = tracer.add_code(FileId(0), [1]);
+    let (old, new) = (tracer.add_context(), tracer.add_context());
+    let stale = tracer.activate(old).token;
+    tracer.deactivate(old);
+    let token = tracer.activate(new).token;
+    assert_eq!(token.raw() & 63, stale.raw() & 63, "the slot is used again");
+    tracer.line(code, 1, stale);
+    assert!(tracer.whole(new).is_empty() && tracer.whole(old).is_empty());
+    tracer.line(code, 1, token);
+    assert!(!tracer.whole(new).is_empty());
+}
+
+/// Processes live for months: contexts that ended leave nothing behind.
+#[test]
+fn ten_thousand_contexts_do_not_grow() {
+    let mut tracer = Tracer::new();
+    let code = tracer.add_code(FileId(0), 1..=9);
+    let mut highest = 0;
+    for _ in 0..10_000 {
+        let context = tracer.add_context();
+        let token = tracer.activate(context).token;
+        assert_eq!(tracer.start(code, Some(token)), Entry::Keep);
+        assert_eq!(tracer.redundant_line(code, 3), None);
+        tracer.line(code, 3, token);
+        assert_eq!(tracer.drain(context).len(), 1);
+        tracer.remove_context(context);
+        highest = highest.max(token.raw() & 63);
+    }
+    assert_eq!(highest, 0);
+    assert_eq!(tracer.free_slots(), 63);
+}
