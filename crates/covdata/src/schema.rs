@@ -58,10 +58,3 @@ pub(crate) fn create(db: &Connection, meta: &[(&str, &str)]) -> rusqlite::Result
 pub(crate) fn image(db: &mut Connection) -> rusqlite::Result<Vec<u8>> {
     Ok(db.serialize("main")?.to_vec())
 }
-
-/// A private database in memory from the bytes of a file.
-pub(crate) fn from_image(bytes: &[u8]) -> rusqlite::Result<Connection> {
-    let mut db = Connection::open_in_memory()?;
-    db.deserialize_read_exact("main", bytes, bytes.len(), false)?;
-    Ok(db)
-}

@@ -1,24 +1,21 @@
 //! The writing side, used inside the traced process.
 
 use std::collections::HashMap;
-use std::fs::{Metadata, Permissions};
+use std::fs::Metadata;
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, RunToken, Slug};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
-use tempfile::NamedTempFile;
 
 use super::ShardName;
+use crate::data::share;
 use crate::{CovdataError, schema};
 
 /// How long a flush waits for a reader or a merger that has the file locked.
 const BUSY: Duration = Duration::from_secs(5);
-
-/// Web process, workers and whoever merges may run as different users of one group.
-const MODE: u32 = 0o664;
 
 /// One process's open shard.
 ///
@@ -203,7 +200,7 @@ fn place(
     let group = fs_err::metadata(dir).map_err(fault)?.gid();
     let mut file = tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir).map_err(fault)?;
     file.write_all(image).map_err(fault)?;
-    share(&file, group).map_err(fault)?;
+    share(file.as_file(), group).map_err(fault)?;
     loop {
         let file_name = name();
         let path = dir.join(&file_name);
@@ -213,15 +210,6 @@ fn place(
             Err(error) => return Err(fault(error.error)),
         }
     }
-}
-
-/// Mode 0664 whatever the umask, and the directory's group where the system lets us.
-fn share(file: &NamedTempFile, group: u32) -> std::io::Result<()> {
-    if file.as_file().metadata()?.gid() != group {
-        // Who is not in that group can't give a file to it; the file is readable all the same.
-        let _ = fchown(file.as_file(), None, Some(group));
-    }
-    file.as_file().set_permissions(Permissions::from_mode(MODE))
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,0 +1,92 @@
+//! The merged file, and what becomes of its inputs.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::MergeOutcome;
+use crate::CovdataError;
+use crate::data::{BUSY_SECONDS, Header, Ownership, State, Wal, open_locked, sidecar};
+
+/// What becomes of inputs after a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// They stay.
+    Keep,
+    /// They are removed, once the merged file is safe on disk, and where they are as they were read.
+    Remove,
+}
+
+/// Writes the merged data to `output`, and then lets go of the inputs as `fate` says.
+///
+/// Returns the inputs that were not removed although they should have been, with the reason: above all
+/// those that were written to in the meantime. What was written then is in them alone, so they must be
+/// merged again.
+pub fn write_merged(
+    outcome: &MergeOutcome,
+    output: &Path,
+    owner: &Ownership,
+    fate: Fate,
+) -> Result<Vec<(PathBuf, CovdataError)>, CovdataError> {
+    outcome.data.write(output, owner)?;
+    let mut kept = Vec::new();
+    if fate == Fate::Remove {
+        for (path, state) in &outcome.states {
+            // The output may be one of the inputs (--append); it is a new file now.
+            if is_same(path, output) {
+                continue;
+            }
+            if let Err(reason) = remove(path, state) {
+                kept.push((path.clone(), reason));
+            }
+        }
+    }
+    Ok(kept)
+}
+
+fn is_same(path: &Path, output: &Path) -> bool {
+    match (fs_err::canonicalize(path), fs_err::canonicalize(output)) {
+        (Ok(path), Ok(output)) => path == output,
+        _ => false,
+    }
+}
+
+/// Removes a data file under its write lock, if it is still what was read: a writer that comes later finds
+/// its file gone (and starts a new one), and one that came before has changed the counter.
+fn remove(path: &Path, read: &State) -> Result<(), CovdataError> {
+    let changed = || CovdataError::Changed { path: path.to_owned() };
+    let fault = |source| CovdataError::Io { action: "remove", path: path.to_owned(), source };
+    let meta = match fs_err::metadata(path) {
+        // Someone else removed it; that is what we wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        meta => meta.map_err(fault)?,
+    };
+    if (meta.dev(), meta.ino()) != read.identity {
+        return Err(changed());
+    }
+    let in_place = read.wal == Wal::Unused;
+    if !in_place && read.wal != Wal::of(path) {
+        return Err(changed());
+    }
+    // Opened before the lock and closed after the removal: closing any handle on a file drops all the
+    // locks that this process has on it.
+    let file = fs_err::File::open(path).map_err(fault)?;
+    let lock = open_locked(path).map_err(|source| CovdataError::Sqlite {
+        action: "lock",
+        path: path.to_owned(),
+        source,
+    })?;
+    if lock.is_none() {
+        return Err(CovdataError::Locked { path: path.to_owned(), seconds: BUSY_SECONDS });
+    }
+    if in_place && Header::of(path, &file)?.change_counter != read.change_counter {
+        return Err(changed());
+    }
+    fs_err::remove_file(path).map_err(fault)?;
+    for suffix in ["-journal", "-wal", "-shm"] {
+        // Mostly there is none; what is left of one belongs to the file that is gone.
+        let _ = fs_err::remove_file(sidecar(path, suffix));
+    }
+    drop(lock);
+    drop(file);
+    Ok(())
+}
