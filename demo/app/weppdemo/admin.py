@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -50,11 +51,11 @@ def delete_run(name: str) -> Response:
     return jsonify(success=True)
 
 
+@dataclass(frozen=True)
 class Quota:
-    """How much a run may hold."""
+    """How much a run may hold, in bytes."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    limit: int
 
     def exceeded_by(self, name: str) -> int:
         """Bytes above the limit; 0 when the run is within it."""

@@ -39,7 +39,7 @@ def enqueue(
     parent = get_current_job(connection)
     if parent is not None:
         parent.meta.setdefault("children", []).append(ident)
-        parent.save_meta()
+        parent.save_meta()  # type: ignore[no-untyped-call]
     queue = Queue(QUEUE_NAME, connection=connection)
     return queue.enqueue(
         function,

@@ -41,7 +41,7 @@ def erodibility(texture: Texture, depth_factor: float) -> float:
     """RUSLE's K by the EPIC equation, scaled for shallow soils (t ha h / (ha MJ mm))."""
     fine = 1.0 - texture.sand / 100.0
     sand_term = 0.2 + 0.3 * math.exp(-0.0256 * texture.sand * (1.0 - texture.silt / 100.0))
-    silt_term = (texture.silt / (texture.clay + texture.silt)) ** 0.3
+    silt_term = math.pow(texture.silt / (texture.clay + texture.silt), 0.3)
     carbon = texture.carbon
     carbon_term = 1.0 - 0.25 * carbon / (carbon + math.exp(3.72 - 2.95 * carbon))
     sandy_term = 1.0 - 0.7 * (1.0 - fine) / ((1.0 - fine) + math.exp(-5.51 + 22.9 * fine))

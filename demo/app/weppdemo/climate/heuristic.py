@@ -19,7 +19,7 @@ def rank_stations(stations: dict[str, dict[str, Any]], origin: str, limit: int) 
         other = stations[name]
         east = (other["lon"] - home["lon"]) * 111.0 * math.cos(math.radians(home["lat"]))
         north = (other["lat"] - home["lat"]) * 111.0
-        return math.hypot(east, north) + abs(other["elevation"] - home["elevation"]) / 10.0
+        return math.hypot(east, north) + abs(float(other["elevation"]) - float(home["elevation"])) / 10.0
 
     return sorted(stations, key=lambda name: (distance(name), name))[:limit]
 

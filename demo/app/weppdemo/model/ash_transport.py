@@ -27,7 +27,9 @@ def load_from_raster(hillslope: Hillslope, raster: Grid) -> float:
     return sum(depths) / len(depths)
 
 
-def transport(hillslope: Hillslope, kind: str, depth: float, days: list[dict[str, Any]], month: int) -> dict[str, float]:
+def transport(
+    hillslope: Hillslope, kind: str, depth: float, days: list[dict[str, Any]], month: int
+) -> dict[str, float]:
     """Kilograms of ash that wind and water carry off in the year after a fire in `month`."""
     density = WHITE_DENSITY if kind == "white" else BLACK_DENSITY
     remaining = depth * density * hillslope.area

@@ -10,10 +10,10 @@ from weppdemo.terrain.network import Hillslope
 def slope_length_factor(length: float, slope: float) -> float:
     """LS from the length (m) and the slope (m/m); steep and gentle slopes have their own equations."""
     angle = math.atan(slope)
-    beta = (math.sin(angle) / 0.0896) / (3.0 * math.sin(angle) ** 0.8 + 0.56)
+    beta = (math.sin(angle) / 0.0896) / (3.0 * math.pow(math.sin(angle), 0.8) + 0.56)
     exponent = beta / (1.0 + beta)
     steep = 10.8 * math.sin(angle) + 0.03 if slope < 0.09 else 16.8 * math.sin(angle) - 0.5
-    return (length / 22.13) ** exponent * steep
+    return math.pow(length / 22.13, exponent) * steep
 
 
 def soil_loss(hillslope: Hillslope, erosivity: float, erodibility: float, cover_factor: float) -> float:

@@ -47,7 +47,7 @@ def scenario_cover(workspace: Workspace, scenario: dict[str, Any]) -> dict[str, 
     cover = Landuse.load(workspace).cover
     treatment = scenario["treatment"]
     if treatment == "uniform":
-        return {hillslope: scenario["cover"] for hillslope in cover}
+        return dict.fromkeys(cover, scenario["cover"])
     if treatment == "burn":
         hillslopes = Watershed.load(workspace).hillslope_objects()
         severity = landcover.burn_severity(hillslopes, read_ascii(workspace.upload_path("omni")))

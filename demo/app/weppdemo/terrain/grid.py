@@ -36,6 +36,7 @@ class Grid:
     nodata: float = -9999.0
 
     def __post_init__(self) -> None:
+        """Refuse a list of values that does not fill the raster."""
         if len(self.values) != self.nrows * self.ncols:
             raise UserError(f"the grid has {len(self.values)} values, not {self.nrows} x {self.ncols}")
 
