@@ -1,11 +1,12 @@
 //! `[paths]`: one name for one source file, wherever it was measured.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use playtrace_model::MeasuredPath;
 use regex::Regex;
 
+use crate::location::{absolute, is_absolute, separator};
 use crate::{CovdataError, glob};
 
 /// Rules that rename measured files, in the order in which they are tried.
@@ -47,7 +48,7 @@ impl PathMap {
     }
 
     fn add(&mut self, original: &str, result: &str) -> Result<(), CovdataError> {
-        let separator = separator(original);
+        let sep = separator(original);
         let mut pattern = original;
         if pattern.len() > 1 {
             pattern = pattern.trim_end_matches(['/', '\\']);
@@ -60,14 +61,14 @@ impl PathMap {
             });
         }
         let mut pattern = pattern.to_owned();
-        if !self.relative && !pattern.starts_with('*') && !is_absolute(&format!("{pattern}{separator}")) {
+        if !self.relative && !pattern.starts_with('*') && !is_absolute(&format!("{pattern}{sep}")) {
             pattern = absolute(&self.root, &pattern);
         }
-        if !pattern.ends_with(separator) {
-            pattern.push(separator);
+        if !pattern.ends_with(sep) {
+            pattern.push(sep);
         }
         let regex = glob::prefix(&pattern)?;
-        let result = format!("{}{}", result.trim_end_matches(['/', '\\']), self::separator(result));
+        let result = format!("{}{}", result.trim_end_matches(['/', '\\']), separator(result));
         self.rules.push(Rule { pattern: original.to_owned(), regex, result });
         Ok(())
     }
@@ -172,42 +173,4 @@ impl Mapping {
     pub(super) fn get<'a>(&'a self, path: &'a MeasuredPath) -> &'a MeasuredPath {
         self.names.get(path).unwrap_or(path)
     }
-}
-
-/// The separator that a path uses.
-fn separator(path: &str) -> char {
-    path.chars().find(|c| matches!(c, '/' | '\\')).unwrap_or('/')
-}
-
-/// Absolute on any system.
-fn is_absolute(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    path.starts_with(['/', '\\'])
-        || (bytes.len() > 2
-            && bytes[0].is_ascii_alphabetic()
-            && bytes[1] == b':'
-            && matches!(bytes[2], b'/' | b'\\'))
-}
-
-/// `path` from `root`, without `.`, `..` and links, as far as it exists.
-pub(crate) fn absolute(root: &Path, path: &str) -> String {
-    let joined = root.join(path);
-    if let Ok(real) = std::fs::canonicalize(&joined) {
-        return real.to_string_lossy().into_owned();
-    }
-    let mut clean = PathBuf::new();
-    for component in joined.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-        // Links count where they are: what follows `..` depends on them.
-        if let Ok(real) = std::fs::canonicalize(&clean) {
-            clean = real;
-        }
-    }
-    clean.to_string_lossy().into_owned()
 }

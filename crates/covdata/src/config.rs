@@ -1,0 +1,179 @@
+//! coverage.py's configuration, as far as it says what to measure and what to report.
+//!
+//! The files, their syntax and their defaults are those of coverage.py 7.11.3.
+
+mod ini;
+mod options;
+mod source;
+mod substitute;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::CovdataError;
+
+pub use substitute::Environment;
+
+/// What coverage.py excludes if the configuration says nothing.
+pub const DEFAULT_EXCLUDE: [&str; 3] = [
+    r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*(cover|COVER)",
+    r"^\s*(((async )?def .*?)?\)(\s*->.*?)?:\s*)?\.\.\.\s*(#|$)",
+    r"if (typing\.)?TYPE_CHECKING:",
+];
+
+/// Branches that coverage.py takes as partial on purpose, if the configuration says nothing.
+pub const DEFAULT_PARTIAL: [&str; 1] = [r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*(branch|BRANCH)"];
+
+/// Branches that can't go both ways, by Python's meaning.
+pub const DEFAULT_PARTIAL_ALWAYS: [&str; 2] = ["while (True|1|False|0):", "if (True|1|False|0):"];
+
+/// A key that has no effect here, for a person to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The key, as `[run] branch`.
+    pub key: String,
+    /// Why it has no effect, or what happens instead.
+    pub why: String,
+    /// The configuration file.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// A configuration: the settings that count here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are coverage.py's switches")]
+pub struct CoverageConfig {
+    /// The file that it comes from; `None` for the defaults.
+    pub file: Option<PathBuf>,
+    /// `[run] branch`.
+    pub branch: bool,
+    /// `[run] parallel`.
+    pub parallel: bool,
+    /// `[run] context`: a static label.
+    pub context: Option<String>,
+    /// `[run] data_file`, or `COVERAGE_FILE`.
+    pub data_file: String,
+    /// `[run] relative_files`: measured files are named relative to the root.
+    pub relative_files: bool,
+    /// `[run] cover_pylib`: the standard library counts.
+    pub cover_pylib: bool,
+    /// `[run] source`: directories or packages.
+    pub source: Vec<String>,
+    /// `[run] source_pkgs`: packages.
+    pub source_pkgs: Vec<String>,
+    /// `[run] source_dirs`: directories.
+    pub source_dirs: Vec<String>,
+    /// `[run] include`: patterns of files; without effect where there is a source.
+    pub run_include: Vec<String>,
+    /// `[run] omit`: patterns of files.
+    pub run_omit: Vec<String>,
+    /// `[report] exclude_lines` and `exclude_also`: Python regular expressions, searched in each line.
+    pub exclude: Vec<String>,
+    /// `[report] partial_branches` and `partial_also`.
+    pub partial: Vec<String>,
+    /// `[report] partial_branches_always`.
+    pub partial_always: Vec<String>,
+    /// `[report] include`.
+    pub report_include: Vec<String>,
+    /// `[report] omit`.
+    pub report_omit: Vec<String>,
+    /// `[report] include_namespace_packages`: directories without `__init__.py` hold modules too.
+    pub include_namespace_packages: bool,
+    /// `[paths]`, in order: a name, then the result and its patterns.
+    pub paths: Vec<(String, Vec<String>)>,
+    /// Keys without effect.
+    pub notices: Vec<Notice>,
+}
+
+impl Default for CoverageConfig {
+    fn default() -> Self {
+        let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        Self {
+            file: None,
+            branch: false,
+            parallel: false,
+            context: None,
+            data_file: ".coverage".to_owned(),
+            relative_files: false,
+            cover_pylib: false,
+            source: Vec::new(),
+            source_pkgs: Vec::new(),
+            source_dirs: Vec::new(),
+            run_include: Vec::new(),
+            run_omit: Vec::new(),
+            exclude: owned(&DEFAULT_EXCLUDE),
+            partial: owned(&DEFAULT_PARTIAL),
+            partial_always: owned(&DEFAULT_PARTIAL_ALWAYS),
+            report_include: Vec::new(),
+            report_omit: Vec::new(),
+            include_namespace_packages: false,
+            paths: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+}
+
+impl CoverageConfig {
+    /// Reads one file, as `--rcfile` does: INI, or TOML by its extension.
+    pub fn read(path: &Path, environment: Environment<'_>) -> Result<Self, CovdataError> {
+        Self::read_as(path, true, environment).map(|(config, _)| config)
+    }
+
+    /// Finds the configuration as coverage.py does: `rcfile`, else `COVERAGE_RCFILE`, else the first in `dir` of
+    /// `.coveragerc`, `setup.cfg`, `tox.ini` and `pyproject.toml` that has settings, else the defaults.
+    pub fn discover(
+        dir: &Path,
+        rcfile: Option<&Path>,
+        environment: Environment<'_>,
+    ) -> Result<Self, CovdataError> {
+        let named = rcfile
+            .map(Path::to_owned)
+            .or_else(|| environment("COVERAGE_RCFILE").filter(|name| !name.is_empty()).map(PathBuf::from));
+        let mut config = match named {
+            Some(path) => Self::read(&dir.join(path), environment)?,
+            None => Self::first_of(dir, environment)?,
+        };
+        if let Some(file) = environment("COVERAGE_FILE").filter(|name| !name.is_empty()) {
+            config.data_file = file;
+        }
+        Ok(config)
+    }
+
+    fn first_of(dir: &Path, environment: Environment<'_>) -> Result<Self, CovdataError> {
+        for (name, ours) in
+            [(".coveragerc", true), ("setup.cfg", false), ("tox.ini", false), ("pyproject.toml", false)]
+        {
+            match Self::read_as(&dir.join(name), ours, environment) {
+                Ok((config, any)) if ours || any => return Ok(config),
+                Ok(_) | Err(CovdataError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// The configuration, and whether the file said anything.
+    fn read_as(path: &Path, ours: bool, environment: Environment<'_>) -> Result<(Self, bool), CovdataError> {
+        let bytes = fs_err::read(path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => CovdataError::Missing { path: path.to_owned() },
+            _ => CovdataError::Io { action: "read", path: path.to_owned(), source },
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            CovdataError::Config {
+                path: path.to_owned(),
+                line: good.split(|byte| *byte == b'\n').count(),
+                message: "this line is not UTF-8".to_owned(),
+            }
+        })?;
+        let entries = source::entries(path, &text, ours)?;
+        let mut config = Self { file: Some(path.to_owned()), ..Self::default() };
+        let mut any = false;
+        for entry in &entries {
+            any |= config.set(entry, environment)?;
+        }
+        config.finish(&entries);
+        Ok((config, any))
+    }
+}

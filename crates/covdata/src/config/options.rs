@@ -1,0 +1,138 @@
+//! Which options there are, and what they do here.
+
+use super::source::{Entry, home};
+use super::{CoverageConfig, Notice};
+use crate::CovdataError;
+use crate::config::Environment;
+
+/// Options of coverage.py that can't have their effect here, and why.
+const WITHOUT_EFFECT: [(&str, &str, &str); 10] = [
+    ("run", "command_line", "it is for `coverage run`"),
+    ("run", "concurrency", "threads, greenlets and processes are followed without being named"),
+    ("run", "core", "the tracer is playtrace's own"),
+    ("run", "dynamic_context", "contexts name profiles: profile:<slug>"),
+    ("run", "patch", "child processes are followed without patches"),
+    ("run", "plugins", "coverage.py's plug-ins run only inside coverage.py"),
+    ("run", "sigterm", "data is written when a unit of work ends, whatever ends the process"),
+    ("run", "timid", "there is one tracer"),
+    ("run", "debug", "it is for coverage.py itself; see the logger playtrace_agent"),
+    ("run", "debug_file", "it is for coverage.py itself; see the logger playtrace_agent"),
+];
+
+/// Options that are for coverage.py's own reports, or its own warnings: nobody expects them to count here.
+const ELSEWHERE: [(&str, &[&str]); 6] = [
+    ("run", &["disable_warnings", "_crash"]),
+    (
+        "report",
+        &[
+            "fail_under",
+            "format",
+            "ignore_errors",
+            "precision",
+            "contexts",
+            "show_missing",
+            "skip_covered",
+            "skip_empty",
+            "sort",
+        ],
+    ),
+    ("html", &["directory", "extra_css", "skip_covered", "skip_empty", "title", "show_contexts"]),
+    ("xml", &["output", "package_depth"]),
+    ("json", &["output", "pretty_print", "show_contexts"]),
+    ("lcov", &["output", "line_checksums"]),
+];
+
+impl CoverageConfig {
+    /// Takes one option in; says whether coverage.py knows it.
+    pub(super) fn set(
+        &mut self,
+        entry: &Entry<'_>,
+        environment: Environment<'_>,
+    ) -> Result<bool, CovdataError> {
+        let (section, key) = (entry.section.as_str(), entry.key.as_str());
+        match (section, key) {
+            ("run", "branch") => {
+                self.branch = entry.boolean(environment)?;
+                if self.branch {
+                    self.notice(entry, "playtrace measures lines; branches are left out");
+                }
+            }
+            ("run", "parallel") => {
+                self.parallel = entry.boolean(environment)?;
+                if !self.parallel {
+                    self.notice(entry, "each process always writes a file of its own");
+                }
+            }
+            ("run", "context") => self.context = Some(entry.text(environment)?),
+            ("run", "data_file") => self.data_file = entry.file(environment)?,
+            ("run", "relative_files") => self.relative_files = entry.boolean(environment)?,
+            ("run", "cover_pylib") => self.cover_pylib = entry.boolean(environment)?,
+            ("run", "source") => self.source = entry.list(environment)?,
+            ("run", "source_pkgs") => self.source_pkgs = entry.list(environment)?,
+            ("run", "source_dirs") => self.source_dirs = entry.list(environment)?,
+            ("run", "include") => self.run_include = entry.list(environment)?,
+            ("run", "omit") => self.run_omit = entry.list(environment)?,
+            ("report", "exclude_lines") => {
+                // exclude_also may have come first: it adds to whatever stands here.
+                let also = self.exclude.split_off(super::DEFAULT_EXCLUDE.len());
+                self.exclude = entry.lines(environment)?;
+                self.exclude.extend(also);
+            }
+            ("report", "exclude_also") => self.exclude.extend(entry.lines(environment)?),
+            ("report", "partial_branches") => {
+                let also = self.partial.split_off(super::DEFAULT_PARTIAL.len());
+                self.partial = entry.lines(environment)?;
+                self.partial.extend(also);
+            }
+            ("report", "partial_also") => self.partial.extend(entry.lines(environment)?),
+            ("report", "partial_branches_always") => self.partial_always = entry.lines(environment)?,
+            ("report", "include") => self.report_include = entry.list(environment)?,
+            ("report", "omit") => self.report_omit = entry.list(environment)?,
+            ("report", "include_namespace_packages") => {
+                self.include_namespace_packages = entry.boolean(environment)?;
+            }
+            ("paths", name) => {
+                let list = entry.list(environment)?.iter().map(|path| home(path, environment)).collect();
+                self.paths.push((name.to_owned(), list));
+            }
+            _ => return Ok(self.without_effect(entry)),
+        }
+        Ok(true)
+    }
+
+    fn without_effect(&mut self, entry: &Entry<'_>) -> bool {
+        let (section, key) = (entry.section.as_str(), entry.key.as_str());
+        if let Some((.., why)) = WITHOUT_EFFECT.iter().find(|(s, k, _)| (*s, *k) == (section, key)) {
+            self.notice(entry, why);
+            return true;
+        }
+        match ELSEWHERE.iter().find(|(s, _)| *s == section) {
+            Some((_, keys)) if keys.contains(&key) => true,
+            // A section that coverage.py doesn't know is a plug-in's, or another program's.
+            None => false,
+            Some(_) => {
+                self.notice(entry, "coverage.py 7.11 has no such option");
+                false
+            }
+        }
+    }
+
+    fn notice(&mut self, entry: &Entry<'_>, why: &str) {
+        self.notices.push(Notice {
+            key: format!("[{}] {}", entry.section, entry.key),
+            why: why.to_owned(),
+            path: entry.path.to_owned(),
+            line: entry.line,
+        });
+    }
+
+    /// What only the whole configuration tells.
+    pub(super) fn finish(&mut self, entries: &[Entry<'_>]) {
+        let sources = [&self.source, &self.source_pkgs, &self.source_dirs];
+        if sources.iter().any(|list| !list.is_empty())
+            && let Some(entry) = entries.iter().find(|entry| entry.section == "run" && entry.key == "include")
+        {
+            self.notice(entry, "it has no effect where there is a source");
+        }
+    }
+}
