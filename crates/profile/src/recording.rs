@@ -71,8 +71,11 @@ impl Recording {
         let mut steps = Steps { path, list: Vec::new(), by_id: HashMap::new() };
         let (mut root_url, mut run_id) = (None, None);
         for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-            let event: Event = serde_json::from_str(text)
-                .map_err(|source| ProfileError::Line { path: path.to_owned(), line, source })?;
+            let event: Event = serde_json::from_str(text).map_err(|source| ProfileError::Line {
+                path: path.to_owned(),
+                line,
+                source,
+            })?;
             root_url = root_url.or_else(|| event.root_url.clone().filter(|url| !url.is_empty()));
             run_id = run_id.or_else(|| event.run_id.clone().filter(|id| !id.is_empty()));
             steps.take(line, event)?;

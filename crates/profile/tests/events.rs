@@ -14,8 +14,10 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn meta() -> impl Strategy<Value = RequestMeta> {
-    let value =
-        prop_oneof![text().prop_map(FormValue::One), prop::collection::vec(text(), 0..3).prop_map(FormValue::Many)];
+    let value = prop_oneof![
+        text().prop_map(FormValue::One),
+        prop::collection::vec(text(), 0..3).prop_map(FormValue::Many)
+    ];
     (
         any::<bool>(),
         option::of(text()),
@@ -25,17 +27,30 @@ fn meta() -> impl Strategy<Value = RequestMeta> {
         option::of(prop::collection::vec(text(), 0..3)),
         option::of(prop::collection::btree_map(text(), value, 0..3)),
     )
-        .prop_map(|(has_body, body_type, json_payload, body_preview, body_length, form_keys, form_values)| {
-            RequestMeta { has_body, body_type, json_payload, body_preview, body_length, form_keys, form_values }
-        })
+        .prop_map(
+            |(has_body, body_type, json_payload, body_preview, body_length, form_keys, form_values)| {
+                RequestMeta {
+                    has_body,
+                    body_type,
+                    json_payload,
+                    body_preview,
+                    body_length,
+                    form_keys,
+                    form_values,
+                }
+            },
+        )
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
-    let category = prop_oneof![Just(Category::HttpRequest), Just(Category::FileUpload), Just(Category::Other)];
+    let category =
+        prop_oneof![Just(Category::HttpRequest), Just(Category::FileUpload), Just(Category::Other)];
     prop_oneof![
-        (text(), text(), category, option::of(meta())).prop_map(|(method, endpoint, category, request_meta)| {
-            Stage::Request(Request { method, endpoint, category, params: None, request_meta })
-        }),
+        (text(), text(), category, option::of(meta())).prop_map(
+            |(method, endpoint, category, request_meta)| {
+                Stage::Request(Request { method, endpoint, category, params: None, request_meta })
+            }
+        ),
         (option::of(text()), any::<u16>(), option::of(any::<bool>()), option::of(any::<u32>())).prop_map(
             |(endpoint, status, ok, ms)| Stage::Response(Answer {
                 method: None,
@@ -45,9 +60,11 @@ fn stage() -> impl Strategy<Value = Stage> {
                 duration_ms: ms.map(f64::from)
             })
         ),
-        (option::of(text()), option::of(text()), option::of(any::<u16>())).prop_map(|(name, message, status)| {
-            Stage::Error(FailedCall { error: Failure { name, message, status, detail: None } })
-        }),
+        (option::of(text()), option::of(text()), option::of(any::<u16>())).prop_map(
+            |(name, message, status)| {
+                Stage::Error(FailedCall { error: Failure { name, message, status, detail: None } })
+            }
+        ),
     ]
 }
 

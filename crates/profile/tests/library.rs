@@ -73,7 +73,10 @@ fn contradictions_are_named() {
     assert!(error.to_string().starts_with("events.jsonl:2: request 1 is in line 1 already"), "{error}");
     let answer = "{\"stage\":\"response\",\"id\":\"1\",\"status\":200}\n";
     let error = Recording::parse(&format!("{EVENTS}{answer}{answer}"), "events.jsonl".as_ref()).unwrap_err();
-    assert!(error.to_string().starts_with("events.jsonl:3: request 1 was answered in line 2 already"), "{error}");
+    assert!(
+        error.to_string().starts_with("events.jsonl:3: request 1 was answered in line 2 already"),
+        "{error}"
+    );
     let error = Recording::parse(answer, "events.jsonl".as_ref()).unwrap_err();
     assert_eq!(error.code(), "PT-PROFILE-006");
 }
@@ -82,12 +85,21 @@ fn contradictions_are_named() {
 fn seeds_are_found_by_kind() {
     let (dir, library) = library();
     let seed = dir.path().join("legacy-palouse/capture/seed");
-    for file in ["uploads/sbs/b.tif", "uploads/sbs/a.tif", "uploads/sbs/.DS_Store", "uploads/stray", "config/cfg.toml"] {
+    for file in [
+        "uploads/sbs/b.tif",
+        "uploads/sbs/a.tif",
+        "uploads/sbs/.DS_Store",
+        "uploads/stray",
+        "config/cfg.toml",
+    ] {
         write(&seed.join(file), "x");
     }
     write(&dir.path().join("legacy-palouse/run/wepp/x"), "");
     let profile = library.open_named("legacy-palouse").unwrap();
-    assert_eq!(profile.seeds.uploads("sbs"), [seed.join("uploads/sbs/a.tif"), seed.join("uploads/sbs/b.tif")]);
+    assert_eq!(
+        profile.seeds.uploads("sbs"),
+        [seed.join("uploads/sbs/a.tif"), seed.join("uploads/sbs/b.tif")]
+    );
     assert_eq!(profile.seeds.uploads("cli"), [] as [&Path; 0]);
     assert_eq!(profile.seeds.kinds().collect::<Vec<_>>(), ["sbs"]);
     assert_eq!(profile.seeds.config(), [seed.join("config/cfg.toml")]);

@@ -1,0 +1,116 @@
+//! Logging in as a person does: read the form, send it back.
+
+use std::collections::BTreeMap;
+
+use reqwest::header::LOCATION;
+use scraper::{Html, Selector};
+use url::Url;
+
+use crate::ReplayError;
+use crate::address::BaseUrl;
+use crate::http::{Answer, Http, chain};
+use crate::preset::LoginRule;
+use crate::secret::Secret;
+
+/// Logs in; the session is in the client's cookies afterwards. Never traced: it belongs to no recorded session.
+pub(crate) async fn log_in(
+    http: &Http,
+    base: &BaseUrl,
+    rule: &LoginRule,
+    email: &str,
+    password: &Secret,
+) -> Result<(), ReplayError> {
+    let url = page_url(base, rule)?;
+    let failed = |why: String| ReplayError::LogIn { url: url.to_string(), why };
+    let form = send(http.direct.get(url.clone()), "GET", &url).await?;
+    if !form.is_success() {
+        return Err(failed(format!("the log-in page answers {} ({})", form.status, form.excerpt())));
+    }
+    let mut fields: BTreeMap<&str, String> = rule
+        .fields
+        .iter()
+        .map(|(name, value)| {
+            // One pass each: a password that holds "{email}" stays what it is.
+            let value = match value.as_str() {
+                "{password}" => password.expose().to_owned(),
+                other => other.replace("{email}", email),
+            };
+            (name.as_str(), value)
+        })
+        .collect();
+    let tokens = hidden_inputs(&String::from_utf8_lossy(&form.body), &rule.form_tokens);
+    for name in &rule.form_tokens {
+        let value = tokens.get(name).ok_or_else(|| {
+            failed(format!(
+                "the log-in page has no hidden input {name}; is this the app that the preset is for?"
+            ))
+        })?;
+        fields.insert(name, value.clone());
+    }
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
+    let request = http
+        .direct
+        .post(url.clone())
+        .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(body);
+    let answer = send(request, "POST", &url).await?;
+    let back_to_form = answer
+        .headers
+        .get(LOCATION)
+        .and_then(|location| url.join(location.to_str().ok()?).ok())
+        .is_some_and(|location| location.path() == url.path());
+    if !rule.success_status.contains(&answer.status) || back_to_form {
+        return Err(failed(format!(
+            "the app did not take e-mail and password (it answers {}); check ADMIN_EMAIL and ADMIN_PASSWORD",
+            answer.status
+        )));
+    }
+    if !http.has_cookie(&url, &rule.cookie) {
+        return Err(failed(format!("the app took e-mail and password, but sent no cookie {}", rule.cookie)));
+    }
+    Ok(())
+}
+
+/// The log-in page.
+pub(crate) fn page_url(base: &BaseUrl, rule: &LoginRule) -> Result<Url, ReplayError> {
+    base.under(&rule.page)
+        .map_err(|error| ReplayError::BaseUrl { text: rule.page.clone(), why: error.to_string() })
+}
+
+async fn send(request: reqwest::RequestBuilder, method: &str, url: &Url) -> Result<Answer, ReplayError> {
+    let unreachable = |error: reqwest::Error| ReplayError::Unreachable {
+        method: method.to_owned(),
+        url: url.to_string(),
+        why: chain(&error.without_url()),
+    };
+    Answer::read(request.send().await.map_err(unreachable)?).await.map_err(unreachable)
+}
+
+/// The values of the inputs with these names, the first of each name.
+fn hidden_inputs(html: &str, names: &[String]) -> BTreeMap<String, String> {
+    // A constant selector: it is valid.
+    let Ok(inputs) = Selector::parse("input[name][value]") else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    for input in Html::parse_document(html).select(&inputs) {
+        if let (Some(name), Some(value)) = (input.attr("name"), input.attr("value"))
+            && names.iter().any(|wanted| wanted == name)
+        {
+            found.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_read_as_a_browser_reads_them() {
+        let page = r#"<!-- <input name="csrf_token" value="in a comment"> -->
+            <form><input value='a&amp;b"c' type=hidden name=csrf_token><input name="email"></form>
+            <form><input name="csrf_token" value="second"></form>"#;
+        let found = hidden_inputs(page, &["csrf_token".to_owned(), "absent".to_owned()]);
+        assert_eq!(found, BTreeMap::from([("csrf_token".to_owned(), "a&b\"c".to_owned())]));
+    }
+}
