@@ -1,0 +1,1 @@
+"""End-to-end tests: real gunicorn, RQ and Redis, and the built program."""

@@ -1,0 +1,1 @@
+"""What coverage.py says a profile executes, found without the player and without the agent."""
