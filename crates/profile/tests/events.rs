@@ -1,5 +1,7 @@
 //! Events as text: what is printed is read back, and what the browser writes is understood.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::collections::BTreeMap;
 
 use playtrace_profile::{

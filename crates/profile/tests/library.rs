@@ -1,5 +1,7 @@
 //! The folder of profiles, and everything that can be wrong with it.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::path::Path;
 
 use playtrace_model::Slug;

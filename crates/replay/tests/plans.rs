@@ -1,5 +1,7 @@
 //! What is found out before anything is sent.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod common;
 
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! Whole replays against an app that tells what it got.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod common;
 
 use std::path::Path;
