@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{combine, index, inspect, matrix, play, report, run_profile_coverage_batch, run_test_profile, serve, shards};
+use crate::commands::{
+    combine, index, inspect, matrix, play, report, run_profile_coverage_batch, run_test_profile, serve,
+    shards,
+};
 use crate::exit::Exit;
 use crate::messages::{Failure, show};
 

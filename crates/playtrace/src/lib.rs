@@ -4,12 +4,13 @@
 //! prints, asks the environment and ends the process; the libraries below it return values.
 
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod exit;
-pub mod clock;
 pub mod finish;
 pub mod messages;
 pub mod wctl;
+pub mod whole_file;
 
 pub use cli::{Cli, Command, run};
 pub use exit::Exit;

@@ -48,3 +48,9 @@ impl From<playtrace_ledger::LedgerError> for Failure {
         Self::new(Exit::Io, error.code(), error.to_string())
     }
 }
+
+impl From<playtrace_covdata::CovdataError> for Failure {
+    fn from(error: playtrace_covdata::CovdataError) -> Self {
+        Self::new(Exit::BadInput, error.code(), error.to_string())
+    }
+}

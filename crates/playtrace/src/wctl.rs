@@ -39,7 +39,11 @@ pub fn main() -> ExitCode {
                 &Failure::new(
                     Exit::Usage,
                     "PT-CLI-001",
-                    format!("this wctl knows {}, not {:?}, and there is no other wctl on the PATH", OURS.join(" and "), first.unwrap_or_default()),
+                    format!(
+                        "this wctl knows {}, not {:?}, and there is no other wctl on the PATH",
+                        OURS.join(" and "),
+                        first.unwrap_or_default()
+                    ),
                 )
                 .help("run `playtrace --help` for everything that playtrace does"),
             )

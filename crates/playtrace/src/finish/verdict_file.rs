@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use playtrace_model::{MeasuredPath, RunToken, Slug, SourceHash, Verdict};
 use serde::{Deserialize, Serialize};
 
+use crate::exit::Exit;
+use crate::messages::Failure;
+
 /// The file's content. Its schema is `docs/schema/verdict.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerdictFile {
@@ -43,24 +46,25 @@ impl VerdictFile {
     }
 
     /// Reads the one beside `data_file`; `None` if there is none.
-    ///
-    /// # Errors
-    /// A sentence that names the file, if it is there and can't be read.
-    pub fn read_beside(data_file: &Path) -> Result<Option<Self>, String> {
+    pub fn read_beside(data_file: &Path) -> Result<Option<Self>, Failure> {
         let path = Self::path_of(data_file);
+        let bad = |why: String| {
+            Failure::new(Exit::BadInput, "PT-MERGE-005", why)
+                .help("it is rewritten by the next merge; `playtrace combine --profile SLUG` does one")
+        };
         let text = match fs_err::read_to_string(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|error| error.to_string())?,
+            other => other.map_err(|error| bad(error.to_string()))?,
         };
-        let file: Self = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let file: Self =
+            serde_json::from_str(&text).map_err(|error| bad(format!("{}: {error}", path.display())))?;
         if file.format != Self::FORMAT || file.version > Self::VERSION {
-            return Err(format!(
-                "{}: {} version {} is not a verdict that this program reads (it knows version {})",
+            let Self { format, version, .. } = file;
+            let known = Self::VERSION;
+            return Err(bad(format!(
+                "{}: {format} version {version} is not a verdict that this program reads (it knows version {known})",
                 path.display(),
-                file.format,
-                file.version,
-                Self::VERSION
-            ));
+            )));
         }
         Ok(Some(file))
     }
