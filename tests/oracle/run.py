@@ -88,8 +88,8 @@ def combined(data_file: Path) -> Path:
     return data_file
 
 
-def read_contexts(path: Path) -> dict[str, Lines]:
-    """Every context's executed lines, out of any data file in coverage.py's format."""
+def read_contexts(path: Path, root: Path = surroundings.APP) -> dict[str, Lines]:
+    """Every context's executed lines by path relative to `root`, out of any file in coverage.py's format."""
     data = coverage.CoverageData(basename=str(path))
     data.read()
     contexts: dict[str, Lines] = defaultdict(dict)
@@ -98,14 +98,14 @@ def read_contexts(path: Path) -> dict[str, Lines]:
         for measured in sorted(data.measured_files()):
             lines = set(data.lines(measured) or ())
             if lines:
-                contexts[context][relative(measured)] = lines
+                contexts[context][relative(measured, root)] = lines
     return dict(contexts)
 
 
-def relative(measured: str) -> str:
-    """A path relative to the app's directory: a process in another directory writes it whole."""
+def relative(measured: str, root: Path) -> str:
+    """A path relative to `root`: a process that was started elsewhere writes it whole."""
     path = Path(measured)
-    return str(path.relative_to(surroundings.APP)) if path.is_absolute() else measured
+    return str(path.relative_to(root)) if path.is_absolute() else measured
 
 
 def pairs(lines: Lines) -> Iterator[tuple[str, int]]:

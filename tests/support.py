@@ -1,0 +1,256 @@
+"""What the end-to-end tests share: running the program, watching a run's ledger, holding a job up."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tests.oracle import surroundings
+from tests.oracle.run import Lines, read_contexts
+
+from stack import Stack, StackOptions  # isort: skip
+
+# One replay takes a few seconds; a loaded machine is given ten times that.
+REPLAY_SECONDS = 120.0
+# Functions that only the first caller in a process executes, as demo/expected.toml names them.
+COLD_ONLY_FILE = surroundings.DEMO / "expected.toml"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A program that has ended."""
+
+    argv: Sequence[str]
+    code: int
+    out: str
+    err: str
+
+    def expect(self, code: int) -> Self:
+        """Itself, when it ended with that code; else everything that it said."""
+        assert self.code == code, f"{self} ended with {self.code}, not {code}\n{self.out}\n{self.err}"
+        return self
+
+    @property
+    def text(self) -> str:
+        """All it said, in words separated by single spaces: messages are wrapped to the terminal."""
+        decoration = str.maketrans(dict.fromkeys("│╰╭─▶×├", " "))
+        return " ".join(f"{self.out} {self.err}".translate(decoration).split())
+
+    def __str__(self) -> str:
+        return " ".join(self.argv)
+
+
+def run(
+    argv: Sequence[str | Path],
+    env: Mapping[str, str],
+    *,
+    cwd: Path = surroundings.REPOSITORY,
+    timeout: float = REPLAY_SECONDS,
+) -> Ended:
+    """Run a program to its end."""
+    words = [str(word) for word in argv]
+    done = subprocess.run(
+        words, env=dict(env), cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False
+    )
+    return Ended(words, done.returncode, done.stdout, done.stderr)
+
+
+def environment(stack: Stack, **changes: str | None) -> dict[str, str]:
+    """What a person has in their shell who types commands against this stack; `None` removes a variable."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PROFILE_", "ADMIN_", "ENABLE_"))}
+    env |= stack.exports() | {"NO_COLOR": "1", "PATH": f"{surroundings.program().parent}:{os.environ['PATH']}"}
+    for key, value in changes.items():
+        env.pop(key, None)
+        if value is not None:
+            env[key] = value
+    return env
+
+
+def playtrace(stack: Stack, *arguments: str | Path, **changes: str | None) -> Ended:
+    """Run the program against a stack."""
+    return run([surroundings.program(), *arguments], environment(stack, **changes))
+
+
+def coverage(*arguments: str | Path, cwd: Path) -> Ended:
+    """Run coverage.py's own command."""
+    argv = [sys.executable, "-m", "coverage", *arguments]
+    return run(argv, {**os.environ, "PYTHONWARNINGS": "default"}, cwd=cwd)
+
+
+def options(out: Path, **changes: Any) -> StackOptions:
+    """A stack of the demo with the service."""
+    return StackOptions(
+        **{"out": out, "redis_server": surroundings.redis_server(), "playtrace": surroundings.program()} | changes
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a merge says about a profile's data."""
+
+    document: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `<slug>.verdict.json`."""
+        return cls(json.loads(path.read_text(encoding="utf-8")))
+
+    @property
+    def status(self) -> str:
+        """The verdict."""
+        return str(self.document["status"])
+
+    @property
+    def reasons(self) -> str:
+        """All reasons as one text."""
+        return json.dumps(self.document["reasons"], ensure_ascii=False)
+
+
+def verdict_of(stack: Stack, slug: str) -> Verdict:
+    """The verdict beside the profile's merged file."""
+    return Verdict.read(stack.coverage_dir / f"{slug}.verdict.json")
+
+
+def contexts_of(stack: Stack, slug: str) -> dict[str, Lines]:
+    """The contexts in the profile's merged file."""
+    return read_contexts(stack.coverage_dir / f"{slug}.coverage")
+
+
+# Ledgers -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record of a ledger and the process that wrote it."""
+
+    pid: int
+    record: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What the record is about."""
+        return str(self.record["t"])
+
+
+def ledger(coverage_dir: Path, slug: str, run_token: str = "*") -> list[Entry]:
+    """All whole records of a profile's runs, in the files' order. A line that is being written is left out."""
+    entries: list[Entry] = []
+    for path in sorted((coverage_dir / ".playtrace" / slug).glob(f"{run_token}/*.ledger")):
+        pid = 0
+        for line in path.read_bytes().splitlines(keepends=True):
+            if not line.endswith(b"\n"):
+                continue
+            record = json.loads(line[18:])
+            pid = record["process"]["pid"] if record["t"] == "boot" else pid
+            entries.append(Entry(pid, record))
+    return entries
+
+
+def open_units(entries: Sequence[Entry], **wanted: object) -> list[Entry]:
+    """Work that has begun and not ended, with these values in its `open` record."""
+    closed = {(entry.pid, entry.record["unit"]) for entry in entries if entry.kind == "closed"}
+    return [
+        entry
+        for entry in entries
+        if entry.kind == "open"
+        and (entry.pid, entry.record["unit"]) not in closed
+        and all(entry.record.get(key) == value for key, value in wanted.items())
+    ]
+
+
+# Waiting -------------------------------------------------------------------------------------------
+
+
+def until[T](look: Callable[[], T | None], what: str, timeout: float = REPLAY_SECONDS) -> T:
+    """Look again and again until there is something; fail, saying what was awaited, when there never is."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"
+        time.sleep(0.02)
+
+
+@dataclass
+class Replay:
+    """A replay that is under way."""
+
+    argv: Sequence[str]
+    process: subprocess.Popen[str]
+    output: Path
+    sandbox: Path
+    ended: Ended | None = field(default=None)
+
+    @classmethod
+    def begin(cls, stack: Stack, output: Path, *arguments: str | Path) -> Self:
+        """Start a command that replays one profile, and wait until its sandbox is there."""
+        runs = Path(stack.exports()["PROFILE_PLAYBACK_RUN_ROOT"])
+        before = set(runs.iterdir())
+        argv = [str(word) for word in (surroundings.program(), *arguments)]
+        with output.open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                argv, env=environment(stack), cwd=stack.out, stdout=log, stderr=subprocess.STDOUT, text=True
+            )
+
+        def sandbox() -> Path | None:
+            made = sorted(set(runs.iterdir()) - before)
+            said = output.read_text(encoding="utf-8")
+            assert process.poll() is None, f"{argv} ended with {process.returncode} before it began:\n{said}"
+            return made[0] if made else None
+
+        return cls(argv, process, output, until(sandbox, "the sandbox"))
+
+    def check(self) -> None:
+        """Fail when it has ended already."""
+        assert self.process.poll() is None, f"the replay has ended:\n{self.output.read_text(encoding='utf-8')}"
+
+    def wait(self, timeout: float = REPLAY_SECONDS) -> Ended:
+        """Wait for its end."""
+        self.process.wait(timeout)
+        said = self.output.read_text(encoding="utf-8")
+        return Ended(self.argv, self.process.returncode, said, "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def held(sandbox: Path, document: str) -> Iterator[None]:
+    """Hold the lock of one of a run's documents: whoever edits it waits until the block is left.
+
+    This is how the tests stop a request or a job in the middle of its work, without a change of the app.
+    """
+    path = sandbox / "nodb" / "locks" / f"{document}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+# Comparing -----------------------------------------------------------------------------------------
+
+
+def without(contexts: dict[str, Lines], spans: Sequence[tuple[str, range]]) -> dict[str, Lines]:
+    """Contexts without the lines of those spans."""
+    left: dict[str, Lines] = {}
+    for context, lines in contexts.items():
+        for path, numbers in lines.items():
+            dropped = {number for where, span in spans if where == path for number in span}
+            if kept := numbers - dropped:
+                left.setdefault(context, {})[path] = kept
+    return left
