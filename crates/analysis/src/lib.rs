@@ -1,1 +1,34 @@
-//! Executed lines against source: results, matrix, gaps
+//! Executed lines against source: what a profile executed, and how profiles compare.
+//!
+//! Everything here is a function of model types: no file system, no SQLite, no parser, no clock. A
+//! [`ProfileReport`] is one profile's result, an [`Inventory`] is what could run, a [`Matrix`] compares the
+//! reports of several profiles with an inventory.
+//!
+//! "Not covered" (missing), "not traced" (import code, excluded code, files that are not of interest) and "data
+//! lost" (a status below `complete`) are three things, and no function here turns one into another.
+//!
+//! ```
+//! use playtrace_analysis::percent;
+//!
+//! assert_eq!(percent(4521, 8903), Some(50.8));
+//! assert_eq!(percent(0, 0), None);
+//! ```
+
+mod error;
+mod fates;
+mod inventory;
+mod matrix;
+mod profile;
+mod report;
+
+pub use error::AnalysisError;
+pub use fates::{Fates, fold};
+pub use inventory::{Inventory, InventoryFile, InventorySymbol, InventoryTotals, UnparsedFile};
+pub use matrix::{Gap, GapFile, Gaps, Matrix, MatrixProfile, MatrixSymbol, MatrixTotals, build_matrix};
+pub use profile::{ProfileInput, analyze_profile};
+pub use report::{FileReport, ProfileReport, Summary, SymbolRef, SymbolReport};
+
+/// `part` of `whole` as a percentage with one decimal; `None` where there is nothing to be a part of.
+pub fn percent(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 * 1000.0 / whole as f64).round() / 10.0)
+}

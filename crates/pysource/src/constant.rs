@@ -1,6 +1,6 @@
 //! Which way a condition can go, as far as CPython's compiler knows.
 
-use ruff_python_ast::{BoolOp, Expr, Number, UnaryOp};
+use ruff_python_ast::{BoolOp, Expr, FStringPart, Number, UnaryOp};
 
 /// The outcomes that a condition can have when the code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,16 @@ fn constant_truth(expr: &Expr) -> Option<bool> {
         }),
         Expr::StringLiteral(literal) => Some(!literal.value.is_empty()),
         Expr::BytesLiteral(literal) => Some(!literal.value.is_empty()),
+        // Without placeholders it is a plain string to the compiler.
+        Expr::FString(string) => {
+            let literal = |part: &FStringPart| match part {
+                FStringPart::Literal(literal) => Some(!literal.value.is_empty()),
+                FStringPart::FString(part) => part.elements.iter().try_fold(false, |any, element| {
+                    element.as_literal().map(|literal| any | !literal.value.is_empty())
+                }),
+            };
+            string.value.iter().try_fold(false, |any, part| literal(part).map(|more| any | more))
+        }
         Expr::Name(name) if name.id.as_str() == "__debug__" => Some(true),
         Expr::Tuple(tuple) => tuple
             .elts
@@ -110,6 +120,9 @@ mod tests {
             ("0", (false, true)),
             ("''", (false, true)),
             ("()", (false, true)),
+            ("f'a'", (true, false)),
+            ("f'' f''", (false, true)),
+            ("f'a{x}'", (true, true)),
             ("(1, x)", (true, true)),
             ("__debug__", (true, false)),
             ("not 0", (true, false)),

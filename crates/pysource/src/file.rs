@@ -82,7 +82,7 @@ pub fn analyze(
         .list
         .into_iter()
         .zip(own)
-        .map(|(definition, statements)| symbol(definition, statements, module, &layout))
+        .map(|(definition, statements)| symbol(&definition, statements, module, &layout))
         .collect();
     let source = SourceFile {
         path: path.clone(),
@@ -107,7 +107,7 @@ fn carry_exclusions(excluded: &mut LineBits, definitions: &[Definition]) {
     }
 }
 
-fn symbol(definition: Definition, statements: LineBits, module: &str, layout: &Layout) -> Symbol {
+fn symbol(definition: &Definition, statements: LineBits, module: &str, layout: &Layout) -> Symbol {
     let name = match (module, definition.qualname.as_str()) {
         (module, "") => module.to_owned(),
         ("", qualname) => qualname.to_owned(),

@@ -63,7 +63,7 @@ impl Pass {
             TokenKind::Dedent => self.indent = self.indent.saturating_sub(1),
             TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => self.nesting += 1,
             TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => {
-                self.nesting = self.nesting.saturating_sub(1)
+                self.nesting = self.nesting.saturating_sub(1);
             }
             TokenKind::Colon if self.nesting == 0 => self.colon(*lines.end()),
             TokenKind::Newline => self.end_logical_line(*lines.start()),

@@ -13,7 +13,6 @@ import argparse
 import ast
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 import types
@@ -76,13 +75,15 @@ def definitions(tree: ast.AST, inside_class: bool = False) -> Iterator[tuple[str
             yield from definitions(node, inside_class)
 
 
-def python_facts(text: str, parser: PythonParser) -> set[Fact]:
+def python_facts(text: str) -> set[Fact]:
     """What CPython's parser and compiler say about the definitions."""
-    tree = ast.parse(text)
-    facts: set[Fact] = {("definition", found) for found in definitions(tree)}
-    code = compile(text, "m.py", "exec", dont_inherit=True)
-    facts |= {("qualname", (child.co_qualname, child.co_firstlineno)) for child in code_objects(code)}
-    del parser
+    found = set(definitions(ast.parse(text)))
+    # Type aliases and the bounds of type parameters have code objects too; they are no definitions.
+    names = {(name, first) for _, name, _, first, _ in found}
+    facts: set[Fact] = {("definition", definition) for definition in found}
+    for code in code_objects(compile(text, "m.py", "exec", dont_inherit=True)):
+        if (code.co_name, code.co_firstlineno) in names:
+            facts.add(("qualname", (code.co_qualname, code.co_firstlineno)))
     return facts
 
 
@@ -103,7 +104,7 @@ def differences(path: Path, ours: dict[str, Any], exclude: str) -> tuple[int, li
         text = get_python_source(str(path))
         parser = PythonParser(text=text, filename=str(path), exclude=exclude)
         parser.parse_source()
-    except (NotPython, ValueError) as error:
+    except (NotPython, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return 0, [] if "error" in ours else [f"{path}: coverage.py can't read it ({error}), we can"]
     if "error" in ours:
         return len(parser.statements), [f"{path}: coverage.py reads it, we don't: {ours['error']}"]
@@ -119,21 +120,12 @@ def differences(path: Path, ours: dict[str, Any], exclude: str) -> tuple[int, li
             found.append(f"{path}:{line}: {what}: {side}: {source[line - 1].strip() if line <= len(source) else ''}")
     if folded(parser) != ours["multiline"]:
         found.append(f"{path}: multi-line statements differ")
-    theirs_facts, our = python_facts(text, parser), our_facts(ours["symbols"])
-    # A definition in dead code has no code object, and one that is only annotated has none of its own.
-    lacking = {fact for fact in theirs_facts if fact not in our and not type_scope(fact)}
+    theirs_facts, our = python_facts(text), our_facts(ours["symbols"])
+    # A definition in dead code has no code object, so that only CPython's names can be missed.
     extra = {fact for fact in our - theirs_facts if fact[0] == "definition"}
-    found += [f"{path}: symbols: CPython only: {fact}" for fact in sorted(lacking, key=repr)]
+    found += [f"{path}: symbols: CPython only: {fact}" for fact in sorted(theirs_facts - our, key=repr)]
     found += [f"{path}: symbols: playtrace only: {fact}" for fact in sorted(extra, key=repr)]
     return len(parser.statements), found
-
-
-def type_scope(fact: Fact) -> bool:
-    """Whether this is a code object of a type alias or of a type parameter's bound, not of a definition."""
-    return fact[0] == "qualname" and fact not in {("definition", fact[1])} and bool(
-        re.search(r"<generic parameters of|^(?:.*\.)?[A-Z]\w*$", str(fact[1][0]))  # type: ignore[index]
-        and "<generic" in str(fact[1][0])  # type: ignore[index]
-    )
 
 
 def main() -> int:

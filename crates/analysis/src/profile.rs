@@ -1,0 +1,212 @@
+//! From a profile's lines and the source to its report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolKind, Verdict};
+
+use crate::inventory::UnparsedFile;
+use crate::{Fates, FileReport, ProfileReport, Summary, SymbolRef, SymbolReport, fold, percent};
+
+/// Everything that is known about one profile's run.
+#[derive(Debug, Clone)]
+pub struct ProfileInput<'a> {
+    /// The profile.
+    pub profile: String,
+    /// The moment that the report carries, ISO 8601 in UTC.
+    pub timestamp: String,
+    /// The verdict; `None` where nothing is known about the data's completeness.
+    pub verdict: Option<Verdict>,
+    /// The run that the data is of.
+    pub run: Option<String>,
+    /// How many requests were sent.
+    pub requests: Option<u64>,
+    /// How many jobs belong to the run.
+    pub jobs: Option<u64>,
+    /// Lines of the profile's contexts, as measured.
+    pub executed: &'a BTreeMap<MeasuredPath, LineBits>,
+    /// Lines of the import context, as measured.
+    pub imported: &'a BTreeMap<MeasuredPath, LineBits>,
+    /// Hash of each source as it was loaded when the lines were measured.
+    pub source_hashes: &'a BTreeMap<MeasuredPath, SourceHash>,
+    /// The files of interest in the tree at hand.
+    pub files: &'a [&'a SourceFile],
+    /// Those of them that are not Python.
+    pub unparsed: &'a [UnparsedFile],
+}
+
+/// Compares a profile's lines with the source.
+pub fn analyze_profile(input: &ProfileInput<'_>) -> ProfileReport {
+    let none = LineBits::new();
+    let mut summary = Summary { files_total: input.files.len(), ..Summary::default() };
+    let (mut modules, mut classes) = (BTreeSet::new(), BTreeSet::new());
+    let (mut symbols, mut files, mut stale) = (Vec::new(), Vec::new(), Vec::new());
+    let mut run_by_import = Vec::new();
+
+    let mut sources: Vec<&SourceFile> = input.files.to_vec();
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    for source in sources {
+        let measured = input.executed.get(&source.path).unwrap_or(&none);
+        let is_stale = input.source_hashes.get(&source.path).is_some_and(|hash| *hash != source.hash);
+        if is_stale {
+            stale.push(source.path.clone());
+            files.push(stale_file(source));
+            continue;
+        }
+        let fates = Fates::of(source, measured);
+        summary.lines_covered += fates.executed.len();
+        summary.lines_total += fates.total();
+        summary.import_lines += fates.import.len();
+        summary.functions_total += source.symbols.iter().filter(|symbol| could_run(symbol)).count();
+        if let Some(imported) = input.imported.get(&source.path) {
+            run_by_import.extend(functions_run_by_import(source, imported));
+        }
+        if !fates.executed.is_empty() {
+            summary.file_count += 1;
+            for symbol in symbol_reports(source, &fates.executed) {
+                if symbol.covered {
+                    match symbol.kind {
+                        SymbolKind::Module => {
+                            modules.insert(symbol.name.clone());
+                        }
+                        SymbolKind::Class => {
+                            summary.class_count += 1;
+                            classes.insert(symbol.name.clone());
+                        }
+                        SymbolKind::Function | SymbolKind::Method => summary.function_count += 1,
+                    }
+                }
+                symbols.push(symbol);
+            }
+        }
+        files.push(file_report(source, &fates));
+    }
+    summary.module_count = modules.len();
+    summary.stale_files = stale.len();
+    summary.coverage_percent = percent(summary.lines_covered, summary.lines_total).unwrap_or(0.0);
+    let verdict = verdict(input, &stale);
+    ProfileReport {
+        format: ProfileReport::FORMAT.to_owned(),
+        version: ProfileReport::VERSION,
+        profile: input.profile.clone(),
+        timestamp: input.timestamp.clone(),
+        status: verdict.status,
+        reasons: verdict.reasons,
+        notes: verdict.notes,
+        run: input.run.clone(),
+        requests: input.requests,
+        jobs: input.jobs,
+        summary,
+        modules: modules.into_iter().collect(),
+        classes: classes.into_iter().collect(),
+        symbols,
+        files,
+        run_by_import,
+        not_in_source: not_in_source(input),
+        unparsed: input.unparsed.to_vec(),
+    }
+}
+
+/// The verdict as given, lowered by what only the comparison with the source shows.
+fn verdict(input: &ProfileInput<'_>, stale: &[MeasuredPath]) -> Verdict {
+    let mut verdict = input.verdict.clone().unwrap_or_else(|| {
+        let mut unknown = Verdict::new(Status::Partial);
+        unknown.reasons.push(
+            "no verdict lies beside the data file, so nothing is known about its completeness".to_owned(),
+        );
+        unknown
+    });
+    for path in stale {
+        let reason =
+            format!("{path}: the source at hand is not the one that was measured; its lines are not counted");
+        if verdict.status <= Status::Consistent {
+            verdict.status = Status::Stale;
+        }
+        verdict.reasons.push(reason);
+    }
+    verdict
+}
+
+fn not_in_source(input: &ProfileInput<'_>) -> BTreeMap<MeasuredPath, usize> {
+    let known: BTreeSet<&MeasuredPath> = input
+        .files
+        .iter()
+        .map(|file| &file.path)
+        .chain(input.unparsed.iter().map(|file| &file.path))
+        .collect();
+    input
+        .executed
+        .iter()
+        .filter(|(path, lines)| !known.contains(path) && !lines.is_empty())
+        .map(|(path, lines)| (path.clone(), lines.len()))
+        .collect()
+}
+
+/// Whether this is a function or method with a statement of its own.
+fn could_run(symbol: &Symbol) -> bool {
+    matches!(symbol.kind, SymbolKind::Function | SymbolKind::Method) && !symbol.statements.is_empty()
+}
+
+fn symbol_reports(source: &SourceFile, executed: &LineBits) -> Vec<SymbolReport> {
+    let hit = |symbol: &Symbol| !symbol.statements.intersection(executed).is_empty();
+    let method_of = |method: &Symbol, class: &Symbol| {
+        method.kind == SymbolKind::Method
+            && class.span.0 <= method.span.0
+            && method.span.1 <= class.span.1
+            && method.name.rsplit_once('.').is_some_and(|(parent, _)| parent == class.name)
+    };
+    source
+        .symbols
+        .iter()
+        .map(|symbol| SymbolReport {
+            name: symbol.name.clone(),
+            kind: symbol.kind,
+            file: source.path.clone(),
+            line: symbol.line,
+            line_span: symbol.span,
+            executed_lines: symbol.statements.intersection(executed).iter().collect(),
+            lines_total: symbol.statements.len(),
+            covered: match symbol.kind {
+                SymbolKind::Module => !executed.is_empty(),
+                SymbolKind::Function | SymbolKind::Method => hit(symbol),
+                SymbolKind::Class => {
+                    hit(symbol)
+                        || source.symbols.iter().any(|method| method_of(method, symbol) && hit(method))
+                }
+            },
+        })
+        .collect()
+}
+
+fn functions_run_by_import<'a>(
+    source: &'a SourceFile,
+    imported: &LineBits,
+) -> impl Iterator<Item = SymbolRef> + 'a {
+    // A one-line function shares its only line with its `def`, which every import runs.
+    let imported = fold(source, imported).difference(&source.import_statements);
+    source
+        .symbols
+        .iter()
+        .filter(move |symbol| could_run(symbol) && !symbol.statements.intersection(&imported).is_empty())
+        .map(|symbol| SymbolRef { file: source.path.clone(), line: symbol.line, name: symbol.name.clone() })
+}
+
+fn file_report(source: &SourceFile, fates: &Fates) -> FileReport {
+    FileReport {
+        path: source.path.clone(),
+        module: source.module.clone(),
+        sha256: source.hash.clone(),
+        stale: false,
+        lines_covered: fates.executed.len(),
+        lines_total: fates.total(),
+        coverage_percent: percent(fates.executed.len(), fates.total()),
+        executed_lines: fates.executed.iter().collect(),
+        missing_lines: fates.missing.iter().collect(),
+        import_lines: fates.import.iter().collect(),
+        excluded_lines: source.excluded.iter().collect(),
+    }
+}
+
+/// Line numbers of another source mean nothing here, so that no line has a fate.
+fn stale_file(source: &SourceFile) -> FileReport {
+    FileReport { stale: true, coverage_percent: None, ..file_report(source, &Fates::default()) }
+}

@@ -1,0 +1,8 @@
+x = 1
+if x:
+    y = (1,
+  2)
+
+def f():
+	return 1
+    
