@@ -1,7 +1,9 @@
 //! Shards: the data file that one process writes for one run of one profile.
 
+mod list;
 mod name;
 mod writer;
 
+pub use list::{ShardInfo, list, shards_of};
 pub use name::ShardName;
 pub use writer::ShardWriter;
