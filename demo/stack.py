@@ -148,6 +148,7 @@ class Stack:
                 "WEPPDEMO_RUNS_DIR": str(self.runs_dir),
                 "WEPPDEMO_REDIS_URL": self.redis_url,
                 "NO_COLOR": "1",
+                "GUNICORN_CMD_ARGS": f"--config {shlex.quote(str(DEMO / 'gunicorn.conf.py'))}",
             }
         )
         if self.options.trace:

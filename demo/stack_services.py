@@ -84,14 +84,32 @@ class Service:
                 os.killpg(self.process.pid, number)
 
     def stop(self, grace: float) -> None:
-        """Ask the group to end, insist after `grace` seconds."""
+        """Ask the process to end, then what is left of its group; insist after `grace` seconds.
+
+        The leader is asked first and alone: gunicorn and RQ see to it that their own children finish what
+        they are doing, and would be cut short if the whole group got the signal at once.
+        """
         if self.process is None:
             return
-        self.signal_group(signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(grace)
+        self.signal_group(signal.SIGTERM)
+        while self.group_alive() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
         self.signal_group(signal.SIGKILL)
         self.process.wait()
+
+    def group_alive(self) -> bool:
+        """Whether any process of the group is left."""
+        if self.process is None:
+            return False
+        try:
+            os.killpg(self.process.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
 
 
 def wait_until(ready: Callable[[], bool], what: str, services: Sequence[Service], timeout: float) -> None:
