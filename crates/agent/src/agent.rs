@@ -1,0 +1,369 @@
+//! The state of the agent in one process: runs, units of work, code objects.
+//!
+//! Nothing here calls into Python; see [`AttachedCell`](crate::cell::AttachedCell).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use playtrace_ledger::{Journal, Layout, Record, UnitKind};
+use playtrace_model::{RunToken, Slug};
+use playtrace_tracer::{CodeId, ContextId, Token, Tracer};
+use rustc_hash::FxHashMap;
+
+use crate::error::AgentError;
+use crate::jobs;
+use crate::run::{Place, Run, Written, now};
+use crate::sources::Sources;
+
+/// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
+/// its lines again, which merges to the same.
+const IDLE: Duration = Duration::from_secs(600);
+/// At most so many runs without work are kept.
+const KEPT: usize = 24;
+/// The untokened run is asked for again and again, so its faults are looked into again after this time.
+const RETRY: Duration = Duration::from_secs(5);
+
+type RunId = u64;
+pub(crate) type UnitId = u64;
+
+/// What is about to begin.
+#[derive(Debug)]
+pub(crate) struct UnitSpec {
+    pub(crate) kind: UnitKind,
+    pub(crate) step: Option<u32>,
+    pub(crate) job: Option<String>,
+    pub(crate) child: Option<String>,
+    pub(crate) what: String,
+}
+
+impl UnitSpec {
+    pub(crate) fn new(kind: UnitKind, what: impl Into<String>) -> Self {
+        Self { kind, step: None, job: None, child: None, what: what.into() }
+    }
+}
+
+/// A unit that was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) unit: UnitId,
+    pub(crate) token: Token,
+    pub(crate) rearm: Vec<CodeId>,
+    /// Whether it is the first of its run in this process.
+    pub(crate) first: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Unit {
+    run: RunId,
+    context: ContextId,
+    kind: UnitKind,
+}
+
+/// The agent of this process.
+pub(crate) struct Agent {
+    pub(crate) place: Option<Place>,
+    pub(crate) tracer: Tracer,
+    pub(crate) sources: Sources,
+    /// Registered code objects by address; each is kept alive by the monitor, so no address is used again.
+    pub(crate) codes: FxHashMap<usize, CodeId>,
+    /// The unit that lasts as long as the process.
+    process_unit: Option<UnitId>,
+    runs: BTreeMap<RunId, Run>,
+    by_name: BTreeMap<(Slug, RunToken), RunId>,
+    owners: FxHashMap<ContextId, RunId>,
+    units: BTreeMap<UnitId, Unit>,
+    last_run: RunId,
+    last_unit: UnitId,
+    last_child: u64,
+    /// Whether the boot record of this very process is written.
+    booted: bool,
+}
+
+impl Agent {
+    pub(crate) fn new(place: Place, sources: Sources) -> Self {
+        Self {
+            place: Some(place),
+            tracer: Tracer::new(),
+            sources,
+            codes: FxHashMap::default(),
+            process_unit: None,
+            runs: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            owners: FxHashMap::default(),
+            units: BTreeMap::new(),
+            last_run: 0,
+            last_unit: 0,
+            last_child: 0,
+            booted: false,
+        }
+    }
+
+    fn place(&self) -> Result<Place, AgentError> {
+        self.place.clone().ok_or(AgentError::NotConfigured)
+    }
+
+    /// Says in the ledger that an enabled process is here; once a process.
+    pub(crate) fn boot(&mut self) -> Result<(), AgentError> {
+        if !self.booted {
+            let place = self.place()?;
+            Journal::open_boot(&Layout::new(&place.directory), place.role, &place.program, now())?;
+            self.booted = true;
+        }
+        Ok(())
+    }
+
+    /// Opens a unit of work of a run.
+    pub(crate) fn open(&mut self, slug: &Slug, token: &RunToken, spec: UnitSpec) -> Result<Opened, AgentError> {
+        let (id, first) = self.run(slug, token)?;
+        let context = self.runs[&id].profile;
+        self.open_unit(id, context, spec, first)
+    }
+
+    /// Opens a unit of work that belongs to where `token` belongs: a thread started by traced work, say.
+    pub(crate) fn open_within(&mut self, token: Token, spec: UnitSpec) -> Option<Result<Opened, AgentError>> {
+        let context = self.tracer.resolve(token)?;
+        let id = *self.owners.get(&context)?;
+        Some(self.open_unit(id, context, spec, false))
+    }
+
+    fn open_unit(
+        &mut self,
+        id: RunId,
+        context: ContextId,
+        spec: UnitSpec,
+        first: bool,
+    ) -> Result<Opened, AgentError> {
+        self.last_unit += 1;
+        let unit = self.last_unit;
+        let UnitSpec { kind, step, job, child, what } = spec;
+        self.append(id, Record::Open { unit: unit.to_string(), kind, step, job, child, what })?;
+        let activation = self.tracer.activate(context);
+        if let Some(run) = self.runs.get_mut(&id) {
+            run.open += 1;
+            run.last_used = Instant::now();
+            if context == run.import {
+                run.imports += 1;
+            }
+        }
+        self.units.insert(unit, Unit { run: id, context, kind });
+        Ok(Opened { unit, token: activation.token, rearm: activation.rearm, first })
+    }
+
+    /// Ends a unit: its lines go to disk, then the ledger says so. A unit that is not open here (it was the parent
+    /// process's) is nothing.
+    pub(crate) fn close(&mut self, unit: UnitId) -> Result<Option<Written>, AgentError> {
+        let Some(Unit { run: id, context, .. }) = self.units.remove(&unit) else { return Ok(None) };
+        let result = self.flush_run(id, Some(&unit.to_string()));
+        if let Some(run) = self.runs.get_mut(&id) {
+            run.open = run.open.saturating_sub(1);
+            run.last_used = Instant::now();
+            if context == run.import {
+                self.end_import(id);
+            }
+        }
+        result
+    }
+
+    /// Writes what is new of a run. A fault switches the run off.
+    fn flush_run(&mut self, id: RunId, unit: Option<&str>) -> Result<Option<Written>, AgentError> {
+        let place = self.place()?;
+        let Self { runs, tracer, sources, .. } = self;
+        let Some(run) = runs.get_mut(&id).filter(|run| run.off.is_none()) else { return Ok(None) };
+        let result = run.flush(&place, tracer, sources, unit);
+        if let Err(error) = &result {
+            self.switch_off(id, unit, &error.to_string());
+        }
+        result
+    }
+
+    /// Appends to a run's ledger. A fault switches the run off.
+    pub(crate) fn append(&mut self, id: RunId, record: Record) -> Result<(), AgentError> {
+        let place = self.place()?;
+        let Some(run) = self.runs.get_mut(&id) else { return Ok(()) };
+        if let Some(reason) = &run.off {
+            return Err(AgentError::SwitchedOff { reason: reason.clone() });
+        }
+        let result = run.append(&place, record);
+        if let Err(error) = &result {
+            self.switch_off(id, None, &error.to_string());
+        }
+        result
+    }
+
+    fn switch_off(&mut self, id: RunId, unit: Option<&str>, reason: &str) {
+        let place = self.place.clone();
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.off = Some(reason.to_owned());
+        if let Some(place) = place {
+            // It may be just the ledger that can't be written; then the open units tell of the loss.
+            let lost = Record::Lost { unit: unit.map(str::to_owned), reason: reason.to_owned() };
+            let _ = run.append(&place, lost);
+        }
+        let (profile, import) = (run.profile, run.import);
+        self.tracer.deactivate(profile);
+        self.tracer.deactivate(import);
+    }
+
+    /// Notes something about a run that is no unit of work in this process.
+    pub(crate) fn note(&mut self, slug: &Slug, token: &RunToken, record: Record) -> Result<(), AgentError> {
+        let (id, _) = self.run(slug, token)?;
+        self.append(id, record)
+    }
+
+    /// Keeps in mind who enqueued a job.
+    pub(crate) fn remember_job(&self, job: &str, slug: &Slug, run: &RunToken) {
+        if let Some(place) = &self.place {
+            jobs::remember(&place.directory, job, slug, run);
+        }
+    }
+
+    /// Who enqueued a job; asked once.
+    pub(crate) fn recall_job(&self, job: &str) -> Option<(Slug, RunToken)> {
+        jobs::take(&self.place.as_ref()?.directory, job)
+    }
+
+    /// The run of that name, made if need be; whether it is new.
+    fn run(&mut self, slug: &Slug, token: &RunToken) -> Result<(RunId, bool), AgentError> {
+        self.retire_idle();
+        let name = (slug.clone(), token.clone());
+        if let Some(&id) = self.by_name.get(&name) {
+            let run = &self.runs[&id];
+            // Without tokens, nothing but the disappearance of its shard tells that one run ended and another began.
+            let over = run.open == 0 && token.is_untokened() && run.shard_is_gone();
+            let retry = run.off.is_some() && token.is_untokened() && run.last_used.elapsed() > RETRY;
+            if !over && !retry {
+                return match &run.off {
+                    Some(reason) => Err(AgentError::SwitchedOff { reason: reason.clone() }),
+                    None => Ok((id, false)),
+                };
+            }
+            self.remove_run(id);
+        }
+        let (profile, import) = (self.tracer.add_context(), self.tracer.add_context());
+        self.last_run += 1;
+        let id = self.last_run;
+        self.runs.insert(id, Run::new(slug.clone(), token.clone(), profile, import));
+        self.by_name.insert(name, id);
+        self.owners.insert(profile, id);
+        self.owners.insert(import, id);
+        Ok((id, true))
+    }
+
+    fn remove_run(&mut self, id: RunId) -> Option<Run> {
+        let run = self.runs.remove(&id)?;
+        self.by_name.remove(&(run.slug.clone(), run.token.clone()));
+        for context in [run.profile, run.import] {
+            self.owners.remove(&context);
+            self.tracer.remove_context(context);
+        }
+        Some(run)
+    }
+
+    /// Lets go of runs that had no work for long, or that are too many.
+    fn retire_idle(&mut self) {
+        let mut idle: Vec<(Instant, RunId)> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| run.open == 0 && run.imports == 0)
+            .map(|(id, run)| (run.last_used, *id))
+            .collect();
+        idle.sort_unstable();
+        let too_many = idle.len().saturating_sub(KEPT);
+        for (index, (last_used, id)) in idle.into_iter().enumerate() {
+            if index < too_many || last_used.elapsed() > IDLE {
+                // Work that was never a unit (a forgotten callback) may have left lines.
+                let _ = self.flush_run(id, None);
+                self.remove_run(id);
+            }
+        }
+    }
+
+    /// An import begins in traced work: its code belongs to the run's import context. `None` inside another import.
+    pub(crate) fn begin_import(&mut self, token: Token) -> Option<(RunId, Token, Vec<CodeId>)> {
+        let context = self.tracer.resolve(token)?;
+        let id = *self.owners.get(&context)?;
+        let run = self.runs.get_mut(&id)?;
+        if context == run.import {
+            return None;
+        }
+        run.imports += 1;
+        let activation = self.tracer.activate(run.import);
+        Some((id, activation.token, activation.rearm))
+    }
+
+    /// The import ended.
+    pub(crate) fn end_import(&mut self, id: RunId) {
+        if let Some(run) = self.runs.get_mut(&id) {
+            run.imports = run.imports.saturating_sub(1);
+            if run.imports == 0 {
+                // While it runs it lacks nearly every line, and nothing could be silenced.
+                self.tracer.deactivate(run.import);
+            }
+        }
+    }
+
+    /// The run that a token belongs to.
+    pub(crate) fn run_of(&self, token: Token) -> Option<&Run> {
+        self.runs.get(self.owners.get(&self.tracer.resolve(token)?)?)
+    }
+
+    /// Says that a child process is about to be started by the token's work; answers with the child's own token.
+    pub(crate) fn spawn(&mut self, token: Token, command: String, python: bool) -> Option<(String, Slug, RunToken)> {
+        let context = self.tracer.resolve(token)?;
+        let id = *self.owners.get(&context)?;
+        self.last_child += 1;
+        let process = playtrace_ledger::ProcessId::current();
+        let child = format!("{}-{}-{}", process.pid, process.start, self.last_child);
+        self.append(id, Record::Spawn { child: child.clone(), command, python }).ok()?;
+        let run = self.runs.get(&id)?;
+        Some((child, run.slug.clone(), run.token.clone()))
+    }
+
+    /// Writes everything that is not written yet.
+    pub(crate) fn flush_all(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
+        let ids: Vec<RunId> = self.runs.keys().copied().collect();
+        ids.into_iter().map(|id| self.flush_run(id, None)).collect()
+    }
+
+    /// Makes a unit the one that ends with the process.
+    pub(crate) fn set_process_unit(&mut self, unit: UnitId) {
+        self.process_unit = Some(unit);
+    }
+
+    /// The process ends: closes its unit and writes what is left.
+    pub(crate) fn finish(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
+        // Threads that still run now are daemons: the end of the process is theirs. Requests are cut off, and stay open.
+        let daemons = self.units.iter().filter(|(_, unit)| unit.kind == UnitKind::Thread).map(|(id, _)| *id);
+        let ending: Vec<UnitId> = daemons.chain(self.process_unit.take()).collect();
+        let mut results: Vec<_> = ending.into_iter().map(|unit| self.close(unit)).collect();
+        results.extend(self.flush_all());
+        results
+    }
+
+    /// This is a forked child now. What is open belongs to the parent; the run of `token` goes on here with nothing
+    /// seen. Answers with whether there is one, and the code objects to arm again.
+    pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Vec<CodeId>) {
+        let kept = token.and_then(|token| self.owners.get(&self.tracer.resolve(token)?).copied());
+        // Imports that the units kept open are the parent's; the one around the fork, if any, goes on here.
+        for unit in std::mem::take(&mut self.units).into_values() {
+            if let Some(run) = self.runs.get_mut(&unit.run).filter(|run| run.import == unit.context) {
+                run.imports = run.imports.saturating_sub(1);
+            }
+        }
+        self.process_unit = None;
+        self.booted = false;
+        let ids: Vec<RunId> = self.runs.keys().copied().filter(|id| Some(*id) != kept).collect();
+        for id in ids {
+            if let Some(run) = self.remove_run(id) {
+                run.abandon();
+            }
+        }
+        let run = kept.and_then(|id| self.runs.get_mut(&id));
+        let contexts = run.map(|run| {
+            run.start_over();
+            [run.profile, run.import]
+        });
+        let rearm = self.tracer.after_fork(contexts.as_ref().map_or(&[], |contexts| contexts.as_slice()));
+        (kept.is_some(), rearm)
+    }
+}

@@ -1,0 +1,48 @@
+//! The one global: the agent's state, guarded by the interpreter's lock.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::Python;
+
+/// A value that is only reached with the interpreter's lock held.
+///
+/// No lock of its own: a lock held by another thread while the process forks would stay locked in the child for
+/// ever. The flag only catches a caller that comes back to it from within [`AttachedCell::with`].
+pub(crate) struct AttachedCell<T> {
+    value: UnsafeCell<T>,
+    borrowed: AtomicBool,
+}
+
+// SAFETY: the value is reached only through `with`, which asks for proof that the interpreter's lock is held (this
+// crate does not declare support for free-threaded builds), and which hands it out once at a time.
+unsafe impl<T> Sync for AttachedCell<T> {}
+
+impl<T> AttachedCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self { value: UnsafeCell::new(value), borrowed: AtomicBool::new(false) }
+    }
+
+    /// Runs `f` on the value; `None` if a caller further up is at it already.
+    ///
+    /// `f` must not call into Python: Python code could run, let another thread have the interpreter's lock, and that
+    /// thread's events would find the cell taken.
+    pub(crate) fn with<R>(&self, _attached: Python<'_>, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if self.borrowed.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let _release = Release(&self.borrowed);
+        // SAFETY: the interpreter's lock is held, and the flag says that nobody else has a reference.
+        let value = unsafe { &mut *self.value.get() };
+        Some(f(value))
+    }
+}
+
+/// Gives the cell back, also when `f` panics.
+struct Release<'a>(&'a AtomicBool);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,96 @@
+//! Code that an import runs belongs to the import, not to the request that happened to come first.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use playtrace_tracer::Token;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::{AGENT, current, monitor};
+
+/// The `exec_module` that was there before ours.
+static ORIGINAL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+
+/// Wraps `exec_module` of the loaders of Python source, once.
+///
+/// Natively: a wrapper written in Python would add a frame to every traceback of a failing import.
+pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
+    if !ORIGINAL.load(Ordering::Relaxed).is_null() {
+        return Ok(());
+    }
+    // The one class that every loader of the path finder inherits `exec_module` from.
+    let loader = py.import("importlib._bootstrap_external")?.getattr("_LoaderBasics")?;
+    let original = loader.getattr("exec_module")?;
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: c"exec_module".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: exec_module },
+        ml_flags: ffi::METH_FASTCALL,
+        ml_doc: c"Execute the module.".as_ptr(),
+    }));
+    // SAFETY: the definition lives for ever; a descriptor of `object` binds to an instance of any class.
+    let descriptor = unsafe {
+        let object = &raw mut ffi::PyBaseObject_Type;
+        Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(object, definition))?
+    };
+    ORIGINAL.store(original.unbind().into_ptr(), Ordering::Relaxed);
+    loader.setattr("exec_module", descriptor)
+}
+
+/// `loader.exec_module(module)`.
+unsafe extern "C" fn exec_module(
+    loader: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls methods with its lock held.
+    let py = unsafe { Python::assume_attached() };
+    let scope = catch_unwind(AssertUnwindSafe(|| Scope::enter(py))).ok().flatten();
+    // SAFETY: the lock is held, `original` lives for ever, and the caller lent the arguments for the length of the call.
+    let result = unsafe {
+        let original = ORIGINAL.load(Ordering::Relaxed);
+        if count == 1 {
+            ffi::PyObject_CallFunctionObjArgs(original, loader, *args, null_mut::<ffi::PyObject>())
+        } else {
+            // Let the original say what is wrong with the call.
+            ffi::PyObject_CallFunctionObjArgs(original, loader, null_mut::<ffi::PyObject>())
+        }
+    };
+    if let Some(scope) = scope {
+        // Leaving calls into Python, which must not happen with an error set: a failing import goes on failing.
+        let error = if result.is_null() { PyErr::take(py) } else { None };
+        let _ = catch_unwind(AssertUnwindSafe(|| scope.leave(py)));
+        if let Some(error) = error {
+            error.restore(py);
+        }
+    }
+    result
+}
+
+/// An import under way in traced work.
+struct Scope {
+    run: u64,
+    before: Option<Token>,
+}
+
+impl Scope {
+    fn enter(py: Python<'_>) -> Option<Self> {
+        let token = current::token(py)?;
+        let (run, inner, rearm) = AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten()?;
+        monitor::rearm(py, &rearm);
+        let before = current::own(py);
+        // No running frame goes on under the import's context, so the stack needs no arming.
+        if current::set(py, Some(inner)).is_err() {
+            AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
+            return None;
+        }
+        Some(Self { run, before })
+    }
+
+    fn leave(self, py: Python<'_>) {
+        // Nothing is left to do for an import if the variable can't be set back.
+        let _ = current::set(py, self.before);
+        AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(self.run)));
+    }
+}

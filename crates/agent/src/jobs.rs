@@ -1,0 +1,39 @@
+//! Which run enqueued a job, kept apart from the job itself.
+//!
+//! An app may replace a job's meta, and the slug with it. The worker then sees a job that belongs to nobody, and nothing
+//! would tell it from one that does. So the enqueueing process leaves a note, `<dir>/.playtrace/.jobs/<hash of the id>`,
+//! which the worker takes away.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use playtrace_ledger::Layout;
+use playtrace_model::{RunToken, Slug};
+use sha2::{Digest as _, Sha256};
+
+/// A slug can't begin with a dot, so no profile is hidden by it.
+const DIRECTORY: &str = ".jobs";
+
+fn note(directory: &Path, job: &str) -> PathBuf {
+    // A job's id may be any text.
+    let name = playtrace_model::SourceHash::from_digest(&Sha256::digest(job.as_bytes()));
+    Layout::new(directory).root().join(DIRECTORY).join(name.as_str())
+}
+
+/// Leaves the note. It is a second line of defence: where it can't be written, the slug in the job's meta still counts.
+pub(crate) fn remember(directory: &Path, job: &str, slug: &Slug, run: &RunToken) {
+    let path = note(directory, job);
+    if let Some(parent) = path.parent() {
+        let _ = fs::create_dir_all(parent);
+    }
+    let _ = fs::write(path, format!("{slug}\n{run}\n"));
+}
+
+/// Takes the note, if there is one.
+pub(crate) fn take(directory: &Path, job: &str) -> Option<(Slug, RunToken)> {
+    let path = note(directory, job);
+    let text = fs::read_to_string(&path).ok()?;
+    let _ = fs::remove_file(path);
+    let (slug, run) = text.split_once('\n')?;
+    Some((Slug::parse(slug).ok()?, RunToken::try_from(run.trim_end().to_owned()).ok()?))
+}

@@ -1,0 +1,37 @@
+"""The start of a Python process that traced work started.
+
+Called by ``playtrace_agent_child.pth`` while the interpreter starts, before any code of the program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import settings
+
+_started = False
+
+
+def start() -> None:
+    """Join the run that the environment names. Whatever goes wrong, the program runs; the ledger tells."""
+    global _started  # noqa: PLW0603 - it is about the process
+    slug = os.environ.get(settings.SLUG)
+    # `site` may read the .pth file twice: as the base installation's and as the virtual environment's.
+    if not slug or _started:
+        return
+    _started = True
+    # The token is this process's alone: what it starts in ways that nobody follows must not answer to it.
+    child = os.environ.pop(settings.CHILD, None)
+    run = os.environ.get(settings.RUN) or None
+    try:
+        from . import runtime
+
+        if runtime.start("child"):
+            from . import processes
+
+            processes.begin_process(slug, run, child, " ".join(sys.orig_argv)[:200])
+    except Exception:  # noqa: BLE001 - its parent's ledger holds the promise that is not kept
+        import logging
+
+        logging.getLogger("playtrace_agent").warning("this child process is not traced", exc_info=True)

@@ -1,0 +1,64 @@
+"""One line for a Flask app: ``playtrace_agent.flask.init_app(app)``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import runtime, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+
+log = logging.getLogger("playtrace_agent")
+
+_KEY = "playtrace_agent"
+#: The module of the middleware that WEPPcloud used before: one ``coverage.Coverage`` for each request.
+_OLD_MODULE = "middleware.profile_coverage"
+
+
+def init_app(app: Flask) -> None:
+    """Trace the app's requests that carry ``X-Profile-Trace``.
+
+    Does nothing where ``ENABLE_PROFILE_COVERAGE`` is off. Jobs that traced requests enqueue with RQ are tagged; the worker
+    needs ``playtrace_agent.rq.install()``.
+
+    Raises:
+        SettingsError: The environment asks for what can't be done.
+    """
+    if _KEY in app.extensions or not settings.enabled():
+        return
+    if not runtime.start("web", Path(app.root_path)):
+        return
+    from . import rq
+    from .wsgi import TraceMiddleware
+
+    rq.install_queue_if_present()
+    app.wsgi_app = TraceMiddleware(app.wsgi_app, refusal=_refusal(app))  # type: ignore[method-assign]
+    app.extensions[_KEY] = True
+
+
+def _refusal(app: Flask) -> Callable[[], str | None]:
+    """Return a check for the old middleware: two tracers of one request would each credit half of it."""
+
+    def check() -> str | None:
+        if not any(name.endswith(_OLD_MODULE) for name in list(sys.modules)):
+            return None
+        hooks = [
+            hook
+            for table in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
+            for funcs in table.values()
+            for hook in funcs
+        ]
+        names = {getattr(hook, "__module__", None) or "" for hook in hooks}
+        names.add(type(getattr(app.wsgi_app, "app", None)).__module__)
+        old = sorted(name for name in names if name.endswith(_OLD_MODULE))
+        if not old:
+            return None
+        return f"the older coverage middleware {old[0]} is active in this app and traces it: remove one of the two"
+
+    return check

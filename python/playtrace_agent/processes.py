@@ -1,0 +1,109 @@
+"""Forks, and ends of processes that skip ``atexit``."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import _native, children, runtime, units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("playtrace_agent")
+
+
+class _Pending(threading.local):
+    """What the thread that forks tells its child."""
+
+    child: str | None = None
+    #: ``subprocess`` forks and runs another program at once: that child is followed through its environment.
+    by_subprocess: bool = False
+
+
+pending = _Pending()
+_installed = False
+
+
+def install() -> None:
+    """Follow forks, and write what is left before ``os._exit`` and ``os.exec*``. Once."""
+    global _installed  # noqa: PLW0603 - the process has one `os`
+    if _installed:
+        return
+    _installed = True
+    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os._exit = _flushing_exit(os._exit)  # type: ignore[assignment]
+    os.execv = _following_exec(os.execv, with_environment=False)  # type: ignore[assignment]
+    os.execve = _following_exec(os.execve, with_environment=True)  # type: ignore[assignment]
+
+
+def _before() -> None:
+    pending.child = None
+    if pending.by_subprocess or _native.current_token() is None:
+        return
+
+    def promise() -> None:
+        promised = _native.spawn("os.fork()", True)
+        pending.child = promised[0] if promised else None
+
+    runtime.guard("promising a forked child", promise)
+
+
+def _after_in_parent() -> None:
+    pending.child = None
+
+
+def _after_in_child() -> None:
+    def begin() -> None:
+        child, pending.child = pending.child, None
+        if not _native.after_fork() or child is None:
+            return
+        opened = _native.open_within("child", child=child, what="os.fork()")
+        if opened is not None:
+            number, token, _ = opened
+            _native.set_process_unit(number, token)
+
+    runtime.guard("beginning a forked child", begin)
+
+
+def _flushing_exit(original: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
+    @functools.wraps(original)
+    def _exit(status: int) -> NoReturn:
+        runtime.finish()
+        original(status)
+
+    return _exit
+
+
+def _following_exec(original: Callable[..., NoReturn], *, with_environment: bool) -> Callable[..., NoReturn]:
+    """Return an exec function whose new program, if it is Python, goes on for the same run."""
+
+    @functools.wraps(original)
+    def run(path: Any, argv: Any, *rest: Any) -> NoReturn:
+        token = _native.current_token()
+        environment = rest[0] if with_environment and len(rest) == 1 else os.environ
+        child = children.promise(argv, executable=path, environment=environment) if token is not None else None
+        runtime.finish()
+        if child is None:
+            original(path, argv, *rest)
+        try:
+            os_execve(path, argv, child.environment)
+        except BaseException:
+            # The program is not there (`execvp` tries many places): this process goes on.
+            child.never_started()
+            raise
+
+    return run
+
+
+#: The real one, whatever is patched.
+os_execve = os.execve
+
+
+def begin_process(slug: str, run: str | None, child: str | None, what: str) -> None:
+    """Make this process, which traced work started, belong to its run from now to its end."""
+    unit = units.begin("child", slug, run, child=child, what=what)
+    _native.set_process_unit(unit.number, unit.token)

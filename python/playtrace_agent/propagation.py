@@ -1,0 +1,163 @@
+"""Follows traced work into threads, pools and child processes.
+
+``ContextVar`` values follow asyncio's tasks by themselves, but neither a new thread nor a pool. Each piece of work that
+goes elsewhere is a unit of its own: the verdict waits for it, and names it if it never ends.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from . import _native, children, processes, units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+_UNIT = "_playtrace_unit"
+_installed = False
+
+
+def install() -> None:
+    """Wrap what starts work elsewhere. Once."""
+    global _installed  # noqa: PLW0603 - the process has one `threading`
+    if _installed:
+        return
+    _installed = True
+    threading.Thread.start = _thread_start(threading.Thread.start)  # type: ignore[method-assign]
+    name = "_bootstrap_inner"
+    setattr(threading.Thread, name, _thread_main(getattr(threading.Thread, name)))
+    ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
+    subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
+
+
+def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    @functools.wraps(original)
+    def start(self: threading.Thread) -> None:
+        unit = None
+        # A thread that runs already will be refused by the original.
+        if _native.current_token() is not None and self.ident is None:
+            unit = units.begin_within("thread", what=self.name)
+        if unit is None:
+            return original(self)
+        setattr(self, _UNIT, unit)
+        try:
+            return original(self)
+        except BaseException:
+            if self.__dict__.pop(_UNIT, None) is not None:
+                units.end(unit)
+            raise
+
+    return start
+
+
+def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    # Bound here: a daemon thread may end when the module's names are gone.
+    enter, end = _native.enter, units.end
+
+    @functools.wraps(original)
+    def _bootstrap_inner(self: threading.Thread) -> None:
+        unit = self.__dict__.pop(_UNIT, None)
+        if unit is None:
+            return original(self)
+        enter(unit.token)
+        try:
+            return original(self)
+        finally:
+            enter(None)
+            end(unit)
+
+    return _bootstrap_inner
+
+
+def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
+    @functools.wraps(original)
+    def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        token = _native.current_token()
+        unit = units.begin_within("thread", what=_name(fn)) if token is not None else None
+        if unit is None:
+            return original(self, fn, *args, **kwargs)
+        task = _Task(fn, unit)
+        # A thread that the pool makes now lives on after this work: it must not belong to it.
+        before = _native.enter(None)
+        try:
+            future = original(self, task, *args, **kwargs)
+        except BaseException:
+            task.end()
+            raise
+        finally:
+            _native.enter(before)
+        future.add_done_callback(task.settled)
+        return future
+
+    return submit
+
+
+class _Task:
+    """A call that a pool makes for traced work."""
+
+    def __init__(self, fn: Callable[..., Any], unit: units.Unit) -> None:
+        self.fn = fn
+        self.unit: units.Unit | None = unit
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        unit = self.unit
+        if unit is None:
+            return self.fn(*args, **kwargs)
+        before = _native.enter(unit.token)
+        try:
+            return self.fn(*args, **kwargs)
+        finally:
+            _native.enter(before)
+            self.end()
+
+    def settled(self, _future: Future[Any]) -> None:
+        """End a call that was cancelled before it began."""
+        self.end()
+
+    def end(self) -> None:
+        unit, self.unit = self.unit, None
+        if unit is not None:
+            units.end(unit)
+
+
+def _name(fn: object) -> str:
+    return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)[:200]
+
+
+def _popen(original: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def __init__(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is one
+        if _native.current_token() is None:
+            return original(self, *args, **kwargs)
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError:
+            return original(self, *args, **kwargs)
+        given = bound.arguments
+        child = children.promise(
+            given.get("args"),
+            executable=given.get("executable"),
+            shell=bool(given.get("shell")),
+            environment=given.get("env"),
+        )
+        if child is None:
+            return original(self, *args, **kwargs)
+        given["env"] = child.environment
+        inner, processes.pending.by_subprocess = processes.pending.by_subprocess, True
+        try:
+            return original(*bound.args, **bound.kwargs)
+        except BaseException:
+            child.never_started()
+            raise
+        finally:
+            processes.pending.by_subprocess = inner
+
+    return __init__

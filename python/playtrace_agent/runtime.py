@@ -1,0 +1,136 @@
+"""Switches the agent on in this process, once, and off again when the process ends."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import logging
+import os
+import platform
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .settings import Settings
+
+log = logging.getLogger("playtrace_agent")
+
+_settings: Settings | None = None
+_pid = 0
+
+
+def started() -> bool:
+    """Say whether the agent is on in this process."""
+    return _settings is not None
+
+
+def started_pid() -> int:
+    """Return the process that switched the agent on; a forked child has another number."""
+    return _pid
+
+
+def current_settings() -> Settings:
+    """Return the settings that the process started with."""
+    if _settings is None:
+        raise RuntimeError("the agent is not on in this process")
+    return _settings
+
+
+def start(role: str, app_dir: Path | None = None) -> bool:
+    """Switch the agent on if ``ENABLE_PROFILE_COVERAGE`` is; say whether it is on now.
+
+    Raises:
+        SettingsError: The settings can't be followed.
+    """
+    global _settings, _pid  # noqa: PLW0603 - there is one agent in a process
+    if _settings is not None:
+        return True
+    if not settings.enabled():
+        return False
+    if not hasattr(sys, "monitoring"):
+        raise settings.SettingsError(
+            f"{settings.ENABLE} is set, but this is Python {platform.python_version()}: "
+            "tracing needs sys.monitoring, which CPython has from 3.12 on"
+        )
+    wanted = settings.load(app_dir=app_dir)
+    from . import _native, processes, propagation
+
+    try:
+        notices = _native.configure(
+            directory=wanted.directory,
+            root=wanted.root,
+            config=wanted.config,
+            prefix=wanted.prefix,
+            role_name=role,
+            program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, native",
+            **_installation(),
+        )
+    except _native.TraceError as error:
+        raise settings.SettingsError(str(error)) from error
+    for notice in notices:
+        log.warning("coverage configuration: %s", notice)
+    _settings, _pid = wanted, os.getpid()
+    _native.install_import_hook()
+    propagation.install()
+    processes.install()
+    atexit.register(_finish)
+    boot()
+    log.info("agent on (%s): data goes to %s, measured files are named from %s", role, wanted.directory, wanted.root)
+    return True
+
+
+def boot() -> None:
+    """Leave a record that an enabled process is here. A directory that can't be written is said, and no more."""
+    from . import _native
+
+    try:
+        _native.boot()
+    except _native.TraceError as error:
+        log.warning("nothing can be traced: %s", error)
+
+
+def _installation() -> dict[str, list[Path]]:
+    """Say where code lies that is not the app's."""
+    stdlib = {sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")}
+    third_party = {
+        sysconfig.get_paths(scheme)[name]
+        for scheme in sysconfig.get_scheme_names()
+        for name in ("platlib", "purelib", "scripts")
+    }
+    tracers = {str(Path(__file__).parent)}
+    coverage = importlib.util.find_spec("coverage")
+    if coverage is not None and coverage.origin is not None:
+        tracers.add(str(Path(coverage.origin).parent))
+    return {
+        "stdlib": [Path(path) for path in sorted(stdlib)],
+        "third_party": [Path(path) for path in sorted(third_party)],
+        "tracers": [Path(path) for path in sorted(tracers)],
+    }
+
+
+def _finish() -> None:
+    from . import _native
+
+    finish()
+    _native.stop()
+
+
+def finish() -> None:
+    """Write what is left. Called at exit, and before what skips it (``os._exit``, ``exec``)."""
+    from . import _native, units
+
+    guard("writing at the end of the process", lambda: units.say_written(_native.finish()))
+
+
+def guard(doing: str, work: Callable[[], object]) -> None:
+    """Run a piece of the agent; a fault in it is said and never reaches the app."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - the app comes first, whatever it is
+        log.warning("data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)
