@@ -27,6 +27,19 @@ pub const DEFAULT_PARTIAL: [&str; 1] = [r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*
 /// Branches that can't go both ways, by Python's meaning.
 pub const DEFAULT_PARTIAL_ALWAYS: [&str; 2] = ["while (True|1|False|0):", "if (True|1|False|0):"];
 
+/// The (section, key, value) of an INI text as Python's `configparser` reads it.
+///
+/// Public for the sake of the comparison with CPython's own.
+#[doc(hidden)]
+pub fn ini_options(text: &str) -> Result<Vec<[String; 3]>, String> {
+    let sections = ini::parse(text).map_err(|(line, message)| format!("line {line}: {message}"))?;
+    let options = sections.into_iter().flat_map(|section| {
+        let name = section.name;
+        section.options.into_iter().map(move |option| [name.clone(), option.key, option.value])
+    });
+    Ok(options.collect())
+}
+
 /// A key that has no effect here, for a person to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {

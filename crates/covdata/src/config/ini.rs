@@ -52,13 +52,15 @@ pub(super) fn parse(text: &str) -> Result<Vec<IniSection>, IniFault> {
         }
         indent = this_indent;
         if let Some(name) = header(value) {
-            if sections.iter().any(|section| section.name == name) {
+            in_option = false;
+            current = sections.iter().position(|section| section.name == name);
+            if current.is_none() {
+                sections.push(IniSection { name: name.to_owned(), options: Vec::new() });
+                values.push(Vec::new());
+                current = Some(sections.len() - 1);
+            } else if name != DEFAULT {
                 return Err((number, format!("section [{name}] stands twice")));
             }
-            sections.push(IniSection { name: name.to_owned(), options: Vec::new() });
-            values.push(Vec::new());
-            current = Some(sections.len() - 1);
-            in_option = false;
             continue;
         }
         let Some(at) = current else {

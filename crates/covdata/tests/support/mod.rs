@@ -1,32 +1,25 @@
 //! What the oracle tests share.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::data::Measured;
-use playtrace_testkit::Python;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Asks coverage.py 7.11.3 or CPython, in directory `dir`.
-pub fn ask(question: &str, dir: &Path, input: &Value) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/coverage_oracle.py");
-    let answer = Python::required().run(&script, dir, &[question], &input.to_string());
-    serde_json::from_str(&answer).unwrap()
-}
+/// Context, file, pairs of numbers.
+pub(crate) type Row = (u8, u8, Vec<(u16, u16)>);
 
 /// A data file to be written by coverage.py.
 #[derive(Debug, Clone)]
-pub struct Shard {
-    pub arcs: bool,
-    /// Context, file, pairs of numbers.
-    pub rows: Vec<(u8, u8, Vec<(u16, u16)>)>,
-    pub touched: Vec<u8>,
+pub(crate) struct Shard {
+    pub(crate) arcs: bool,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) touched: Vec<u8>,
 }
 
 impl Shard {
-    pub fn json(&self, name: &str) -> Value {
+    pub(crate) fn json(&self, name: &str) -> Value {
         let rows: Vec<Value> = self
             .rows
             .iter()
@@ -35,8 +28,9 @@ impl Shard {
                     .iter()
                     .map(|(from, to)| {
                         // Every seventh end is an entry or exit.
-                        let end =
-                            |line: u16| if line % 7 == 0 { -i32::from(line) - 1 } else { i32::from(line) };
+                        let end = |line: u16| {
+                            if line.is_multiple_of(7) { -i32::from(line) - 1 } else { i32::from(line) }
+                        };
                         if self.arcs { json!([end(*from), end(*to)]) } else { json!(from) }
                     })
                     .collect();
@@ -57,16 +51,16 @@ impl Shard {
     }
 }
 
-pub fn label(number: u8) -> String {
+pub(crate) fn label(number: u8) -> String {
     ["", "profile:a", "profile:b:ü\n", "import"][usize::from(number % 4)].to_owned()
 }
 
-pub fn file_name(number: u8) -> String {
+pub(crate) fn file_name(number: u8) -> String {
     ["app/core.py", "/srv/app/models.py", "app/größe '1'.py", "templates/x.html"][usize::from(number % 4)]
         .to_owned()
 }
 
-pub fn shard(arcs: bool) -> impl Strategy<Value = Shard> {
+pub(crate) fn shard(arcs: bool) -> impl Strategy<Value = Shard> {
     let pairs = proptest::collection::vec((1u16..400, 1u16..400), 0..12);
     let rows = proptest::collection::vec((0u8..4, 0u8..4, pairs), 0..8);
     (rows, proptest::collection::vec(0u8..4, 0..3)).prop_map(move |(rows, touched)| Shard {
@@ -77,7 +71,7 @@ pub fn shard(arcs: bool) -> impl Strategy<Value = Shard> {
 }
 
 /// Our reading in the form in which the oracle gives its own.
-pub fn described(data: &CoverageData) -> Value {
+pub(crate) fn described(data: &CoverageData) -> Value {
     let mut rows = Vec::new();
     let mut arcs = false;
     match &data.measured {
