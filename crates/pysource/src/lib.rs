@@ -35,4 +35,4 @@ pub use exclude::Exclusions;
 pub use file::{AnalyzedFile, analyze};
 pub use module_name::module_name;
 pub use text::SourceText;
-pub use tree::{SourceTree, Unparsed, python_files, read_tree};
+pub use tree::{SourceTree, Unparsed, python_files, read_files};

@@ -1,4 +1,4 @@
-//! All source files below a root.
+//! Many source files at once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,28 +28,24 @@ pub struct Unparsed {
     pub reason: String,
 }
 
-/// Finds every `*.py` below `root` that `of_interest` accepts (it is given full paths), and analyses it.
+/// Analyses files, each with its name in data; `root` is the directory that modules are named from.
 ///
-/// Skipped are hidden directories, `__pycache__`, virtual environments, and names that no import statement can
-/// name. `measured` gives a full path's name in data. Files are analysed on all cores; the outcome is sorted.
-pub fn read_tree(
+/// Which files are of interest is the caller's decision. Files are analysed on all cores; the outcome is sorted.
+pub fn read_files(
+    files: &[(MeasuredPath, PathBuf)],
     root: &Path,
-    of_interest: &(dyn Fn(&Path) -> bool + Sync),
-    measured: &(dyn Fn(&Path) -> MeasuredPath + Sync),
     exclusions: &Exclusions,
 ) -> Result<SourceTree, SourceError> {
-    let paths: Vec<PathBuf> = python_files(root)?.into_iter().filter(|path| of_interest(path)).collect();
-    let outcomes: Vec<Result<AnalyzedFile, Unparsed>> = paths
+    let outcomes: Vec<Result<AnalyzedFile, Unparsed>> = files
         .par_iter()
-        .map(|path| {
-            let name = measured(path);
+        .map(|(name, path)| {
             let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
             let import_root = import_root(root, path, |directory| directory.join("__init__.py").is_file());
             let module = module_name(path.strip_prefix(import_root).unwrap_or(path));
-            match analyze(&bytes, &name, &module, exclusions) {
+            match analyze(&bytes, name, &module, exclusions) {
                 Ok(file) => Ok(Ok(file)),
                 Err(error @ (SourceError::Syntax { .. } | SourceError::Encoding { .. })) => {
-                    Ok(Err(Unparsed { path: name, reason: error.to_string() }))
+                    Ok(Err(Unparsed { path: name.clone(), reason: error.to_string() }))
                 }
                 Err(error) => Err(error),
             }
@@ -69,7 +65,10 @@ pub fn read_tree(
     Ok(tree)
 }
 
-/// Every Python file below `root`, sorted; `root` may be a single file.
+/// Every `*.py` below the directory `root`, sorted.
+///
+/// Skipped are hidden directories, `__pycache__`, virtual environments, and names that no import statement can
+/// name.
 pub fn python_files(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
     if !root.is_dir() {
         return Err(SourceError::NotADirectory { path: root.to_owned() });

@@ -3,6 +3,8 @@
 //! `tests/oracle/compare.py` does the comparing, under the Python of `PLAYTRACE_TEST_PYTHON` (`make test` sets it) or
 //! of the repository's `.venv`; coverage.py has to be installed there.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
