@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import json
 import os
@@ -42,7 +43,7 @@ class Ended:
     @property
     def text(self) -> str:
         """All it said, in words separated by single spaces: messages are wrapped to the terminal."""
-        decoration = str.maketrans(dict.fromkeys("│╰╭─▶×├", " "))
+        decoration = str.maketrans(dict.fromkeys("│╰╭─▶├", " "))
         return " ".join(f"{self.out} {self.err}".translate(decoration).split())
 
     def __str__(self) -> str:
@@ -58,9 +59,7 @@ def run(
 ) -> Ended:
     """Run a program to its end."""
     words = [str(word) for word in argv]
-    done = subprocess.run(
-        words, env=dict(env), cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(words, env=dict(env), cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False)
     return Ended(words, done.returncode, done.stdout, done.stderr)
 
 
@@ -254,3 +253,24 @@ def without(contexts: dict[str, Lines], spans: Sequence[tuple[str, range]]) -> d
             if kept := numbers - dropped:
                 left.setdefault(context, {})[path] = kept
     return left
+
+
+def function_span(name: str) -> tuple[str, range]:
+    """The measured path and the lines of a function's body, by its dotted name (`package.module.function`)."""
+    module, _, function = name.rpartition(".")
+    path = f"{module.replace('.', '/')}.py"
+    tree = ast.parse((surroundings.APP / path).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return path, range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
+    raise LookupError(f"{path} has no function {function}")
+
+
+def flat(contexts: dict[str, Lines]) -> set[tuple[str, str, int]]:
+    """(path, context, line) of everything."""
+    return {
+        (path, context, line)
+        for context, lines in contexts.items()
+        for path, numbers in lines.items()
+        for line in numbers
+    }

@@ -95,15 +95,16 @@ def test_what_runs_outside_belongs_to_nobody(contexts: dict[str, dict[str, set[i
         ({"a.py": {1, 2}, "b.py": {7}}, "b.py:7: only playtrace: (there is no such file)"),
     ],
 )
-def test_the_comparison_fails_on_one_line_and_shows_it(
-    tmp_path: Path, found: dict[str, set[int]], said: str
-) -> None:
+def test_the_comparison_fails_on_one_line_and_shows_it(tmp_path: Path, found: dict[str, set[int]], said: str) -> None:
     (tmp_path / "a.py").write_text("x = 1\ny = 2\n", encoding="utf-8")
     assert differences({"a.py": {1, 2}}, found, tmp_path, ("coverage.py", "playtrace")) == [said]
 
 
 def test_the_oracle_runs_the_pinned_coverage() -> None:
     said = subprocess.run(
-        [sys.executable, "-c", "import coverage; print(coverage.__version__)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import coverage; print(coverage.__version__)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert said.stdout.strip() == "7.11.3"

@@ -1,0 +1,47 @@
+"""Every line of every demo profile, against coverage.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+from tests.oracle import surroundings
+from tests.oracle.compare import differences
+from tests.oracle.run import Oracle, record
+
+
+@pytest.fixture(scope="module")
+def oracles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Oracle]:
+    """What coverage.py says about each profile."""
+    out = tmp_path_factory.mktemp("oracle")
+    return {slug: record(slug, out / slug) for slug in surroundings.slugs()}
+
+
+@pytest.mark.parametrize("slug", surroundings.slugs())
+def test_lines_equal_those_of_coverage(slug: str, cold: dict[str, Run], oracles: dict[str, Oracle]) -> None:
+    oracle = oracles[slug]
+    assert oracle.sent.surprises == []
+    assert len(oracle.lines) > 30, "the oracle saw next to nothing"
+    found = cold[slug].contexts[f"profile:{slug}"]
+    unequal = differences(oracle.lines, found, surroundings.APP, ("coverage.py", "playtrace"))
+    assert not unequal, "\n" + "\n".join(unequal)
+
+
+@pytest.mark.parametrize("slug", surroundings.slugs())
+def test_the_oracle_sent_the_same_requests(slug: str, cold: dict[str, Run], oracles: dict[str, Oracle]) -> None:
+    assert cold[slug].verdict.document["requests"] == len(oracles[slug].sent.statuses)
+
+
+def test_every_context_is_known(cold: dict[str, Run]) -> None:
+    for slug, run in cold.items():
+        assert set(run.contexts) == {f"profile:{slug}", "import"}
+
+
+def test_measured_files_are_the_apps(cold: dict[str, Run]) -> None:
+    for run in cold.values():
+        for lines in run.contexts.values():
+            for path in lines:
+                assert path.startswith("weppdemo/"), path
+                assert Path(surroundings.APP, path).is_file(), path
