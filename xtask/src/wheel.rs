@@ -29,9 +29,7 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Failure> {
     let maturin = root.join(".venv/bin/maturin");
     step::run(
         Command::new(maturin)
-            .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
-            .arg(root.join("crates/agent/Cargo.toml"))
-            .arg("--interpreter")
+            .args(["build", "--release", "--locked", "--quiet", "--interpreter"])
             .arg(root.join(".venv/bin/python"))
             .arg("--out")
             .arg(&dist)
