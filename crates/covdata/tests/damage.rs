@@ -1,5 +1,7 @@
 //! Files as kills, full disks and strangers leave them: each is named for what it is, and left as it is.
 
+#![allow(clippy::unwrap_used, reason = "in tests, helpers included")]
+
 use std::path::{Path, PathBuf};
 
 use playtrace_covdata::data::{Measured, Ownership};

@@ -1,5 +1,7 @@
 //! Data files: what coverage.py writes we read, what we write it reads, and merging comes to the same.
 
+#![allow(clippy::unwrap_used, reason = "in tests, helpers included")]
+
 #[path = "support/ask.rs"]
 mod ask;
 mod support;
@@ -40,7 +42,7 @@ fn groups() -> impl Strategy<Value = Vec<Vec<Shard>>> {
 }
 
 fn few_cases() -> ProptestConfig {
-    ProptestConfig { cases: 2, max_shrink_iters: 0, failure_persistence: None, ..Default::default() }
+    ProptestConfig { cases: 2, max_shrink_iters: 20, failure_persistence: None, ..Default::default() }
 }
 
 proptest! {

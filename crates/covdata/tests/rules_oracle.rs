@@ -1,5 +1,7 @@
 //! Patterns, INI syntax, configuration and file selection: coverage.py's and CPython's own answers.
 
+#![allow(clippy::unwrap_used, reason = "in tests, helpers included")]
+
 #[path = "support/ask.rs"]
 mod ask;
 

@@ -42,7 +42,8 @@ impl Shard {
         let all = self
             .rows
             .iter()
-            .filter(|row| !row.2.is_empty())
+            // A row without arcs leaves no trace, one without lines leaves its file.
+            .filter(|row| !self.arcs || !row.2.is_empty())
             .map(|row| row.1)
             .chain(self.touched.iter().copied());
         let tracers: BTreeMap<String, &str> =
