@@ -12,3 +12,17 @@ pub mod run_profile_coverage_batch;
 pub mod run_test_profile;
 pub mod serve;
 pub mod shards;
+
+use std::future::Future;
+
+use crate::exit::Exit;
+use crate::messages::Failure;
+
+/// Runs the asynchronous part of a command.
+fn run_async<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Io, "PT-CLI-003", format!("can't start the runtime: {error}")))?;
+    Ok(runtime.block_on(work))
+}

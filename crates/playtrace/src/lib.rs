@@ -6,9 +6,12 @@
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod documents;
 pub mod exit;
 pub mod finish;
 pub mod messages;
+pub mod service;
+pub mod sources;
 pub mod wctl;
 pub mod whole_file;
 

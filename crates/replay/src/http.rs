@@ -153,7 +153,7 @@ fn headers(base: &BaseUrl, preset: &Preset) -> Result<HeaderMap, ReplayError> {
 }
 
 /// The TLS library is chosen once for the process; a program that chose another one before keeps it.
-fn install_tls() {
+pub fn install_tls() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         rustls::crypto::ring::default_provider().install_default().ok();

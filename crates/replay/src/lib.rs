@@ -37,6 +37,7 @@ mod summary;
 pub use address::BaseUrl;
 pub use body::{Body, FormPart};
 pub use error::ReplayError;
+pub use http::install_tls;
 pub use job_tree::JobNode;
 pub use jobs::JobResult;
 pub use listener::{Channel, Line, Listener, Tone};

@@ -67,6 +67,10 @@ pub struct Summary {
     pub verdict: Option<Verdict>,
     /// Why it could not be done, if so.
     pub error: Option<String>,
+    /// How many jobs ran, those started by jobs included.
+    pub job_count: usize,
+    /// The exit code of a command that did this run.
+    pub exit_code: u8,
 }
 
 impl Summary {
@@ -95,6 +99,8 @@ impl Summary {
             outcome: RunOutcome::Planned,
             verdict: None,
             error: None,
+            job_count: 0,
+            exit_code: 0,
         }
     }
 
@@ -108,6 +114,7 @@ impl Summary {
             self.report.push_str("\nfailed: ");
             self.report.push_str(&failure);
         }
+        self.job_count = replay.job_count();
         self.requests.clone_from(&replay.steps);
         self.jobs.clone_from(&replay.jobs);
     }

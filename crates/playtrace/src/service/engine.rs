@@ -1,0 +1,268 @@
+//! One run: from a profile's name to its verdict.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use playtrace_covdata::data::ContextPolicy;
+use playtrace_model::{RunToken, Slug, Status, Verdict};
+use playtrace_profile::Library;
+use playtrace_replay::{
+    BaseUrl, Credentials, Line, Listener, Plan, PlanOptions, PlayOptions, RUNS_DIR, Replay, RunOutcome,
+    Secret, Summary, Tone, Tracing, play,
+};
+use uuid::Uuid;
+
+use super::api::{RunBody, SAVED_MARK, VERDICT_MARK};
+use super::artifact::{check_writable, copy_data};
+use super::settings::Settings;
+use crate::clock;
+use crate::exit::Exit;
+use crate::finish::{MergeRun, Patience, merge_run, settle};
+use crate::messages::Failure;
+
+/// A run that was checked and can begin.
+#[derive(Debug)]
+pub struct Prepared {
+    settings: Settings,
+    body: RunBody,
+    plan: Plan,
+    token: RunToken,
+    summary: Summary,
+}
+
+/// A run that ended, one way or the other.
+#[derive(Debug)]
+pub struct Ended {
+    /// What came of it; written beside the profiles unless it was a dry run.
+    pub summary: Summary,
+    /// How a command that did this run ends.
+    pub exit: Exit,
+    /// Why it could not be done, if so.
+    pub failure: Option<Failure>,
+}
+
+/// Reads and checks everything that a run needs. Nothing is sent or written, but that directories are tried.
+pub fn prepare(settings: &Settings, slug: &str, body: RunBody) -> Result<Prepared, Failure> {
+    let settings = settings.clone();
+    let profile = Library::new(&settings.profiles_root).open_named(slug)?;
+    let base = match body.base_url.as_ref().or(settings.base_url.as_ref()) {
+        Some(text) => BaseUrl::parse(text)?,
+        None => {
+            let why = "neither --base-url nor PROFILE_PLAYBACK_BASE_URL says where the app is";
+            return Err(Failure::new(Exit::Usage, "PT-PLAY-005", why));
+        }
+    };
+    let uuid = Uuid::new_v4();
+    let options = PlanOptions { base: &base, run_root: settings.run_root.as_deref(), uuid };
+    let plan = Plan::new(&profile, &settings.preset, options)?;
+    if let Some(config) = &body.coverage_config {
+        check_config(config)?;
+    }
+    if !body.dry_run {
+        check_writable(&settings.profiles_root.join(RUNS_DIR), "the folder of run summaries")?;
+        if body.trace_code {
+            if settings.coverage_dir.is_dir() {
+                check_writable(&settings.coverage_dir, "the coverage directory")?;
+            }
+            if let Some(dir) = export_dir(&settings, &body) {
+                check_writable(dir, "the directory of the coverage copy (--coverage-dir)")?;
+            }
+        }
+    }
+    let token = RunToken::parse(&uuid.to_string())
+        .map_err(|error| Failure::new(Exit::BadInput, "PT-PLAY-006", error.to_string()))?;
+    let command = body.command.clone().unwrap_or_else(|| format!("POST /run/{}", profile.slug));
+    let summary = Summary::planned(&plan, token.clone(), command, clock::now().to_string());
+    Ok(Prepared { settings, body, plan, token, summary })
+}
+
+impl Prepared {
+    /// The run's token.
+    pub fn token(&self) -> &RunToken {
+        &self.token
+    }
+
+    /// The profile.
+    pub fn slug(&self) -> &Slug {
+        &self.plan.slug
+    }
+
+    /// Does the run. What goes wrong is in the result, and in the summary.
+    pub async fn run(mut self, listener: &dyn Listener) -> Ended {
+        self.announce(listener);
+        if self.body.dry_run {
+            self.plan.tell(listener);
+            listener.line(&Line::log().plain("dry run: nothing was sent, deleted or written"));
+            return Ended { summary: self.summary, exit: Exit::Success, failure: None };
+        }
+        let (exit, failure) = match self.play_and_finish(listener).await {
+            Ok(exit) => (exit, None),
+            Err(failure) => {
+                self.summary.aborted(failure.message.clone());
+                if self.body.trace_code {
+                    let mut verdict = Verdict::new(Status::Failed);
+                    verdict.reasons.push(failure.message.clone());
+                    self.summary.verdict = Some(verdict);
+                }
+                (failure.exit, Some(failure))
+            }
+        };
+        self.summary.exit_code = exit as u8;
+        let (exit, failure) = match self.summary.write(&self.settings.profiles_root) {
+            Ok(path) => {
+                listener.line(&Line::context().plain(&format!("summary: {}", path.display())));
+                (exit, failure)
+            }
+            Err(error) => (exit.max(Exit::Failed), failure.or(Some(error.into()))),
+        };
+        self.conclude(listener, failure.as_ref());
+        Ended { summary: self.summary, exit, failure }
+    }
+
+    fn announce(&self, listener: &dyn Listener) {
+        let plan = &self.plan;
+        let line = Line::log().plain(&format!("profile {}: {} requests to ", plan.slug, plan.step_count()));
+        let line = line.span(Tone::Url, plan.base.as_str()).plain(&format!(", run {}", self.token));
+        listener.line(&line.plain(if self.body.trace_code { ", traced" } else { "" }));
+        for (name, id) in [("recorded run", &plan.source_run_id), ("sandbox run", &plan.sandbox_run_id)] {
+            if let Some(id) = id {
+                listener.line(&Line::context().plain(&format!("{name}: {id}")));
+            }
+        }
+    }
+
+    async fn play_and_finish(&mut self, listener: &dyn Listener) -> Result<Exit, Failure> {
+        let tracing = self.body.trace_code.then(|| Tracing {
+            run: self.token.clone(),
+            coverage_dir: Some(self.settings.coverage_dir.clone()).filter(|dir| dir.is_dir()),
+            manifest_copy: Some(self.manifest()),
+        });
+        let credentials = match &self.body.cookie {
+            Some(cookie) => Credentials::Cookie(Secret::new(cookie)),
+            None => self.settings.credentials.clone(),
+        };
+        let options = PlayOptions {
+            credentials,
+            tracing,
+            job_timeout: self.body.job_timeout.map(Duration::from_secs),
+            command: self.summary.command.clone(),
+        };
+        let replay = play(&self.plan, &self.settings.preset, &options, listener).await?;
+        self.summary.played(&replay);
+        if self.body.trace_code {
+            self.finish(&replay, listener).await
+        } else if replay.failures().is_empty() {
+            Ok(Exit::Success)
+        } else {
+            Ok(Exit::Failed)
+        }
+    }
+
+    /// Waits for the last records, merges, and copies.
+    async fn finish(&mut self, replay: &Replay, listener: &dyn Listener) -> Result<Exit, Failure> {
+        let dir = self.settings.coverage_dir.clone();
+        if !dir.is_dir() {
+            return Ok(self.cannot_see(&dir, replay));
+        }
+        let wanted = MergeRun {
+            coverage_dir: dir.clone(),
+            slug: self.plan.slug.clone(),
+            run: Some(self.token.clone()),
+            manifest: None,
+            output: None,
+            keep_shards: self.body.keep_shards.unwrap_or(true),
+            contexts: ContextPolicy::Keep,
+        };
+        // Both wait for files and hash data: no work for the threads that answer others.
+        let merged = tokio::task::spawn_blocking(move || {
+            let (mut waited_for, run) = (None, wanted.run.clone());
+            if let Some(run) = &run {
+                let tell = |what: &str| waited_for = Some(what.to_owned());
+                settle(&wanted.coverage_dir, &wanted.slug, run, None, Patience::default(), tell)?;
+            }
+            merge_run(&wanted).map(|merged| (merged, waited_for))
+        });
+        let (merged, waited_for) = merged.await.map_err(|error| {
+            Failure::new(Exit::Io, "PT-PLAY-007", format!("the merge was broken off: {error}"))
+        })??;
+        if let Some(what) = waited_for {
+            listener.line(&Line::log().plain(&format!("waited for: {what}")));
+        }
+        for sentence in merged.beside.iter().chain(&merged.problems) {
+            listener.line(&Line::log().span(Tone::Bad, sentence));
+        }
+        let exit = merged.exit();
+        let mut artifact = merged.data_file;
+        if let Some(export) = export_dir(&self.settings, &self.body) {
+            // The same place under the copy's directory: what stands beside a better run's data stands beside its copy.
+            let name = artifact.strip_prefix(&dir).unwrap_or(&artifact);
+            artifact = copy_data(&artifact, &export.join(name))?;
+        }
+        listener.line(&Line::log().plain(&format!("{SAVED_MARK}{}", artifact.display())));
+        self.summary.coverage_artifact = Some(artifact);
+        self.summary.verdict = Some(merged.verdict.verdict);
+        Ok(exit)
+    }
+
+    /// The verdict of a run whose shards lie where the player can't see them.
+    fn cannot_see(&mut self, dir: &Path, replay: &Replay) -> Exit {
+        let mut verdict = Verdict::new(Status::Partial);
+        for failure in replay.failures() {
+            verdict.lower(Status::Failed, failure);
+        }
+        verdict.lower(
+            Status::Partial,
+            format!(
+                "data not merged: {} can't be seen from here; run `playtrace combine --profile {} --run {} --manifest {} {}` where it is",
+                dir.display(), self.plan.slug, self.token, self.manifest().display(), dir.display()
+            ),
+        );
+        let exit = if verdict.status == Status::Failed { Exit::Failed } else { Exit::Partial };
+        self.summary.verdict = Some(verdict);
+        exit
+    }
+
+    /// The last lines of the log.
+    fn conclude(&self, listener: &dyn Listener, failure: Option<&Failure>) {
+        if let Some(failure) = failure {
+            listener.line(&Line::log().span(Tone::Bad, &format!("error[{}]: {}", failure.code, failure.message)));
+        }
+        let (word, good, reasons, notes) = match &self.summary.verdict {
+            Some(verdict) => {
+                let good = matches!(verdict.status, Status::Complete | Status::Consistent);
+                (verdict.status.as_str(), good, verdict.reasons.clone(), verdict.notes.clone())
+            }
+            None => match self.summary.outcome {
+                RunOutcome::Passed => ("passed", true, Vec::new(), Vec::new()),
+                RunOutcome::Aborted => ("aborted", false, Vec::new(), Vec::new()),
+                _ => {
+                    let failures = self.summary.report.lines().skip(1);
+                    ("failed", false, failures.map(str::to_owned).collect(), Vec::new())
+                }
+            },
+        };
+        let line = Line::log().plain(VERDICT_MARK);
+        listener.line(&line.span(if good { Tone::Good } else { Tone::Bad }, word));
+        for reason in reasons {
+            listener.line(&Line::log().plain(&format!("  {reason}")));
+        }
+        for note in notes {
+            listener.line(&Line::log().plain(&format!("  note: {note}")));
+        }
+    }
+
+    /// The player's own records, beside the summary.
+    fn manifest(&self) -> PathBuf {
+        self.settings.profiles_root.join(RUNS_DIR).join(format!("{}.manifest", self.token))
+    }
+}
+
+fn export_dir<'a>(settings: &'a Settings, body: &'a RunBody) -> Option<&'a PathBuf> {
+    body.coverage_dir.as_ref().or(settings.export_dir.as_ref())
+}
+
+/// The agent reads its configuration when it starts; a run can only see to it that the one it is meant for is sound.
+fn check_config(path: &Path) -> Result<(), Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    playtrace_covdata::config::CoverageConfig::read(path, &environment).map(drop).map_err(Failure::from)
+}

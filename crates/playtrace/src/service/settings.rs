@@ -1,0 +1,162 @@
+//! What the environment says about places and people. The one place of the player that reads it.
+
+use std::path::{Path, PathBuf};
+
+use playtrace_replay::{Credentials, DEFAULT_PRESET, Preset, Secret};
+
+use crate::exit::Exit;
+use crate::messages::Failure;
+
+/// Where the customer keeps everything.
+const DATA_ROOT: &str = "/workdir/wepppy-test-engine-data";
+/// Where the service is, unless said otherwise.
+pub const DEFAULT_SERVICE_URL: &str = "http://127.0.0.1:8070";
+
+/// What the player knows before it is asked for anything.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder that contains the profiles and `_runs`.
+    pub profiles_root: PathBuf,
+    /// Where sandboxes lie, if this machine sees it.
+    pub run_root: Option<PathBuf>,
+    /// The app, unless a request names another.
+    pub base_url: Option<String>,
+    /// Who the player is, unless a request brings a cookie.
+    pub credentials: Credentials,
+    /// The directory of shards and ledgers; it need not exist here.
+    pub coverage_dir: PathBuf,
+    /// Where a copy of the merged file goes, unless a request says otherwise.
+    pub export_dir: Option<PathBuf>,
+    /// How the app wants to be replayed.
+    pub preset: Preset,
+}
+
+impl Settings {
+    /// Reads the environment.
+    pub fn from_environment() -> Result<Self, Failure> {
+        let base = path("PROFILE_PLAYBACK_BASE")
+            .or_else(|| Some(Path::new(DATA_ROOT).join("playback")).filter(|dir| dir.is_dir()));
+        let credentials = match (text("ADMIN_EMAIL"), text("ADMIN_PASSWORD")) {
+            (Some(email), Some(password)) => Credentials::Login { email, password: Secret::new(password) },
+            _ => Credentials::Anonymous,
+        };
+        Ok(Self {
+            profiles_root: profiles_root(),
+            run_root: path("PROFILE_PLAYBACK_RUN_ROOT").or_else(|| base.map(|base| base.join("runs"))),
+            base_url: base_url(),
+            credentials,
+            coverage_dir: coverage_dir(),
+            export_dir: path("PROFILE_COVERAGE_EXPORT_DIR"),
+            preset: Preset::built_in(DEFAULT_PRESET)?,
+        })
+    }
+}
+
+/// `PROFILE_PLAYBACK_ROOT`.
+pub fn profiles_root() -> PathBuf {
+    path("PROFILE_PLAYBACK_ROOT").unwrap_or_else(|| Path::new(DATA_ROOT).join("profiles"))
+}
+
+/// `PROFILE_COVERAGE_DIR`.
+pub fn coverage_dir() -> PathBuf {
+    path("PROFILE_COVERAGE_DIR").unwrap_or_else(|| Path::new(DATA_ROOT).join("coverage"))
+}
+
+/// `PROFILE_PLAYBACK_BASE_URL`.
+pub fn base_url() -> Option<String> {
+    text("PROFILE_PLAYBACK_BASE_URL")
+}
+
+/// `PROFILE_PLAYBACK_URL`.
+pub fn service_url() -> String {
+    text("PROFILE_PLAYBACK_URL").unwrap_or_else(|| DEFAULT_SERVICE_URL.to_owned())
+}
+
+/// `PROFILE_PLAYBACK_COLOR`: whether coloured output is wished for, if it says so.
+pub fn colour() -> Option<bool> {
+    match text("PROFILE_PLAYBACK_COLOR")?.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" | "always" => Some(true),
+        "0" | "false" | "no" | "off" | "never" => Some(false),
+        _ => None,
+    }
+}
+
+/// The preset of a name that comes with the program, or of a file.
+pub fn preset(name: &str) -> Result<Preset, Failure> {
+    let is_file = name.contains(['/', '.']) || Path::new(name).is_file();
+    Ok(if is_file { Preset::read(Path::new(name))? } else { Preset::built_in(name)? })
+}
+
+/// The cookie of `--cookie` or `--cookie-file`: a `Cookie` header's value; of the file its first line that holds one.
+pub fn cookie(given: Option<String>, file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let Some(file) = file else { return Ok(given) };
+    let wrong = |exit, why: String| {
+        Failure::new(exit, "PT-PLAY-001", format!("--cookie-file {}: {why}", file.display()))
+            .help("put the value of a Cookie header into it, such as session=…")
+    };
+    let content = fs_err::read_to_string(file).map_err(|error| wrong(Exit::Io, error.to_string()))?;
+    let line = content
+        .lines()
+        .map(|line| line.trim().trim_start_matches("Cookie:").trim())
+        .find(|line| line.contains('=') && !line.starts_with('#'));
+    match line {
+        Some(line) => Ok(Some(line.to_owned())),
+        None => Err(wrong(Exit::BadInput, "there is no cookie in it".to_owned())),
+    }
+}
+
+/// The command line as it can be kept: without the path of the program and without secrets.
+pub fn command_line() -> String {
+    redacted(std::env::args())
+}
+
+fn redacted(args: impl Iterator<Item = String>) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for (index, arg) in args.enumerate() {
+        let word = if index == 0 {
+            Path::new(&arg).file_name().map_or_else(|| arg.clone(), |name| name.to_string_lossy().into_owned())
+        } else if words.last().is_some_and(|last| last == "--cookie") {
+            "…".to_owned()
+        } else if arg.starts_with("--cookie=") {
+            "--cookie=…".to_owned()
+        } else if arg.is_empty() || arg.contains([' ', '\'', '"', '$', '\\', '|', '`']) {
+            format!("'{}'", arg.replace('\'', "'\\''"))
+        } else {
+            arg
+        };
+        words.push(word);
+    }
+    words.join(" ")
+}
+
+/// A variable that is set to something.
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    text(name).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_command_holds_no_cookie() {
+        let args = ["/opt/bin/wctl", "run-test-profile", "a b", "--cookie", "session=x", "--cookie=session=y", "--trace-code"];
+        let kept = redacted(args.into_iter().map(str::to_owned));
+        assert_eq!(kept, "wctl run-test-profile 'a b' --cookie … --cookie=… --trace-code");
+    }
+
+    #[test]
+    fn a_cookie_file_holds_a_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("cookie");
+        fs_err::write(&file, "# from the browser\n\nCookie: session=abc; other=1\n").unwrap();
+        assert_eq!(cookie(None, Some(&file)).unwrap().as_deref(), Some("session=abc; other=1"));
+        fs_err::write(&file, "nothing\n").unwrap();
+        assert_eq!(cookie(None, Some(&file)).unwrap_err().exit, Exit::BadInput);
+        assert_eq!(cookie(Some("session=abc".to_owned()), None).unwrap().as_deref(), Some("session=abc"));
+    }
+}
