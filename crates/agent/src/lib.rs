@@ -105,7 +105,7 @@ fn start_monitor(py: Python<'_>) -> PyResult<()> {
     }
     let monitor = Monitor::start(py).map_err(|error| raise(&error))?;
     AGENT.with(py, |state| state.monitor = Some(Arc::new(monitor)));
-    Ok(())
+    monitor::scout_running(py)
 }
 
 fn opened(py: Python<'_>, opened: &Opened) -> (UnitId, u64, bool) {

@@ -303,18 +303,32 @@ unsafe extern "C" fn on_first(
     })
 }
 
-/// Looks at a code object; one of interest is registered and armed.
+/// Looks at a code object that begins to run; one of interest is registered and armed.
 fn scout(py: Python<'_>, code: *mut ffi::PyObject) {
     if registered(py, code).is_some() {
         return;
     }
     // SAFETY: the interpreter lent the code object for the length of the callback.
     let code = unsafe { Bound::from_borrowed_ptr(py, code) };
+    // The callback has no frame of its own: the innermost one is that of the code.
+    let frame = py.import("sys").and_then(|sys| sys.call_method0("_getframe"));
     // An object that isn't like a code object (a shim) has nothing to report.
-    let _ = register(&code);
+    let _ = frame.and_then(|frame| register(&code, &frame));
 }
 
-fn register(code: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Looks at the code of every frame that runs in any thread: it began before anybody listened.
+pub(crate) fn scout_running(py: Python<'_>) -> PyResult<()> {
+    for frame in py.import("sys")?.call_method0("_current_frames")?.call_method0("values")?.try_iter()? {
+        let mut frame = frame?;
+        while !frame.is_none() {
+            register(&frame.getattr("f_code")?, &frame)?;
+            frame = frame.getattr("f_back")?;
+        }
+    }
+    Ok(())
+}
+
+fn register(code: &Bound<'_, PyAny>, frame: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = code.py();
     let filename = code.getattr("co_filename")?;
     // A name with lone surrogates can't stand in data.
@@ -322,7 +336,7 @@ fn register(code: &Bound<'_, PyAny>) -> PyResult<()> {
     let known = AGENT.with(py, |state| state.agent.as_ref()?.sources.known(&filename)).flatten();
     let of_interest = match known {
         Some(known) => known,
-        None => decide(py, &filename)?,
+        None => decide(frame, &filename)?,
     };
     let Some(file) = of_interest else { return Ok(()) };
     let mut lines = Vec::new();
@@ -350,14 +364,13 @@ fn register(code: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 /// Decides on a file that is seen first, with the names of the module that its code runs in.
-fn decide(py: Python<'_>, filename: &str) -> PyResult<Option<FileId>> {
-    // The callback has no frame of its own: the innermost one is that of the code.
-    let globals = py.import("sys")?.call_method0("_getframe")?.getattr("f_globals")?;
+fn decide(frame: &Bound<'_, PyAny>, filename: &str) -> PyResult<Option<FileId>> {
+    let globals = frame.getattr("f_globals")?;
     let text = |name: &str| -> Option<String> {
         globals.call_method1("get", (name,)).ok()?.extract::<Option<String>>().ok().flatten()
     };
     let (file, module) = (text("__file__"), text("__name__").filter(|name| name != "__main__"));
-    let decided = AGENT.with(py, |state| {
+    let decided = AGENT.with(frame.py(), |state| {
         Some(state.agent.as_mut()?.sources.decide(filename, file.as_deref(), module.as_deref()))
     });
     Ok(decided.flatten().flatten())
