@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import uuid4
 
 from redis import Redis
 from rq import Queue, get_current_job
@@ -32,24 +31,23 @@ def enqueue(
 ) -> Job:
     """Put a job on the queue; it starts when the jobs in `after` have finished well.
 
-    Inside a job, the new one is noted as its child before a worker can see it, so that whoever reads the
-    tree never finds a finished parent without all its children.
+    Inside a job, the new one is noted as its child: after it exists, for whoever reads the tree looks every
+    child up, and before the parent ends, so that a finished parent has all its children.
     """
-    ident = str(uuid4())
-    parent = get_current_job(connection)
-    if parent is not None:
-        parent.meta.setdefault("children", []).append(ident)
-        parent.save_meta()  # type: ignore[no-untyped-call]
     queue = Queue(QUEUE_NAME, connection=connection)
-    return queue.enqueue(
+    job = queue.enqueue(
         function,
         *arguments,
-        job_id=ident,
         depends_on=list(after) or None,
         job_timeout=_TIMEOUT,
         result_ttl=_RESULT_TTL,
         failure_ttl=_RESULT_TTL,
     )
+    parent = get_current_job(connection)
+    if parent is not None:
+        parent.meta.setdefault("children", []).append(job.id)
+        parent.save_meta()  # type: ignore[no-untyped-call]
+    return job
 
 
 def job_tree(connection: Redis, ident: str) -> dict[str, Any]:
