@@ -1,0 +1,254 @@
+"""Child processes, forks, and ends that nobody expects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+TOOL = """
+import sys
+
+def main():
+    value = len(sys.argv)
+    print("args", value)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_children_follow_however_they_are_started(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.write("tool.py", TOOL)
+    workspace.write("pkg/__init__.py", "IMPORTED = 1\n")
+    workspace.write("pkg/__main__.py", "import pkg\nprint(pkg.IMPORTED)\n")
+    script = workspace.write("entry", f"#!{sys.executable}\nimport tool\ntool.main()\n")
+    script.chmod(0o755)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    outcome = workspace.run(
+        f"""
+        import asyncio, os, subprocess, sys, playtrace_agent
+
+        here = {str(workspace.app)!r}
+        with playtrace_agent.trace("script", "r1"):
+            subprocess.run([sys.executable, here + "/tool.py"], cwd={str(elsewhere)!r}, check=True)
+        with playtrace_agent.trace("module"):
+            subprocess.check_output([sys.executable, "-m", "pkg"])
+        with playtrace_agent.trace("entry"):
+            subprocess.run(here + "/entry", check=True)
+        with playtrace_agent.trace("command"):
+            subprocess.run(
+                [sys.executable, "-c", "import tool; tool.main()"], env={{"PYTHONPATH": here}}, check=True
+            )
+        with playtrace_agent.trace("shell"):
+            subprocess.run("echo hello; " + sys.executable + " " + here + "/tool.py", shell=True, check=True)
+        with playtrace_agent.trace("async"):
+            async def start():
+                process = await asyncio.create_subprocess_exec(sys.executable, here + "/tool.py")
+                await process.wait()
+            asyncio.run(start())
+        with playtrace_agent.trace("missing"):
+            try:
+                subprocess.run([here + "/python3"])
+            except FileNotFoundError:
+                pass
+        assert not [name for name in os.environ if name.startswith("PROFILE_TRACE")]
+        subprocess.run([sys.executable, here + "/tool.py"], check=True)
+        """,
+    )
+    wrote = outcome.wrote
+    contexts = wrote.contexts()
+    for slug in ("script", "shell", "async"):
+        assert contexts[f"profile:{slug}"] == {"tool.py": [1, 3, 4, 5, 7, 8]}, slug
+    assert contexts["profile:module"] == {"pkg/__main__.py": [1, 2]}
+    assert contexts["import"] == {"pkg/__init__.py": [1], "tool.py": [1, 3, 7]}
+    # What an imported function runs is the profile's.
+    assert contexts["profile:entry"] == {"entry": [2, 3], "tool.py": [4, 5]}
+    assert contexts["profile:command"] == {"tool.py": [4, 5]}
+    for slug, run in [("script", "r1"), *((slug, "_") for slug in ("module", "entry", "command", "async"))]:
+        [spawn] = wrote.of_kind(slug, "spawn", run)
+        opened = [record for record in wrote.of_kind(slug, "open", run) if record["kind"] == "child"]
+        assert spawn["python"], slug
+        assert [record["child"] for record in opened] == [spawn["child"]], slug
+        assert wrote.unclosed(slug, run) == [], slug
+        assert {record["role"] for record in wrote.of_kind(slug, "boot", run)} == {"other", "child"}
+    assert [record["python"] for record in wrote.of_kind("shell", "spawn")] == [False]
+    assert wrote.unclosed("shell") == []
+    # The one that did not start keeps its promise by a unit of its parent's.
+    [spawn] = wrote.of_kind("missing", "spawn")
+    assert spawn["child"] in [record.get("child") for record in wrote.of_kind("missing", "open")]
+    assert wrote.unclosed("missing") == []
+
+
+def test_a_child_keeps_its_own_arguments_and_output(workspace: Workspace) -> None:
+    workspace.write("tool.py", TOOL)
+    outcome = workspace.run(
+        """
+        import subprocess, sys, playtrace_agent
+
+        with playtrace_agent.trace("p"):
+            done = subprocess.run([sys.executable, "tool.py", "a"], capture_output=True, text=True)
+        print(repr((done.stdout, done.stderr, done.returncode)))
+        """
+    )
+    assert outcome.out.strip() == "('args 2\\n', '', 0)"
+
+
+def test_a_forked_child_reports_its_own_lines_only(workspace: Workspace) -> None:
+    workspace.write(
+        "work.py",
+        """
+        def before():
+            return 1
+
+        def in_child():
+            return 2
+
+        def in_parent():
+            return 3
+        """,
+    )
+    outcome = workspace.run(
+        """
+        import os, work, playtrace_agent
+
+        with playtrace_agent.trace("p"):
+            for _ in range(300):
+                work.before()
+            pid = os.fork()
+            if pid == 0:
+                work.in_child()
+                work.before()
+                os._exit(0)
+            os.waitpid(pid, 0)
+            work.in_parent()
+        pid = os.fork()
+        if pid == 0:
+            work.in_child()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        """,
+        warnings="default",
+    )
+    shards = outcome.wrote.shards("p")
+    assert len(shards) == 2
+    by_process = sorted(
+        tuple(record["new"]["profile:p"]["work.py"] for record in records if record.get("new"))
+        for records in _by_file(outcome.wrote.of_kind("p", "closed")).values()
+    )
+    # Lines 2 and 5 in the child, 2 and 8 in the parent, as numbits.
+    assert by_process == [("0401",), ("24",)]
+    assert outcome.wrote.unclosed("p") == []
+    [spawn] = outcome.wrote.of_kind("p", "spawn")
+    assert spawn["command"] == "os.fork()"
+
+
+def _by_file(records: list[dict[str, object]]) -> dict[object, list[dict[str, object]]]:
+    found: dict[object, list[dict[str, object]]] = {}
+    for record in records:
+        found.setdefault(record["file"], []).append(record)
+    return found
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit(0)", "raise SystemExit", "pass"])
+def test_every_orderly_end_writes_what_is_left(workspace: Workspace, end: str) -> None:
+    workspace.write("tool.py", f"import os, sys\nx = 1\n{end}\n")
+    outcome = workspace.run(
+        """
+        import subprocess, sys, playtrace_agent
+
+        with playtrace_agent.trace("p"):
+            subprocess.run([sys.executable, "tool.py"], check=True)
+        """
+    )
+    assert outcome.wrote.lines("p", "tool.py") == [1, 2, 3]
+    assert outcome.wrote.unclosed("p") == []
+
+
+def test_exec_goes_on_in_the_new_program(workspace: Workspace) -> None:
+    workspace.write("tool.py", TOOL)
+    workspace.write(
+        "launcher.py", "import os, sys\nx = 1\nos.execvp(sys.executable, [sys.executable, 'tool.py'])\n"
+    )
+    outcome = workspace.run(
+        """
+        import subprocess, sys, playtrace_agent
+
+        with playtrace_agent.trace("p"):
+            subprocess.run([sys.executable, "launcher.py"], check=True)
+        """
+    )
+    contexts = outcome.wrote.contexts()
+    assert contexts["profile:p"] == {"launcher.py": [1, 2, 3], "tool.py": [1, 3, 4, 5, 7, 8]}
+    assert outcome.wrote.unclosed("p") == []
+
+
+def test_a_preexec_function_does_not_count_as_a_fork(workspace: Workspace) -> None:
+    workspace.write("tool.py", TOOL)
+    outcome = workspace.run(
+        """
+        import subprocess, sys, playtrace_agent
+
+        with playtrace_agent.trace("p"):
+            subprocess.run([sys.executable, "tool.py"], preexec_fn=lambda: None, check=True)
+        """,
+        warnings="default",
+    )
+    assert len(outcome.wrote.of_kind("p", "spawn")) == 1
+    assert outcome.wrote.unclosed("p") == []
+
+
+def test_kill_nine_leaves_a_readable_shard_and_an_open_unit(workspace: Workspace) -> None:
+    workspace.write("work.py", "def done():\n    return 1\n\ndef cut():\n    return 2\n")
+    driver = workspace.write(
+        "driver.py",
+        """
+        import sys, time, work, playtrace_agent
+
+        with playtrace_agent.trace("p", "r"):
+            work.done()
+        block = playtrace_agent.trace("p", "r")
+        block.__enter__()
+        work.cut()
+        print("ready", flush=True)
+        sys.stdin.read()
+        """,
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(driver)],
+        env=workspace.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "ready\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+    wrote = workspace.look()
+    assert wrote.lines("p", "work.py") == [2]
+    assert [record["kind"] for record in wrote.unclosed("p", "r")] == ["block"]
+
+
+def test_a_child_without_the_agents_switch_is_not_touched(workspace: Workspace) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; print([m for m in sys.modules if 'playtrace' in m])"],
+        env=workspace.environment({"ENABLE_PROFILE_COVERAGE": None, "PROFILE_TRACE_SLUG": "p"}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+    assert not workspace.data.exists()
