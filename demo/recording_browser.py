@@ -20,7 +20,7 @@ import requests
 
 _PREVIEW = 256
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
-_POLL_SECONDS = 0.3
+_POLL_SECONDS = 0.8
 _JOB_SECONDS = 120.0
 
 
