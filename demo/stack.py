@@ -182,6 +182,8 @@ class Stack:
         for port, what in ((self.app_port, "the app"), (self.service_port, "the service")):
             if port_is_taken(port):
                 raise StackError(f"port {port}, wanted for {what}, is in use: end its owner or choose another port")
+        # The end of a dead service's log is shown: an earlier stack's lines would mislead.
+        shutil.rmtree(self.logs, ignore_errors=True)
         for directory in (self.coverage_dir, self.runs_dir, self.playback_base / "runs", self.logs):
             directory.mkdir(parents=True, exist_ok=True)
         self.copy_profiles()
