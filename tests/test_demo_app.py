@@ -48,7 +48,8 @@ def test_channels_and_hillslopes_share_out_the_watershed(grid: Grid, method: Mod
     channels = extract_channels(flow, outlet, 1 + flow.accumulate()[outlet] // 3)
     owner = assign_cells(flow, outlet, channels)
     hillslopes = build_hillslopes(grid, flow, owner, channels)
-    cells = [cell for part in (*channels, *hillslopes) for cell in part.cells]
+    cells = [cell for channel in channels for cell in channel.cells]
+    cells += [cell for hillslope in hillslopes for cell in hillslope.cells]
     inside = upstream_of(flow, outlet)
     assert sorted(cells) == [cell for cell, within in enumerate(inside) if within]
 
