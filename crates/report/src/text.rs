@@ -199,6 +199,20 @@ pub fn matrix(matrix: &Matrix) -> String {
     out
 }
 
+/// The gaps, one a line: `file:line name`, for `grep` and editors.
+pub fn gaps(matrix: &Matrix) -> String {
+    let mut out = String::new();
+    if !matrix.gaps.certain {
+        // Writing to a String can't fail.
+        let _ = writeln!(out, "# not certain, because {}: data may be lost", matrix.gaps.uncertain_because.join(", "));
+    }
+    for gap in &matrix.gaps.symbols {
+        let import = if gap.run_by_import { " (run by an import)" } else { "" };
+        let _ = writeln!(out, "{}:{} {}{import}", gap.symbol.file, gap.symbol.line, gap.symbol.name);
+    }
+    out
+}
+
 /// `-` is "not known", which is not 0.
 pub(crate) fn known(number: Option<u64>) -> String {
     number.map_or_else(|| "-".to_owned(), |number| number.to_string())

@@ -1,13 +1,92 @@
-//! Being written.
+//! `playtrace matrix`: profiles side by side, and what none of them reaches.
 
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use playtrace_analysis::{Inventory, Matrix, ProfileReport, build_matrix};
+
+use crate::documents::{read_json, say, write_document};
 use crate::exit::Exit;
 use crate::messages::Failure;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Reports that `playtrace report` wrote
+    #[arg(value_name = "REPORT.json")]
+    pub reports: Vec<PathBuf>,
+    /// A directory of reports, if none are named [default: reports in the output directory]
+    #[arg(long, value_name = "DIR", conflicts_with = "reports")]
+    pub reports_dir: Option<PathBuf>,
+    /// The symbol inventory that `playtrace index` wrote [default: coverage-symbols.json in the output directory, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    /// Where matrix.json, matrix.md and gaps.txt go
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub output_dir: PathBuf,
+    /// The moment that the matrix carries [default: now]
+    #[arg(long, value_name = "ISO8601")]
+    pub timestamp: Option<Timestamp>,
+}
 
 /// Runs it.
-pub fn run(_args: Args) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Usage, "PT-CLI-000", "not there"))
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let paths = if args.reports.is_empty() {
+        reports_in(&args.reports_dir.clone().unwrap_or_else(|| args.output_dir.join("reports")))?
+    } else {
+        args.reports.clone()
+    };
+    let reports = paths
+        .iter()
+        .map(|path| Ok((path.display().to_string(), read_json::<ProfileReport>(path)?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let inventory = inventory(&args)?;
+    let timestamp = args.timestamp.unwrap_or_else(crate::clock::now);
+    let matrix =
+        build_matrix(&reports, inventory.as_ref(), timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())?;
+    say(&playtrace_report::text::matrix(&matrix))?;
+    write(&matrix, &args.output_dir)?;
+    Ok(Exit::Success)
+}
+
+fn reports_in(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::new(Exit::Io, "PT-MAPS-001", error.to_string())
+            .help("name reports, or their directory with --reports-dir")
+    };
+    let mut paths = Vec::new();
+    for entry in fs_err::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_file() && path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn inventory(args: &Args) -> Result<Option<Inventory>, Failure> {
+    let beside = args.output_dir.join("coverage-symbols.json");
+    let path = match &args.inventory {
+        Some(path) => path,
+        None if beside.is_file() => &beside,
+        None => return Ok(None),
+    };
+    let inventory: Inventory = read_json(path)?;
+    inventory.check(&path.display().to_string())?;
+    Ok(Some(inventory))
+}
+
+fn write(matrix: &Matrix, directory: &Path) -> Result<(), Failure> {
+    say("\n")?;
+    for (name, text) in [
+        ("matrix.json", playtrace_report::json::to_json(matrix)?),
+        ("matrix.md", playtrace_report::markdown::matrix(matrix)),
+        ("gaps.txt", playtrace_report::text::gaps(matrix)),
+    ] {
+        let path = directory.join(name);
+        write_document(&path, &text)?;
+        say(&format!("{}\n", path.display()))?;
+    }
+    Ok(())
 }
