@@ -18,6 +18,7 @@ const WORK_PACKAGE: &str = "docs/work-packages/20251109_profile_playback_coverag
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Only these profiles.
     #[arg(long, value_name = "SLUG", num_args = 1..)]
@@ -82,6 +83,7 @@ pub struct Args {
 }
 
 /// Runs it.
+#[expect(clippy::needless_pass_by_value, reason = "all commands are called alike")]
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let console = Console::new(args.verbose);
     let profiles_root = args.profiles_root.clone().unwrap_or_else(settings::profiles_root);
@@ -92,7 +94,9 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         selection.slugs.retain(|slug| {
             let exists = artifacts.join(format!("{slug}.coverage")).is_file();
             if exists {
-                selection.skipped.push(format!("skipped {slug}: {} has its merged file", artifacts.display()));
+                selection
+                    .skipped
+                    .push(format!("skipped {slug}: {} has its merged file", artifacts.display()));
             }
             !exists
         });
@@ -128,7 +132,12 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     })?
 }
 
-fn batch(args: &Args, console: &Console, profiles_root: PathBuf, artifacts: PathBuf) -> Result<Batch, Failure> {
+fn batch(
+    args: &Args,
+    console: &Console,
+    profiles_root: PathBuf,
+    artifacts: PathBuf,
+) -> Result<Batch, Failure> {
     let shards = args.coverage_shards.clone().unwrap_or_else(settings::coverage_dir);
     let runner = if args.in_process {
         let mut known = Settings::from_environment()?;

@@ -44,7 +44,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         let address = (args.host, args.port);
         let failed = |error: std::io::Error| {
             let why = format!("can't listen on {}:{}: {error}", args.host, args.port);
-            Failure::new(Exit::Io, "PT-SERVE-011", why).help("is another service running there? --port takes another")
+            Failure::new(Exit::Io, "PT-SERVE-011", why)
+                .help("is another service running there? --port takes another")
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;

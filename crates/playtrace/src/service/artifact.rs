@@ -9,9 +9,8 @@ use crate::whole_file::write_whole;
 
 /// Makes sure that files can be made in `dir`, before a long run finds out.
 pub fn check_writable(dir: &Path, what: &str) -> Result<(), Failure> {
-    let made = fs_err::create_dir_all(dir).and_then(|()| {
-        tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir).map(drop)
-    });
+    let made = fs_err::create_dir_all(dir)
+        .and_then(|()| tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir).map(drop));
     made.map_err(|error| {
         Failure::new(Exit::Io, "PT-PLAY-002", format!("can't write in {what} {}: {error}", dir.display()))
             .help("the player writes as its own user: choose a directory that it may write to, such as one under /tmp")
@@ -21,7 +20,11 @@ pub fn check_writable(dir: &Path, what: &str) -> Result<(), Failure> {
 /// Copies a merged file, and the verdict beside it, to `to`; each appears whole or not at all.
 pub fn copy_data(from: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Io, "PT-PLAY-003", format!("can't copy {} to {}: {error}", from.display(), to.display()))
+        Failure::new(
+            Exit::Io,
+            "PT-PLAY-003",
+            format!("can't copy {} to {}: {error}", from.display(), to.display()),
+        )
     };
     if let Some(dir) = to.parent() {
         fs_err::create_dir_all(dir).map_err(failed)?;

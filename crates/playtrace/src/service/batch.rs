@@ -3,6 +3,7 @@
 mod collect;
 mod select;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,8 @@ impl Batch {
         let mut tasks = JoinSet::new();
         for (index, slug) in slugs.iter().cloned().enumerate() {
             let (batch, slots) = (Arc::clone(&batch), Arc::clone(&slots));
-            let console = if batch.jobs > 1 { console.with_prefix(format!("{slug} | ")) } else { console.clone() };
+            let console =
+                if batch.jobs > 1 { console.with_prefix(format!("{slug} | ")) } else { console.clone() };
             tasks.spawn(async move {
                 // The semaphore is fair and never closed: profiles begin in their order.
                 let _slot = slots.acquire().await;
@@ -145,7 +147,8 @@ impl Batch {
     /// Takes an attempt's result into the row, and its merged file to the artifacts.
     async fn take(&self, row: &mut Row, result: &RunResult, console: &Console) {
         result.word().clone_into(&mut row.verdict);
-        (row.requests, row.jobs, row.exit) = (result.requests.len(), result.job_count, exit_of(result.exit_code));
+        (row.requests, row.jobs, row.exit) =
+            (result.requests.len(), result.job_count, exit_of(result.exit_code));
         row.outcome = Ok(None);
         if result.outcome == "aborted" {
             let why = result.error.clone().unwrap_or_else(|| "the run was broken off".to_owned());
@@ -224,15 +227,25 @@ pub fn table(rows: &[Row]) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 5] = std::array::from_fn(width);
     let mut text = String::new();
-    for [slug, verdict, requests, jobs, attempts] in &lines {
-        let [a, b, c, d, e] = widths;
-        let line = format!("{slug:<a$}  {verdict:<b$}  {requests:>c$}  {jobs:>d$}  {attempts:>e$}");
-        text.push_str(line.trim_end());
+    for line in &lines {
+        let cells: Vec<String> = line
+            .iter()
+            .zip(widths)
+            .enumerate()
+            // Names to the left, numbers to the right.
+            .map(
+                |(column, (cell, width))| {
+                    if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                },
+            )
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     for row in rows {
         if let Err(failure) = &row.outcome {
-            text.push_str(&format!("{}: error[{}]: {}\n", row.slug, failure.code, failure.message));
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{}: error[{}]: {}", row.slug, failure.code, failure.message);
         }
     }
     text

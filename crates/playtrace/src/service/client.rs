@@ -38,7 +38,13 @@ impl ServiceClient {
     /// A client of the service at `url`. Nothing is sent yet.
     pub fn new(url: &str) -> Result<Self, Failure> {
         install_tls();
-        let wrong = |why: String| Failure::new(Exit::Usage, "PT-SERVE-006", format!("{url:?} is no URL of a playback service: {why}"));
+        let wrong = |why: String| {
+            Failure::new(
+                Exit::Usage,
+                "PT-SERVE-006",
+                format!("{url:?} is no URL of a playback service: {why}"),
+            )
+        };
         let parsed = url::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(wrong(format!("{} is not http or https", parsed.scheme())));
@@ -62,11 +68,18 @@ impl ServiceClient {
     }
 
     /// Has a profile replayed, hands its log on as it comes, and gives the result; none after a dry run.
-    pub async fn run(&self, slug: &str, body: &RunBody, lines: &dyn Lines) -> Result<Option<RunResult>, Failure> {
+    pub async fn run(
+        &self,
+        slug: &str,
+        body: &RunBody,
+        lines: &dyn Lines,
+    ) -> Result<Option<RunResult>, Failure> {
         // The slug was checked: it needs no encoding.
         let url = format!("{}/run/{slug}", self.url);
-        let answer = self.http.post(&url).json(body).send().await.map_err(|error| self.unreachable(&error))?;
-        let token = answer.headers().get(TOKEN_HEADER).and_then(|token| token.to_str().ok()).map(str::to_owned);
+        let answer =
+            self.http.post(&url).json(body).send().await.map_err(|error| self.unreachable(&error))?;
+        let token =
+            answer.headers().get(TOKEN_HEADER).and_then(|token| token.to_str().ok()).map(str::to_owned);
         let Some(token) = token.filter(|_| answer.status().is_success()) else {
             return Err(self.refusal(answer).await);
         };
@@ -74,7 +87,12 @@ impl ServiceClient {
         if body.dry_run { Ok(None) } else { self.result(&token).await.map(Some) }
     }
 
-    async fn forward(&self, mut answer: reqwest::Response, token: &str, lines: &dyn Lines) -> Result<(), Failure> {
+    async fn forward(
+        &self,
+        mut answer: reqwest::Response,
+        token: &str,
+        lines: &dyn Lines,
+    ) -> Result<(), Failure> {
         let mut buffer = Vec::new();
         let tell = |line: &[u8]| {
             let line = String::from_utf8_lossy(line);
@@ -85,7 +103,10 @@ impl ServiceClient {
         };
         loop {
             let chunk = answer.chunk().await.map_err(|error| {
-                self.unreachable(&error).help(format!("the run goes on there; its result will be at {}/run/result/{token}", self.url))
+                self.unreachable(&error).help(format!(
+                    "the run goes on there; its result will be at {}/run/result/{token}",
+                    self.url
+                ))
             })?;
             let Some(chunk) = chunk else { break };
             buffer.extend_from_slice(&chunk);
@@ -126,14 +147,13 @@ impl ServiceClient {
     async fn refusal(&self, answer: reqwest::Response) -> Failure {
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
-        match serde_json::from_str::<Refusal>(&text) {
-            Ok(refusal) => Failure::new(exit_of(refusal.exit_code), "PT-SERVE-008", format!("the service refuses: {} [{}]", refusal.error, refusal.code)),
-            Err(_) => {
-                let excerpt: String = text.chars().take(200).collect();
-                let why = format!("{} answers {status}: {excerpt}", self.url);
-                Failure::new(Exit::Unreachable, "PT-SERVE-009", why).help("is that the URL of a playback service?")
-            }
+        if let Ok(refusal) = serde_json::from_str::<Refusal>(&text) {
+            let why = format!("the service refuses: {} [{}]", refusal.error, refusal.code);
+            return Failure::new(exit_of(refusal.exit_code), "PT-SERVE-008", why);
         }
+        let excerpt: String = text.chars().take(200).collect();
+        let why = format!("{} answers {status}: {excerpt}", self.url);
+        Failure::new(Exit::Unreachable, "PT-SERVE-009", why).help("is that the URL of a playback service?")
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -150,8 +170,16 @@ impl ServiceClient {
 
 /// The exit code that a service names.
 pub fn exit_of(code: u8) -> Exit {
-    [Exit::Success, Exit::Usage, Exit::Partial, Exit::BadInput, Exit::Unreachable, Exit::Io, Exit::Interrupted]
-        .into_iter()
-        .find(|exit| *exit as u8 == code)
-        .unwrap_or(Exit::Failed)
+    [
+        Exit::Success,
+        Exit::Usage,
+        Exit::Partial,
+        Exit::BadInput,
+        Exit::Unreachable,
+        Exit::Io,
+        Exit::Interrupted,
+    ]
+    .into_iter()
+    .find(|exit| *exit as u8 == code)
+    .unwrap_or(Exit::Failed)
 }

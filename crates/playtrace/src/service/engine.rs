@@ -45,13 +45,11 @@ pub struct Ended {
 pub fn prepare(settings: &Settings, slug: &str, body: RunBody) -> Result<Prepared, Failure> {
     let settings = settings.clone();
     let profile = Library::new(&settings.profiles_root).open_named(slug)?;
-    let base = match body.base_url.as_ref().or(settings.base_url.as_ref()) {
-        Some(text) => BaseUrl::parse(text)?,
-        None => {
-            let why = "neither --base-url nor PROFILE_PLAYBACK_BASE_URL says where the app is";
-            return Err(Failure::new(Exit::Usage, "PT-PLAY-005", why));
-        }
+    let Some(base) = body.base_url.as_ref().or(settings.base_url.as_ref()) else {
+        let why = "neither --base-url nor PROFILE_PLAYBACK_BASE_URL says where the app is";
+        return Err(Failure::new(Exit::Usage, "PT-PLAY-005", why));
     };
+    let base = BaseUrl::parse(base)?;
     let uuid = Uuid::new_v4();
     let options = PlanOptions { base: &base, run_root: settings.run_root.as_deref(), uuid };
     let plan = Plan::new(&profile, &settings.preset, options)?;
@@ -225,7 +223,8 @@ impl Prepared {
     /// The last lines of the log.
     fn conclude(&self, listener: &dyn Listener, failure: Option<&Failure>) {
         if let Some(failure) = failure {
-            listener.line(&Line::log().span(Tone::Bad, &format!("error[{}]: {}", failure.code, failure.message)));
+            listener
+                .line(&Line::log().span(Tone::Bad, &format!("error[{}]: {}", failure.code, failure.message)));
         }
         let (word, good, reasons, notes) = match &self.summary.verdict {
             Some(verdict) => {

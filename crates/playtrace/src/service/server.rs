@@ -92,7 +92,8 @@ async fn run(State(service): State<Service>, Path(slug): Path<String>, body: Byt
         Ok(Ok(prepared)) => prepared,
         Ok(Err(failure)) => return refuse(status_of(&failure), &failure),
         Err(error) => {
-            let failure = Failure::new(Exit::Io, "PT-SERVE-002", format!("the run can't be prepared: {error}"));
+            let failure =
+                Failure::new(Exit::Io, "PT-SERVE-002", format!("the run can't be prepared: {error}"));
             return refuse(StatusCode::INTERNAL_SERVER_ERROR, &failure);
         }
     };
@@ -120,7 +121,8 @@ async fn run(State(service): State<Service>, Path(slug): Path<String>, body: Byt
 }
 
 async fn result(State(service): State<Service>, Path(token): Path<String>) -> Response {
-    let unknown = |why: String| refuse(StatusCode::NOT_FOUND, &Failure::new(Exit::BadInput, "PT-SERVE-003", why));
+    let unknown =
+        |why: String| refuse(StatusCode::NOT_FOUND, &Failure::new(Exit::BadInput, "PT-SERVE-003", why));
     let Ok(token) = RunToken::parse(&token) else {
         let why = "the text is no run token".to_owned();
         return refuse(StatusCode::BAD_REQUEST, &Failure::new(Exit::Usage, "PT-SERVE-004", why));

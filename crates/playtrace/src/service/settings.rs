@@ -114,7 +114,9 @@ fn redacted(args: impl Iterator<Item = String>) -> String {
     let mut words: Vec<String> = Vec::new();
     for (index, arg) in args.enumerate() {
         let word = if index == 0 {
-            Path::new(&arg).file_name().map_or_else(|| arg.clone(), |name| name.to_string_lossy().into_owned())
+            Path::new(&arg)
+                .file_name()
+                .map_or_else(|| arg.clone(), |name| name.to_string_lossy().into_owned())
         } else if words.last().is_some_and(|last| last == "--cookie") {
             "…".to_owned()
         } else if arg.starts_with("--cookie=") {
@@ -144,7 +146,15 @@ mod tests {
 
     #[test]
     fn a_kept_command_holds_no_cookie() {
-        let args = ["/opt/bin/wctl", "run-test-profile", "a b", "--cookie", "session=x", "--cookie=session=y", "--trace-code"];
+        let args = [
+            "/opt/bin/wctl",
+            "run-test-profile",
+            "a b",
+            "--cookie",
+            "session=x",
+            "--cookie=session=y",
+            "--trace-code",
+        ];
         let kept = redacted(args.into_iter().map(str::to_owned));
         assert_eq!(kept, "wctl run-test-profile 'a b' --cookie … --cookie=… --trace-code");
     }

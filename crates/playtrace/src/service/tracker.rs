@@ -11,7 +11,8 @@ use crate::service::api::RunResult;
 /// Appends what makes a run repeatable: the command, its time, its token, the verdict and the data file.
 pub fn append(tracker: &Path, result: &RunResult) -> Result<(), Failure> {
     let line = line(result);
-    let mut file = OpenOptions::new().create(true).append(true).open(tracker).map_err(|e| failed(tracker, &e))?;
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(tracker).map_err(|e| failed(tracker, &e))?;
     // One write: two runs that end at once don't mix their lines.
     file.write_all(line.as_bytes()).map_err(|e| failed(tracker, &e))
 }
@@ -29,5 +30,9 @@ fn line(result: &RunResult) -> String {
 }
 
 fn failed(tracker: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Io, "PT-PLAY-004", format!("can't append to the tracker {}: {error}", tracker.display()))
+    Failure::new(
+        Exit::Io,
+        "PT-PLAY-004",
+        format!("can't append to the tracker {}: {error}", tracker.display()),
+    )
 }

@@ -121,7 +121,8 @@ fn merge_here(batch: &Batch, slug: &Slug, run: &RunToken) -> Result<crate::finis
 
 /// Where the file goes: its usual place, unless a better run's data stands there.
 fn keep_better(merged: &Path, usual: &Path, notes: &mut Vec<String>) -> Result<PathBuf, Failure> {
-    let status = |path: &Path| Ok::<_, Failure>(VerdictFile::read_beside(path)?.map(|file| file.verdict.status));
+    let status =
+        |path: &Path| Ok::<_, Failure>(VerdictFile::read_beside(path)?.map(|file| file.verdict.status));
     if !usual.is_file() {
         return Ok(usual.to_owned());
     }
