@@ -66,6 +66,10 @@ class Recorder:
         original = _LOADER.exec_module
 
         def exec_module(loader: Any, module: ModuleType) -> None:
+            if not self._running._started:
+                # The process is ending, and its data is being written.
+                original(loader, module)
+                return
             if threading.current_thread() is self._main:
                 with self.during(IMPORT):
                     original(loader, module)

@@ -98,12 +98,13 @@ def read_contexts(path: Path, root: Path = surroundings.APP) -> dict[str, Lines]
         for measured in sorted(data.measured_files()):
             lines = set(data.lines(measured) or ())
             if lines:
-                contexts[context][relative(measured, root)] = lines
+                # One file under two names: a process that was started elsewhere writes the whole path.
+                contexts[context].setdefault(relative(measured, root), set()).update(lines)
     return dict(contexts)
 
 
 def relative(measured: str, root: Path) -> str:
-    """A path relative to `root`: a process that was started elsewhere writes it whole."""
+    """A measured path relative to `root`."""
     path = Path(measured)
     return str(path.relative_to(root)) if path.is_absolute() else measured
 
