@@ -153,6 +153,12 @@ pub enum CovdataError {
         /// What was looked for.
         pattern: String,
     },
+    /// Files were found, and not one could be read.
+    #[error("no usable data files: none of {found} could be read; nothing was written")]
+    NothingUsable {
+        /// How many were found.
+        found: usize,
+    },
     /// An input has changed since it was read, and was kept.
     #[error("{} was written to while it was merged: it is kept, merge again to take in the rest", path.display())]
     Changed {
@@ -215,6 +221,7 @@ impl CovdataError {
             Self::Config { .. } => "PT-COVDATA-020",
             Self::Pattern { .. } => "PT-COVDATA-021",
             Self::Source { .. } => "PT-COVDATA-022",
+            Self::NothingUsable { .. } => "PT-COVDATA-023",
         }
     }
 }

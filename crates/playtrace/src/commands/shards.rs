@@ -1,13 +1,234 @@
-//! Being written.
+//! `playtrace shards`: what lies in the coverage directory, and whose it is.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use playtrace_covdata::CovdataError;
+use playtrace_covdata::shard::{ShardInfo, list};
+use playtrace_ledger::{Layout, Record, RunLedger};
+use playtrace_model::{RunToken, Slug};
 
 use crate::exit::Exit;
 use crate::messages::Failure;
+use crate::service::settings;
 
-/// Arguments.
+/// List shards: profile, run, owner, age, size, and whether anyone will write to them or merge them any more.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The directory of the shards [default: `PROFILE_COVERAGE_DIR`].
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Whether the process that writes a shard lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Running,
+    Ended,
+    /// It is, or was, on another host.
+    Unknown,
+}
+
+/// What a shard waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its process may write more.
+    InUse,
+    /// It is in a merged file already.
+    Merged,
+    /// Its run has not been merged.
+    Waiting,
+    /// Its process has ended and no run claims it.
+    Orphan,
+    /// It can't be read.
+    Unreadable,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::InUse => "in use",
+            Self::Merged => "merged",
+            Self::Waiting => "waiting",
+            Self::Orphan => "orphan",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+const HEAD: [&str; 7] = ["PROFILE", "RUN", "OWNER", "AGE", "SIZE", "STATE", "FILE"];
 
 /// Runs it.
-pub fn run(_args: Args) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Usage, "PT-CLI-000", "not there"))
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    let dir = args.dir.unwrap_or_else(settings::coverage_dir);
+    let shards = list(&dir).map_err(|error| {
+        Failure { exit: Exit::Io, ..Failure::from(error) }
+            .help("is it the directory that the app writes to (PROFILE_COVERAGE_DIR)?")
+    })?;
+    let mut runs = Runs { layout: Layout::new(&dir), known: BTreeMap::new() };
+    let now = SystemTime::now();
+    let mut rows = Vec::new();
+    let mut states = Vec::new();
+    for shard in &shards {
+        let (owner, state) = runs.judge(shard)?;
+        let run = match &shard.owner {
+            Ok(owner) => owner.run.as_ref().map_or("-", RunToken::as_str),
+            Err(_) => "?",
+        };
+        let life = match owner {
+            Owner::Running => "running",
+            Owner::Ended => "ended",
+            Owner::Unknown => "unknown",
+        };
+        rows.push([
+            shard.name.slug.to_string(),
+            run.to_owned(),
+            format!("{} on {} ({life})", shard.name.pid, shard.name.host),
+            shard
+                .modified
+                .map_or_else(|| "?".to_owned(), |at| age(now.duration_since(at).map_or(0, |d| d.as_secs()))),
+            shard.size.to_string(),
+            state.as_str().to_owned(),
+            file_name(&shard.path),
+        ]);
+        states.push(state);
+    }
+    print(&dir, &shards, &rows, &states);
+    Ok(if states.contains(&State::Unreadable) { Exit::Partial } else { Exit::Success })
+}
+
+fn print(dir: &Path, shards: &[ShardInfo], rows: &[[String; 7]], states: &[State]) {
+    let mut out = anstream::stdout().lock();
+    // Who reads no further doesn't want to know.
+    if rows.is_empty() {
+        let _ = writeln!(out, "No shards in {}", dir.display());
+        return;
+    }
+    for line in table(rows) {
+        let _ = writeln!(out, "{line}");
+    }
+    let count = |wanted: State| states.iter().filter(|state| **state == wanted).count();
+    let bytes: u64 = shards.iter().map(|shard| shard.size).sum();
+    let _ = writeln!(
+        out,
+        "{} shards, {bytes} bytes: {} in use, {} waiting, {} merged, {} orphans, {} unreadable",
+        rows.len(),
+        count(State::InUse),
+        count(State::Waiting),
+        count(State::Merged),
+        count(State::Orphan),
+        count(State::Unreadable),
+    );
+    for error in shards.iter().filter_map(|shard| shard.owner.as_ref().err()) {
+        let _ = writeln!(out, "[{}] {error}", error.code());
+    }
+}
+
+/// The ledgers of the runs that shards belong to, each read once.
+struct Runs {
+    layout: Layout,
+    known: BTreeMap<(Slug, RunToken), RunLedger>,
+}
+
+impl Runs {
+    fn judge(&mut self, shard: &ShardInfo) -> Result<(Owner, State), Failure> {
+        let run = match &shard.owner {
+            Ok(owner) => owner.run.clone(),
+            Err(CovdataError::Missing { .. }) => None,
+            Err(_) => return Ok((process(shard), State::Unreadable)),
+        };
+        let Some(run) = run else {
+            // coverage.py wrote it: all there is to go by is the process id.
+            let owner = process(shard);
+            return Ok((owner, if owner == Owner::Ended { State::Orphan } else { State::InUse }));
+        };
+        let key = (shard.name.slug.clone(), run);
+        if !self.known.contains_key(&key) {
+            let ledger = RunLedger::read(&self.layout, &key.0, &key.1)?;
+            self.known.insert(key.clone(), ledger);
+        }
+        let ledger = &self.known[&key];
+        let name = file_name(&shard.path);
+        let merged =
+            ledger.writers.iter().flat_map(|writer| &writer.entries).any(
+                |entry| matches!(&entry.record, Record::Merged { shards, .. } if shards.contains(&name)),
+            );
+        let owner = owner(shard, ledger);
+        let state = match owner {
+            Owner::Running => State::InUse,
+            _ if merged => State::Merged,
+            _ if !ledger.writers.is_empty() => State::Waiting,
+            Owner::Ended => State::Orphan,
+            Owner::Unknown => State::Waiting,
+        };
+        Ok((owner, state))
+    }
+}
+
+/// The ledger knows when the owner started, so that a process id used again is not taken for it.
+fn owner(shard: &ShardInfo, ledger: &RunLedger) -> Owner {
+    let lives = ledger
+        .writers
+        .iter()
+        .filter_map(|writer| writer.process.as_ref())
+        .filter(|(process, _)| process.pid == shard.name.pid && process.host == shard.name.host)
+        .map(|(process, _)| process.is_alive());
+    match lives.max() {
+        None => process(shard),
+        Some(Some(true)) => Owner::Running,
+        Some(Some(false)) => Owner::Ended,
+        Some(None) => Owner::Unknown,
+    }
+}
+
+/// By its number alone.
+fn process(shard: &ShardInfo) -> Owner {
+    let here = playtrace_ledger::ProcessId::current();
+    if shard.name.host != here.host || here.start == 0 {
+        Owner::Unknown
+    } else if Path::new(&format!("/proc/{}", shard.name.pid)).exists() {
+        Owner::Running
+    } else {
+        Owner::Ended
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Seconds in the largest unit that fits.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn table(rows: &[[String; 7]]) -> Vec<String> {
+    let head = HEAD.map(str::to_owned);
+    let all: Vec<&[String; 7]> = std::iter::once(&head).chain(rows).collect();
+    let widths: [usize; 7] =
+        std::array::from_fn(|column| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let line = |row: &&[String; 7]| {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    all.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        let ages = [0, 59, 60, 3599, 3600, 86_399, 86_400, 900_000].map(age);
+        assert_eq!(ages, ["0s", "59s", "1m", "59m", "1h", "23h", "1d", "10d"]);
+    }
 }

@@ -1,0 +1,191 @@
+//! `playtrace combine` and `playtrace shards`, run as a person runs them.
+
+#![allow(clippy::unwrap_used, reason = "in tests, helpers included")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use playtrace_covdata::CoverageData;
+use playtrace_covdata::shard::ShardWriter;
+use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
+use playtrace_testkit::damage::Damage;
+use playtrace_testkit::{Python, datafile};
+use tempfile::TempDir;
+
+fn playtrace(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_playtrace"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_remove("COVERAGE_FILE")
+        .env_remove("COVERAGE_RCFILE")
+        .env_remove("PROFILE_COVERAGE_DIR")
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs_err::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A shard with one line of `app.py`.
+fn shard(dir: &Path, slug: &str, pid: u32, line: u32) -> PathBuf {
+    let slug = Slug::parse(slug).unwrap();
+    let mut data = LineData::new();
+    data.add(&slug.context_label("profile"), &MeasuredPath::new("app.py"), &[line].into_iter().collect());
+    let host = gethost();
+    let mut shard = ShardWriter::create(dir, &slug, &RunToken::parse("r1").unwrap(), &host, pid).unwrap();
+    shard.add(&data).unwrap();
+    shard.path().to_owned()
+}
+
+fn gethost() -> String {
+    playtrace_ledger::ProcessId::current().host
+}
+
+fn lines(path: &Path, context: &str) -> Vec<u32> {
+    let data = CoverageData::read(path).unwrap();
+    let found = data.lines().lines_by_file(|label| *label == ContextLabel::new(context));
+    found.values().flat_map(|bits| bits.iter().collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn shards_are_merged_and_deleted() {
+    let dir = TempDir::new().unwrap();
+    for line in 1..4 {
+        shard(dir.path(), "alice", line, line);
+    }
+    shard(dir.path(), "bob", 9, 9);
+    let ended = playtrace(dir.path(), &["combine", "--data-file", "alice.coverage"]);
+    assert!(ended.status.success(), "{}", text(&ended));
+    assert_eq!(text(&ended).matches("Combined data file alice.coverage.").count(), 3, "{}", text(&ended));
+    assert_eq!(lines(&dir.path().join("alice.coverage"), "profile:alice"), [1, 2, 3]);
+    let left = names(dir.path());
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left[1].starts_with("bob.coverage."), "{left:?}");
+}
+
+#[test]
+fn keep_append_quiet_and_contexts() {
+    let dir = TempDir::new().unwrap();
+    shard(dir.path(), "alice", 1, 1);
+    let first = playtrace(dir.path(), &["combine", "--keep", "-q", "--data-file", "alice.coverage"]);
+    assert_eq!((first.status.code(), text(&first).as_str()), (Some(0), ""));
+    for name in names(dir.path()).iter().filter(|name| name.contains(".X")) {
+        fs_err::remove_file(dir.path().join(name)).unwrap();
+    }
+    shard(dir.path(), "alice", 2, 2);
+    let added = playtrace(dir.path(), &["combine", "-a", "--data-file", "alice.coverage", "--contexts", "drop"]);
+    assert!(added.status.success(), "{}", text(&added));
+    assert_eq!(lines(&dir.path().join("alice.coverage"), ""), [1, 2]);
+
+    shard(dir.path(), "alice", 3, 3);
+    let replaced = playtrace(dir.path(), &["combine", "--data-file", "alice.coverage"]);
+    assert!(replaced.status.success(), "{}", text(&replaced));
+    assert_eq!(lines(&dir.path().join("alice.coverage"), "profile:alice"), [3]);
+}
+
+#[test]
+fn a_truncated_shard_is_named_and_kept() {
+    let dir = TempDir::new().unwrap();
+    shard(dir.path(), "alice", 1, 1);
+    let broken = "alice.coverage.host.2.Xabcdefx";
+    Damage::Truncated.make(&dir.path().join(broken));
+    let ended = playtrace(dir.path(), &["combine", "--data-file", "alice.coverage"]);
+    assert_eq!(ended.status.code(), Some(3), "{}", text(&ended));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains(broken) && said.contains("truncated") && said.contains("PT-COVDATA-010"), "{said}");
+    assert_eq!(names(dir.path()), ["alice.coverage", broken]);
+}
+
+#[test]
+fn nothing_usable_leaves_everything_alone() {
+    let dir = TempDir::new().unwrap();
+    let none = playtrace(dir.path(), &["combine"]);
+    assert_eq!(none.status.code(), Some(4), "{}", text(&none));
+    assert!(text(&none).contains("PT-COVDATA-018"), "{}", text(&none));
+
+    Damage::Empty.make(&dir.path().join(".coverage.1"));
+    Damage::Garbage.make(&dir.path().join(".coverage.2"));
+    fs_err::write(dir.path().join(".coverage"), "precious").unwrap();
+    let unusable = playtrace(dir.path(), &["combine"]);
+    assert_eq!(unusable.status.code(), Some(4), "{}", text(&unusable));
+    assert!(text(&unusable).contains("PT-COVDATA-023"), "{}", text(&unusable));
+    assert_eq!(fs_err::read_to_string(dir.path().join(".coverage")).unwrap(), "precious");
+    assert_eq!(names(dir.path()), [".coverage", ".coverage.1", ".coverage.2"]);
+
+    // To add to what can't be read would be to replace it.
+    datafile::lines(&dir.path().join(".coverage.3"), "");
+    let add = playtrace(dir.path(), &["combine", "--append"]);
+    assert_eq!(add.status.code(), Some(4), "{}", text(&add));
+    assert_eq!(fs_err::read_to_string(dir.path().join(".coverage")).unwrap(), "precious");
+    assert!(dir.path().join(".coverage.3").exists());
+}
+
+#[test]
+fn lines_and_branches_are_refused_whole() {
+    let dir = TempDir::new().unwrap();
+    datafile::lines(&dir.path().join(".coverage.1"), "");
+    datafile::arcs(&dir.path().join(".coverage.2"), "");
+    let refused = playtrace(dir.path(), &["combine"]);
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+    assert_eq!(names(dir.path()), [".coverage.1", ".coverage.2"]);
+    let pruned = playtrace(dir.path(), &["combine", "--prune-branches"]);
+    assert!(pruned.status.success(), "{}", text(&pruned));
+    assert_eq!(lines(&dir.path().join(".coverage"), ""), [1, 2]);
+}
+
+#[test]
+fn coverage_py_reads_what_we_combine() {
+    let dir = TempDir::new().unwrap();
+    fs_err::write(dir.path().join("app.py"), "a = 1\nb = 2\nc = 3\n").unwrap();
+    fs_err::write(dir.path().join("rc"), "[run]\nrelative_files = yes\ndata_file = alice.coverage\n").unwrap();
+    shard(dir.path(), "alice", 1, 1);
+    shard(dir.path(), "alice", 2, 3);
+    let ended = playtrace(dir.path(), &["combine", "--rcfile", "rc"]);
+    assert!(ended.status.success(), "{}", text(&ended));
+    let reported = Command::new(Python::required().interpreter())
+        .args(["-m", "coverage", "report", "--rcfile", "rc", "-m"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(reported.status.success(), "{}", text(&reported));
+    let report = text(&reported);
+    assert!(report.contains("67%") && report.lines().any(|line| line.ends_with(" 2")), "{report}");
+}
+
+#[test]
+fn shards_are_listed_with_their_owners() {
+    let dir = TempDir::new().unwrap();
+    let empty = playtrace(dir.path(), &["shards", "."]);
+    assert!(empty.status.success() && text(&empty).contains("No shards"), "{}", text(&empty));
+
+    let mine = shard(dir.path(), "alice", std::process::id(), 1);
+    // Process ids end at 2^22.
+    let orphan = shard(dir.path(), "bob", 4_194_305, 1);
+    let listed = playtrace(dir.path(), &["shards", "."]);
+    assert!(listed.status.success(), "{}", text(&listed));
+    let said = text(&listed);
+    let line = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        said.lines().find(|line| line.ends_with(name)).unwrap_or_else(|| panic!("{name} is not in\n{said}")).to_owned()
+    };
+    assert!(line(&mine).contains("alice") && line(&mine).contains("r1"), "{said}");
+    assert!(line(&mine).contains("(running)") && line(&mine).contains("in use"), "{said}");
+    assert!(line(&orphan).contains("(ended)") && line(&orphan).contains("orphan"), "{said}");
+
+    Damage::Zeroed.make(&dir.path().join("alice.coverage.host.2.Xabcdefx"));
+    let listed = playtrace(dir.path(), &["shards", "."]);
+    assert_eq!(listed.status.code(), Some(3), "{}", text(&listed));
+    assert!(text(&listed).contains("1 unreadable") && text(&listed).contains("PT-COVDATA-008"), "{}", text(&listed));
+    let gone = playtrace(dir.path(), &["shards", "gone"]);
+    assert_eq!(gone.status.code(), Some(6), "{}", text(&gone));
+}
