@@ -7,6 +7,9 @@ __version__: str
 class TraceError(Exception):
     """Why work is not traced."""
 
+class SwitchedOffError(TraceError):
+    """An earlier fault, said already, switched the run off."""
+
 def configure(
     *,
     directory: Path,
@@ -32,9 +35,7 @@ def open_unit(
     child: str | None = None,
     what: str = "",
 ) -> tuple[int, int, bool]: ...
-def open_within(
-    kind_name: str, *, child: str | None = None, what: str = ""
-) -> tuple[int, int, bool] | None: ...
+def open_within(kind_name: str, *, child: str | None = None, what: str = "") -> tuple[int, int, bool] | None: ...
 def close_unit(unit: int) -> tuple[str, int, int] | None: ...
 def enter(token: int | None) -> int | None: ...
 def current_token() -> int | None: ...

@@ -24,14 +24,20 @@ def start() -> None:
     # The token is this process's alone: what it starts in ways that nobody follows must not answer to it.
     child = os.environ.pop(settings.CHILD, None)
     run = os.environ.get(settings.RUN) or None
+    horse = os.environ.pop(settings.HORSE, None)
     try:
         from . import runtime
 
-        if runtime.start("child"):
+        if horse:
+            from . import rq
+
+            del os.environ[settings.SLUG]
+            rq.install(role="job")
+        elif runtime.start("child"):
             from . import processes
 
             processes.begin_process(slug, run, child, " ".join(sys.orig_argv)[:200])
-    except Exception:  # noqa: BLE001 - its parent's ledger holds the promise that is not kept
+    except Exception:
         import logging
 
         logging.getLogger("playtrace_agent").warning("this child process is not traced", exc_info=True)

@@ -24,8 +24,8 @@ _OLD_MODULE = "middleware.profile_coverage"
 def init_app(app: Flask) -> None:
     """Trace the app's requests that carry ``X-Profile-Trace``.
 
-    Does nothing where ``ENABLE_PROFILE_COVERAGE`` is off. Jobs that traced requests enqueue with RQ are tagged; the worker
-    needs ``playtrace_agent.rq.install()``.
+    Does nothing where ``ENABLE_PROFILE_COVERAGE`` is off. Jobs that traced requests enqueue with RQ are tagged; the
+    worker needs ``playtrace_agent.rq.install()``.
 
     Raises:
         SettingsError: The environment asks for what can't be done.

@@ -22,6 +22,8 @@ class _Pending(threading.local):
     child: str | None = None
     #: ``subprocess`` forks and runs another program at once: that child is followed through its environment.
     by_subprocess: bool = False
+    #: For a program that is about to be executed in a child.
+    environment: dict[str, str] | None = None
 
 
 pending = _Pending()
@@ -36,8 +38,8 @@ def install() -> None:
     _installed = True
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
     os._exit = _flushing_exit(os._exit)  # type: ignore[assignment]
-    os.execv = _following_exec(os.execv, with_environment=False)  # type: ignore[assignment]
-    os.execve = _following_exec(os.execve, with_environment=True)  # type: ignore[assignment]
+    os.execv = _following_exec(os.execv, with_environment=False)
+    os.execve = _following_exec(os.execve, with_environment=True)
 
 
 def _before() -> None:
@@ -87,6 +89,8 @@ def _following_exec(original: Callable[..., NoReturn], *, with_environment: bool
         environment = rest[0] if with_environment and len(rest) == 1 else os.environ
         child = children.promise(argv, executable=path, environment=environment) if token is not None else None
         runtime.finish()
+        if child is None and pending.environment:
+            os_execve(path, argv, {**environment, **pending.environment})
         if child is None:
             original(path, argv, *rest)
         try:

@@ -29,9 +29,9 @@ def install() -> None:
     if _installed:
         return
     _installed = True
-    threading.Thread.start = _thread_start(threading.Thread.start)  # type: ignore[method-assign]
-    name = "_bootstrap_inner"
-    setattr(threading.Thread, name, _thread_main(getattr(threading.Thread, name)))
+    thread: Any = threading.Thread
+    thread.start = _thread_start(thread.start)
+    thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
     ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
     subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
 

@@ -12,7 +12,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import runtime, units
+from . import runtime, settings, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ _enqueueing = _Enqueueing()
 _installed: set[str] = set()
 
 
-def install() -> None:
+def install(role: str = "worker") -> None:
     """Trace the jobs of this process's workers, and tag the jobs that traced work enqueues.
 
     For a worker's start-up, before it begins to work. Does nothing where ``ENABLE_PROFILE_COVERAGE`` is off.
@@ -53,7 +53,7 @@ def install() -> None:
     Raises:
         SettingsError: The environment asks for what can't be done.
     """
-    if not runtime.start("worker"):
+    if not runtime.start(role):
         return
     _install_queue()
     _install_worker()
@@ -204,6 +204,28 @@ def _install_worker() -> None:
         for name, wrapper in (("execute_job", _execute_job), ("perform_job", _perform_job)):
             if name in cls.__dict__:
                 _wrap(cls, name, wrapper)
+    spawning = getattr(rq.worker, "SpawnWorker", None)
+    if spawning is not None:
+        _wrap(spawning, "fork_work_horse", _spawn_work_horse)
+
+
+def _spawn_work_horse(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the start of a work horse that is a new interpreter: it must switch the agent on before it works."""
+
+    @functools.wraps(original)
+    def fork_work_horse(self: Any, job: Any, *args: Any, **kwargs: Any) -> Any:
+        from . import processes
+
+        run = _run_of(job)
+        if run is not None:
+            variables = {settings.SLUG: run[0], settings.HORSE: "1"}
+            processes.pending.environment = {**runtime.current_settings().for_child(), **variables}
+        try:
+            return original(self, job, *args, **kwargs)
+        finally:
+            processes.pending.environment = None
+
+    return fork_work_horse
 
 
 def _family(cls: type[Any]) -> Iterator[type[Any]]:
@@ -224,7 +246,8 @@ def _execute_job(original: Callable[..., Any]) -> Callable[..., Any]:
 
             slug, token = run
             runtime.guard(
-                "noting a job's start", lambda: _native.job_start(slug, token, job.id, str(getattr(self, "name", "")))
+                "noting a job's start",
+                lambda: _native.job_start(slug, token, job.id, str(getattr(self, "name", ""))),
             )
         return original(self, job, *args, **kwargs)
 

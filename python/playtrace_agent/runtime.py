@@ -48,7 +48,7 @@ def start(role: str, app_dir: Path | None = None) -> bool:
     Raises:
         SettingsError: The settings can't be followed.
     """
-    global _settings, _pid  # noqa: PLW0603 - there is one agent in a process
+    global _settings, _pid
     if _settings is not None:
         return True
     if not settings.enabled():
@@ -81,7 +81,12 @@ def start(role: str, app_dir: Path | None = None) -> bool:
     processes.install()
     atexit.register(_finish)
     boot()
-    log.info("agent on (%s): data goes to %s, measured files are named from %s", role, wanted.directory, wanted.root)
+    log.info(
+        "agent on (%s): data goes to %s, measured files are named from %s",
+        role,
+        wanted.directory,
+        wanted.root,
+    )
     return True
 
 

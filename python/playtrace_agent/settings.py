@@ -29,6 +29,8 @@ SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
 SLUG = "PROFILE_TRACE_SLUG"
 RUN = "PROFILE_TRACE_RUN"
 CHILD = "PROFILE_TRACE_CHILD"
+#: Set for a work horse that is a program of its own: it is told by its job's meta whose work it does.
+HORSE = "PROFILE_TRACE_HORSE"
 
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"", "0", "false", "no", "off"})

@@ -55,19 +55,25 @@ class TraceMiddleware:
             if refusal is not None:
                 return self._refuse(refusal, what)
             return units.begin(
-                "request", slug, environ.get(RUN_HEADER), step=_step(environ.get(STEP_HEADER)), what=what[:200]
+                "request",
+                slug,
+                environ.get(RUN_HEADER),
+                step=_step(environ.get(STEP_HEADER)),
+                what=what[:200],
             )
+        except _native.SwitchedOffError as error:
+            return _for_header(str(error))
         except (ValueError, _native.TraceError) as error:
             return self._refuse(str(error), what)
         except Exception as error:  # noqa: BLE001 - the request comes first
             return self._refuse(f"the agent failed: {error!r}", what)
 
     def _refuse(self, reason: str, what: str) -> str:
-        """Log a reason once, and make it fit into a header."""
+        """Log a reason, once, and make it fit into a header."""
         if reason not in self._said and len(self._said) < 1000:
             self._said.add(reason)
             log.warning("not traced: %s: %s", what, reason)
-        return "".join(c if " " <= c <= "~" else "?" for c in reason)[:300]
+        return _for_header(reason)
 
     def _traced(self, unit: units.Unit, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         from . import _native
@@ -102,7 +108,8 @@ class TracedBody:
 
     def __next__(self) -> bytes:
         """Make the next piece."""
-        return self._inside(self._next)
+        piece: bytes = self._inside(self._next)
+        return piece
 
     def close(self) -> None:
         """Close the body, then the unit; once."""
@@ -142,6 +149,10 @@ class TracedBody:
 def wrap(app: WSGIApplication) -> WSGIApplication:
     """Return the app with the middleware around it, or as it is where the agent is off."""
     return TraceMiddleware(app) if runtime.start("web") else app
+
+
+def _for_header(reason: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in reason)[:300]
 
 
 def _needs_no_code(body: object, environ: WSGIEnvironment) -> bool:

@@ -51,8 +51,7 @@ class Scenario:
                         found[context][file].update(lines)
             data.close(force=True)
         return {
-            context: {file: sorted(lines) for file, lines in sorted(files.items())}
-            for context, files in found.items()
+            context: {file: sorted(lines) for file, lines in sorted(files.items())} for context, files in found.items()
         }
 
     def lines(self, slug: str, file: str) -> list[int]:
@@ -86,8 +85,4 @@ class Scenario:
     def unclosed(self, slug: str, run: str = "_") -> list[dict[str, Any]]:
         """Return the units that were opened and not closed."""
         closed = {(record["file"], record["unit"]) for record in self.of_kind(slug, "closed", run)}
-        return [
-            record
-            for record in self.of_kind(slug, "open", run)
-            if (record["file"], record["unit"]) not in closed
-        ]
+        return [record for record in self.of_kind(slug, "open", run) if (record["file"], record["unit"]) not in closed]

@@ -249,8 +249,22 @@ def again():
         subject.comprehensions(3)
 '''
 
-PLAN = ["first:a", "again:a", "again:b", "second:b", "third:c", "again:c", "first:c", "first:d", "second:a", "third:d",
-        "shared:e", "resumed:f", "ended:g", "again:h"]
+PLAN = [
+    "first:a",
+    "again:a",
+    "again:b",
+    "second:b",
+    "third:c",
+    "again:c",
+    "first:c",
+    "first:d",
+    "second:a",
+    "third:d",
+    "shared:e",
+    "resumed:f",
+    "ended:g",
+    "again:h",
+]
 
 OURS = """
 import work, playtrace_agent

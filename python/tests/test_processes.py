@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Workspace
 
 TOOL = """
@@ -152,8 +153,8 @@ def test_a_forked_child_reports_its_own_lines_only(workspace: Workspace) -> None
     assert spawn["command"] == "os.fork()"
 
 
-def _by_file(records: list[dict[str, object]]) -> dict[object, list[dict[str, object]]]:
-    found: dict[object, list[dict[str, object]]] = {}
+def _by_file(records: list[dict[str, Any]]) -> dict[Any, list[dict[str, Any]]]:
+    found: dict[Any, list[dict[str, Any]]] = {}
     for record in records:
         found.setdefault(record["file"], []).append(record)
     return found
@@ -176,9 +177,7 @@ def test_every_orderly_end_writes_what_is_left(workspace: Workspace, end: str) -
 
 def test_exec_goes_on_in_the_new_program(workspace: Workspace) -> None:
     workspace.write("tool.py", TOOL)
-    workspace.write(
-        "launcher.py", "import os, sys\nx = 1\nos.execvp(sys.executable, [sys.executable, 'tool.py'])\n"
-    )
+    workspace.write("launcher.py", "import os, sys\nx = 1\nos.execvp(sys.executable, [sys.executable, 'tool.py'])\n")
     outcome = workspace.run(
         """
         import subprocess, sys, playtrace_agent

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from conftest import Workspace
 
 JOBS = """
@@ -71,7 +74,7 @@ from rq.worker import SpawnWorker
 
 kinds = {"forking": Worker, "simple": SimpleWorker, "ours": playtrace_agent.rq.Worker}
 kinds["spawning"] = SpawnWorker
-worker = kinds[sys.argv[1]](["work"], connection=Redis(unix_socket_path=sys.argv[2]), name="w1")
+worker = kinds[sys.argv[1]](["work"], connection=Redis.from_url(sys.argv[2]), name="w1")
 worker.work(burst=sys.argv[3] == "burst", with_scheduler=False, logging_level="WARNING")
 """
 
@@ -85,38 +88,44 @@ PLAIN = [_body("plain(n):"), _body("inner(n):")]
 
 
 @pytest.fixture(scope="session")
-def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a Redis of our own."""
     server = os.environ.get("PLAYTRACE_TEST_REDIS_SERVER")
     if not server:
         pytest.fail("PLAYTRACE_TEST_REDIS_SERVER must name a redis-server for the tests of jobs", pytrace=False)
     directory = tmp_path_factory.mktemp("redis")
-    path = directory / "redis.sock"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [server, "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(directory)],
+        [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],
         stdout=subprocess.DEVNULL,
     )
-    from redis import Redis
+    url = f"redis://127.0.0.1:{port}"
+    connection = redis.Redis.from_url(url)
 
-    _wait(path.exists)
-    _wait(lambda: bool(Redis(unix_socket_path=str(path)).ping()))
-    yield str(path)
+    def answers() -> bool:
+        try:
+            return bool(connection.ping())
+        except redis.ConnectionError:
+            return False
+
+    _wait(answers)
+    connection.close()
+    yield url
     process.terminate()
     process.wait()
 
 
 @pytest.fixture
-def queue(redis_socket: str, workspace: Workspace) -> str:
+def queue(redis_url: str, workspace: Workspace) -> str:
     """Return an empty Redis, with the app's files in place."""
-    from redis import Redis
-
-    connection = Redis(unix_socket_path=redis_socket)
+    connection = redis.Redis.from_url(redis_url)
     connection.flushall()
     connection.close()
     workspace.write("jobs.py", JOBS)
     workspace.write("tool.py", "x = 1\ny = 2\n")
     workspace.write("driver_worker.py", WORKER)
-    return redis_socket
+    return redis_url
 
 
 def _wait(ready: Callable[[], bool]) -> None:
@@ -130,9 +139,10 @@ def enqueue(workspace: Workspace, queue: str, work: str, env: dict[str, str | No
     """Run what a web process does; its output."""
     return workspace.run(
         f"""
-import redis, rq, jobs, playtrace_agent, playtrace_agent.rq
-playtrace_agent.rq.install()
-connection = redis.Redis(unix_socket_path={queue!r})
+import redis, rq, jobs, playtrace_agent, playtrace_agent.rq, playtrace_agent.runtime
+playtrace_agent.runtime.start("web")
+playtrace_agent.rq.install_queue_if_present()
+connection = redis.Redis.from_url({queue!r})
 queue = rq.Queue("work", connection=connection)
 {work}
 connection.close()
@@ -185,7 +195,7 @@ queue.enqueue(jobs.plain, 3)
     starts = wrote.of_kind("p", "job-start", "r")
     assert {(record["job"], record["worker"]) for record in starts} == {(job, "w1") for job in promised}
     roles = {record["role"] for record in wrote.of_kind("p", "boot", "r")}
-    assert roles == {"other", "worker"} | (set() if kind == "simple" else {"job" if kind != "spawning" else "child"})
+    assert roles == {"web", "worker"} | (set() if kind == "simple" else {"job"})
     # The notes for jobs whose meta was replaced are taken away.
     assert not list((workspace.data / ".playtrace" / ".jobs").glob("*"))
 
@@ -240,7 +250,10 @@ queue.enqueue(jobs.plain, 5, depends_on=first)     # nobody's, though a traced j
     work(workspace, queue)
     wrote = workspace.look()
     assert set(PLAIN) < set(wrote.lines("p", "jobs.py"))
-    assert sorted(record["function"] for record in wrote.of_kind("p", "enqueue")) == ["jobs.parent", "jobs.plain"]
+    assert sorted(record["function"] for record in wrote.of_kind("p", "enqueue")) == [
+        "jobs.parent",
+        "jobs.plain",
+    ]
     callback = _body("on_success(job, connection, result, *args, **kwargs):")
     assert wrote.lines("first", "jobs.py") == [*PLAIN, callback]
     failed = _body("on_failure(job, connection, type, value, traceback):")

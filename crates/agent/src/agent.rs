@@ -113,7 +113,12 @@ impl Agent {
     }
 
     /// Opens a unit of work of a run.
-    pub(crate) fn open(&mut self, slug: &Slug, token: &RunToken, spec: UnitSpec) -> Result<Opened, AgentError> {
+    pub(crate) fn open(
+        &mut self,
+        slug: &Slug,
+        token: &RunToken,
+        spec: UnitSpec,
+    ) -> Result<Opened, AgentError> {
         let (id, first) = self.run(slug, token)?;
         let context = self.runs[&id].profile;
         self.open_unit(id, context, spec, first)
@@ -308,7 +313,12 @@ impl Agent {
     }
 
     /// Says that a child process is about to be started by the token's work; answers with the child's own token.
-    pub(crate) fn spawn(&mut self, token: Token, command: String, python: bool) -> Option<(String, Slug, RunToken)> {
+    pub(crate) fn spawn(
+        &mut self,
+        token: Token,
+        command: String,
+        python: bool,
+    ) -> Option<(String, Slug, RunToken)> {
         let context = self.tracer.resolve(token)?;
         let id = *self.owners.get(&context)?;
         self.last_child += 1;

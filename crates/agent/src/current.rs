@@ -19,10 +19,8 @@ static BASE: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn create(py: Python<'_>) -> PyResult<()> {
     let defaults = pyo3::types::PyDict::new(py);
     defaults.set_item("default", py.None())?;
-    let variable = py
-        .import("contextvars")?
-        .getattr("ContextVar")?
-        .call(("playtrace_agent",), Some(&defaults))?;
+    let variable =
+        py.import("contextvars")?.getattr("ContextVar")?.call(("playtrace_agent",), Some(&defaults))?;
     GET.store(variable.getattr("get")?.unbind().into_ptr(), Ordering::Relaxed);
     SET.store(variable.getattr("set")?.unbind().into_ptr(), Ordering::Relaxed);
     Ok(())

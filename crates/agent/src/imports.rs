@@ -77,7 +77,8 @@ struct Scope {
 impl Scope {
     fn enter(py: Python<'_>) -> Option<Self> {
         let token = current::token(py)?;
-        let (run, inner, rearm) = AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten()?;
+        let (run, inner, rearm) =
+            AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten()?;
         monitor::rearm(py, &rearm);
         let before = current::own(py);
         // No running frame goes on under the import's context, so the stack needs no arming.

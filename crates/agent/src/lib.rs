@@ -33,7 +33,19 @@ use crate::monitor::Monitor;
 use crate::run::{Place, Written};
 use crate::sources::Sources;
 
-create_exception!(_native, TraceError, PyException, "Why work is not traced; `code` names the kind of fault.");
+create_exception!(
+    _native,
+    TraceError,
+    PyException,
+    "Why work is not traced; `code` names the kind of fault."
+);
+
+create_exception!(
+    _native,
+    SwitchedOffError,
+    TraceError,
+    "An earlier fault, said already, switched the run off."
+);
 
 /// The state of this process.
 struct State {
@@ -58,6 +70,7 @@ fn raise(error: &AgentError) -> PyErr {
     let message = format!("{error} [{}]", error.code());
     match error {
         AgentError::Slug(_) | AgentError::Run(_) => PyValueError::new_err(message),
+        AgentError::SwitchedOff { .. } => SwitchedOffError::new_err(message),
         _ => TraceError::new_err(message),
     }
 }
@@ -308,7 +321,11 @@ fn lost(py: Python<'_>, slug: &str, run: Option<&str>, reason: String) -> PyResu
 
 /// Promises a child process of the running code; the child's token, slug and run. `None` outside traced work.
 #[pyfunction]
-fn spawn(py: Python<'_>, command: String, python: bool) -> PyResult<Option<(String, String, Option<String>)>> {
+fn spawn(
+    py: Python<'_>,
+    command: String,
+    python: bool,
+) -> PyResult<Option<(String, String, Option<String>)>> {
     let Some(token) = current::token(py) else { return Ok(None) };
     with_agent(py, |agent| {
         Ok(agent.spawn(token, command, python).map(|(child, slug, run)| {
@@ -333,8 +350,7 @@ fn set_process_unit(py: Python<'_>, unit: UnitId, token: u64) -> PyResult<()> {
 #[pyfunction]
 fn after_fork(py: Python<'_>) -> PyResult<bool> {
     let token = current::token(py);
-    let Some((kept, rearm)) =
-        AGENT.with(py, |state| Some(state.agent.as_mut()?.after_fork(token))).flatten()
+    let Some((kept, rearm)) = AGENT.with(py, |state| Some(state.agent.as_mut()?.after_fork(token))).flatten()
     else {
         return Ok(false);
     };
@@ -394,6 +410,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
+    module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
         wrap_pyfunction!(configure, module)?,

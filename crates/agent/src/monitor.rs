@@ -35,10 +35,11 @@ pub(crate) struct Monitor {
 impl Monitor {
     /// Takes two tool ids and begins to listen for first runs.
     pub(crate) fn start(py: Python<'_>) -> Result<Self, AgentError> {
-        let monitoring =
-            py.import("sys").and_then(|sys| sys.getattr("monitoring")).map_err(|_| AgentError::Monitoring {
+        let monitoring = py.import("sys").and_then(|sys| sys.getattr("monitoring")).map_err(|_| {
+            AgentError::Monitoring {
                 reason: "this Python has no sys.monitoring: CPython 3.12 or newer is needed".to_owned(),
-            })?;
+            }
+        })?;
         Self::take_tools(&monitoring).map_err(|error| AgentError::Monitoring { reason: error.to_string() })
     }
 
@@ -114,9 +115,7 @@ fn function<'py>(
         ml_doc: std::ptr::null(),
     }));
     // SAFETY: the definition lives for ever and says how the function wants to be called; no self, no module.
-    unsafe {
-        Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, null_mut(), null_mut()))
-    }
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, null_mut(), null_mut())) }
 }
 
 /// Arms registered code objects again.
@@ -219,7 +218,9 @@ unsafe extern "C" fn on_line(
             Some((_, Some(Verdict::Keep))) => Answer::Keep,
             Some((id, None)) => {
                 if let Some(token) = current::token(py) {
-                    AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.tracer.line(id, line, token)));
+                    AGENT.with(py, |state| {
+                        state.agent.as_mut().map(|agent| agent.tracer.line(id, line, token))
+                    });
                 }
                 Answer::Keep
             }

@@ -83,8 +83,7 @@ impl Run {
     pub(crate) fn append(&mut self, place: &Place, record: Record) -> Result<(), AgentError> {
         if !self.journal.as_ref().is_some_and(Journal::is_current) {
             let layout = Layout::new(&place.directory);
-            let journal =
-                Journal::open(&layout, &self.slug, &self.token, place.role, &place.program, now())?;
+            let journal = Journal::open(&layout, &self.slug, &self.token, place.role, &place.program, now())?;
             self.journal = Some(journal);
             self.hashed.clear();
         }
@@ -145,12 +144,7 @@ impl Run {
         self.open = 0;
     }
 
-    fn labelled(
-        &self,
-        place: &Place,
-        sources: &Sources,
-        contexts: &[(ContextId, FileLines)],
-    ) -> LineData {
+    fn labelled(&self, place: &Place, sources: &Sources, contexts: &[(ContextId, FileLines)]) -> LineData {
         let mut data = LineData::new();
         for (context, files) in contexts {
             let label = if *context == self.import {

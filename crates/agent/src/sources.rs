@@ -55,7 +55,12 @@ impl Sources {
     }
 
     /// Decides on a `co_filename`, with what the module that it runs in says of itself. Reads the file.
-    pub(crate) fn decide(&mut self, filename: &str, dunder_file: Option<&str>, module: Option<&str>) -> Option<FileId> {
+    pub(crate) fn decide(
+        &mut self,
+        filename: &str,
+        dunder_file: Option<&str>,
+        module: Option<&str>,
+    ) -> Option<FileId> {
         let found = self.look_at(filename, dunder_file, module);
         self.known.insert(filename.to_owned(), found);
         found

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_budget_grows_with_the_lines_and_comes_back_with_arming() {
-        let spent = |code: &mut Code| (1..).find(|_| code.spend()).unwrap();
+        let spent = |code: &mut Code| (1..100_000).find(|_| code.spend()).unwrap();
         let mut small = Code::new(FileId(0), [1]);
         let mut large = Code::new(FileId(0), [1, 1000]);
         assert_eq!(spent(&mut small), BUDGET + BUDGET_PER_LINE);

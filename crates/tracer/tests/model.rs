@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // helpers of tests, not only tests
+
 //! The tracer against naive sets, on a simulated interpreter that silences places as CPython does.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,11 +34,12 @@ enum Mutation {
     NoRearmOfTheStack,
 }
 
+/// What the interpreter reports no more.
 #[derive(Debug, Default, Clone)]
-struct Places {
-    silenced_lines: BTreeSet<u32>,
-    silenced_start: bool,
-    silenced_resume: bool,
+struct Silenced {
+    lines: BTreeSet<u32>,
+    start: bool,
+    resume: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -59,10 +62,13 @@ struct Naive {
     drained: BTreeSet<(u32, u32)>,
 }
 
+/// Lines with the number of their file.
+type FileLines = BTreeSet<(u32, u32)>;
+
 struct World {
     tracer: Tracer,
     codes: Vec<CodeId>,
-    places: Vec<Places>,
+    silenced: Vec<Silenced>,
     threads: Vec<Thread>,
     contexts: Vec<Naive>,
     mutation: Mutation,
@@ -71,11 +77,12 @@ struct World {
 impl World {
     fn new(mutation: Mutation) -> Self {
         let mut tracer = Tracer::new();
-        let codes = (0u32..).zip(SHAPES).map(|(file, lines)| tracer.add_code(FileId(file), 1..=lines)).collect();
+        let codes =
+            (0u32..).zip(SHAPES).map(|(file, lines)| tracer.add_code(FileId(file), 1..=lines)).collect();
         Self {
             tracer,
             codes,
-            places: vec![Places::default(); SHAPES.len()],
+            silenced: vec![Silenced::default(); SHAPES.len()],
             threads: vec![Thread::default(); THREADS],
             contexts: (0..CONTEXTS).map(|_| Naive::default()).collect(),
             mutation,
@@ -85,7 +92,7 @@ impl World {
     fn rearm(&mut self, ids: &[CodeId]) {
         for id in ids {
             let index = self.codes.iter().position(|code| code == id).unwrap();
-            self.places[index] = Places::default();
+            self.silenced[index] = Silenced::default();
         }
     }
 
@@ -127,7 +134,7 @@ impl World {
             }
             Op::Call { thread, code, times } => {
                 for _ in 0..times {
-                    let reported = !self.places[code].silenced_start;
+                    let reported = !self.silenced[code].start;
                     self.entry(thread, code, false);
                     self.threads[thread].stack.push(Frame { code });
                     if SHAPES[code] == 1 {
@@ -160,16 +167,15 @@ impl World {
     }
 
     fn entry(&mut self, thread: usize, code: usize, resume: bool) {
-        let silenced =
-            if resume { self.places[code].silenced_resume } else { self.places[code].silenced_start };
+        let silenced = if resume { self.silenced[code].resume } else { self.silenced[code].start };
         if silenced {
             return;
         }
         let (id, token) = (self.codes[code], self.threads[thread].token);
         match if resume { self.tracer.resume(id, token) } else { self.tracer.start(id, token) } {
             Entry::Keep => {}
-            Entry::Silence if resume => self.places[code].silenced_resume = true,
-            Entry::Silence => self.places[code].silenced_start = true,
+            Entry::Silence if resume => self.silenced[code].resume = true,
+            Entry::Silence => self.silenced[code].start = true,
             Entry::Rearm => {
                 if self.mutation != Mutation::NoRearmAtEntry {
                     self.rearm(&[id]);
@@ -182,13 +188,13 @@ impl World {
         if let Some(context) = self.running(thread) {
             self.contexts[context].lines.insert((u32::try_from(code).unwrap(), line));
         }
-        if !reported || self.places[code].silenced_lines.contains(&line) {
+        if !reported || self.silenced[code].lines.contains(&line) {
             return;
         }
         match self.tracer.redundant_line(self.codes[code], line) {
             Some(Verdict::Keep) => {}
             Some(Verdict::Silence) => {
-                self.places[code].silenced_lines.insert(line);
+                self.silenced[code].lines.insert(line);
             }
             None => {
                 if let Some(token) = self.threads[thread].token {
@@ -232,7 +238,7 @@ impl World {
         }
     }
 
-    fn lost_or_wrong(&self) -> BTreeMap<usize, (BTreeSet<(u32, u32)>, BTreeSet<(u32, u32)>)> {
+    fn lost_or_wrong(&self) -> BTreeMap<usize, (FileLines, FileLines)> {
         let mut faults = BTreeMap::new();
         for (index, context) in self.contexts.iter().enumerate() {
             let Some(id) = context.id else { continue };
@@ -306,18 +312,18 @@ proptest! {
 /// Two contexts that run the same code one after the other, the second one also within a running frame.
 fn shared_code() -> Vec<Op> {
     let mut ops = vec![Op::Activate(0), Op::Switch { thread: 0, context: Some(0) }];
-    for code in 0..SHAPES.len() {
+    for (code, lines) in SHAPES.into_iter().enumerate() {
         ops.push(Op::Call { thread: 0, code, times: 200 });
-        for line in 0..SHAPES[code] {
+        for line in 0..lines {
             ops.push(Op::Line { thread: 0, line, times: 200 });
         }
     }
     let mut second = vec![Op::Activate(1), Op::Switch { thread: 0, context: Some(1) }];
     second.extend((0..9).map(|line| Op::Line { thread: 0, line, times: 1 }));
     second.push(Op::Switch { thread: 1, context: Some(1) });
-    for code in 0..SHAPES.len() {
+    for (code, lines) in SHAPES.into_iter().enumerate() {
         second.push(Op::Call { thread: 1, code, times: 1 });
-        second.extend((0..SHAPES[code]).map(|line| Op::Line { thread: 1, line, times: 1 }));
+        second.extend((0..lines).map(|line| Op::Line { thread: 1, line, times: 1 }));
     }
     ops.extend(second);
     ops
@@ -350,11 +356,15 @@ fn each_forgotten_arming_is_noticed() {
             ops.truncate(ops.len() - SHAPES.iter().sum::<u32>() as usize - SHAPES.len() - 1);
             let activation = ops.iter().position(|op| matches!(op, Op::Activate(1))).unwrap();
             // Entries of the running frame are not silenced, so that only the switch can arm it.
-            ops = [Op::Activate(0), Op::Switch { thread: 0, context: Some(0) }, Op::Call { thread: 0, code: 3, times: 1 }]
-                .into_iter()
-                .chain((0..9).map(|line| Op::Line { thread: 0, line, times: 200 }))
-                .chain(ops.split_off(activation))
-                .collect();
+            ops = [
+                Op::Activate(0),
+                Op::Switch { thread: 0, context: Some(0) },
+                Op::Call { thread: 0, code: 3, times: 1 },
+            ]
+            .into_iter()
+            .chain((0..9).map(|line| Op::Line { thread: 0, line, times: 200 }))
+            .chain(ops.split_off(activation))
+            .collect();
         }
         assert_eq!(run(&ops, Mutation::None).lost_or_wrong(), BTreeMap::new());
         let lost = run(&ops, mutation).lost_or_wrong();
