@@ -15,8 +15,6 @@ from . import _native, runtime, settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-log = logging.getLogger("playtrace_agent")
-
 _PYTHON = re.compile(r"python[\d.]*w?\Z")
 
 
@@ -53,7 +51,7 @@ def promise(
         token, slug, run = promised
         return Child(token, {**environment, **_variables(token, slug, run)})
     except Exception as error:  # noqa: BLE001 - starting the child comes first
-        log.warning("not traced: child process %r: %s", args, error)
+        runtime.say(logging.WARNING, "not traced: a child process (%.100r): %s", args, error)
         return None
 
 

@@ -108,7 +108,7 @@ def _create(original: Callable[..., Any]) -> Callable[..., Any]:
             slug, token = run
             setattr(job, _OWED, run)
             job.meta = {SLUG_KEY: slug, **({RUN_KEY: token} if token else {}), **(job.meta or {})}
-            log.info("job tagged: %s (%s), profile %s", job.id, job.func_name, slug)
+            runtime.say(logging.INFO, "job tagged: %s (%s), profile %s", job.id, job.func_name, slug)
         return job
 
     return create
@@ -139,7 +139,7 @@ def _promise(job: Any, owed: tuple[str, str | None]) -> None:
         )
         if runtime.current_settings().strict:
             raise SlugMissingError(message)
-        log.warning("%s", message)
+        runtime.say(logging.WARNING, "%s", message)
         runtime.guard("noting a job without its slug", lambda: _native.owed(slug, run, message))
     elif (meta[SLUG_KEY], meta.get(RUN_KEY)) != owed:
         # The app says whose job it is: that run's ledger is promised it.
@@ -186,7 +186,7 @@ def _run_sync(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def run_sync(self: Any, job: Any, *args: Any, **kwargs: Any) -> Any:
-        return _traced(job, lambda: original(self, job, *args, **kwargs))
+        return _traced(job, lambda: original(self, job, *args, **kwargs), by_worker=False)
 
     return run_sync
 
@@ -259,13 +259,13 @@ def _perform_job(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def perform_job(self: Any, job: Any, *args: Any, **kwargs: Any) -> Any:
-        return _traced(job, lambda: original(self, job, *args, **kwargs))
+        return _traced(job, lambda: original(self, job, *args, **kwargs), by_worker=True)
 
     return perform_job
 
 
-def _traced(job: Any, work: Callable[[], Any]) -> Any:
-    unit = _begin(job)
+def _traced(job: Any, work: Callable[[], Any], *, by_worker: bool) -> Any:
+    unit = _begin(job, by_worker=by_worker)
     if unit is None:
         return work()
     from . import _native
@@ -280,30 +280,30 @@ def _traced(job: Any, work: Callable[[], Any]) -> Any:
         units.end(unit)
 
 
-def _begin(job: Any) -> units.Unit | None:
-    """Open a job's unit; ``None`` for one that belongs to no profile, or that is traced already."""
+def _begin(job: Any, *, by_worker: bool) -> units.Unit | None:
+    """Open a job's unit; ``None`` for one that belongs to no profile, or that is traced already.
+
+    The job's function is not asked for: that would unpickle the arguments, which runs code of the app.
+    """
     if job.__dict__.get(_RUNNING):
         return None
-    run = _run_of(job)
-    if run is None:
-        run = _recover(job)
+    run = _run_of(job) or _recover(job)
     if run is None:
         return None
     slug, token = run
     from . import _native
 
-    function = str(job.func_name)
     try:
-        if os.getpid() != runtime.started_pid():
+        if by_worker and os.getpid() != runtime.started_pid():
             _native.set_role("job")
-        unit = units.begin("job", slug, token, job=job.id, what=function)
+        unit = units.begin("job", slug, token, job=job.id)
     except (ValueError, _native.TraceError) as error:
-        log.warning("not traced: job %s (%s) of profile %s: %s", job.id, function, slug, error)
+        log.warning("not traced: job %s of profile %s: %s", job.id, slug, error)
         return None
     except Exception:
-        log.warning("not traced: job %s (%s) of profile %s", job.id, function, slug, exc_info=True)
+        log.warning("not traced: job %s of profile %s", job.id, slug, exc_info=True)
         return None
-    log.info("worker tracing started: job %s (%s), profile %s", job.id, function, slug)
+    log.info("worker tracing started: job %s, profile %s", job.id, slug)
     return unit
 
 
@@ -325,7 +325,7 @@ def _recover(job: Any) -> tuple[str, str | None] | None:
         run = _native.promised_run(job.id)
         if run is not None:
             slug, token = run
-            message = f"job {job.id} ({job.func_name}) came to its worker without {SLUG_KEY}: its meta was replaced"
+            message = f"job {job.id} came to its worker without {SLUG_KEY}: its meta was replaced"
             log.warning("%s (profile %s)", message, slug)
             _native.owed(slug, token, message)
     except Exception:

@@ -133,9 +133,20 @@ def finish() -> None:
     guard("writing at the end of the process", lambda: units.say_written(_native.finish()))
 
 
+def say(level: int, message: str, *args: object) -> None:
+    """Log from within traced work: the app's handlers and formatters are not part of it."""
+    from . import _native
+
+    before = _native.enter(None)
+    try:
+        log.log(level, message, *args)
+    finally:
+        _native.enter(before)
+
+
 def guard(doing: str, work: Callable[[], object]) -> None:
     """Run a piece of the agent; a fault in it is said and never reaches the app."""
     try:
         work()
     except Exception as error:  # noqa: BLE001 - the app comes first, whatever it is
-        log.warning("data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)
+        say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)

@@ -11,8 +11,6 @@ from . import runtime
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-log = logging.getLogger("playtrace_agent")
-
 
 class Unit(NamedTuple):
     """A unit that is open in this process."""
@@ -42,7 +40,8 @@ def begin(
     number, token, first = _native.open_unit(slug, run, kind, step=step, job=job, child=child, what=what)
     if first:
         settings = runtime.current_settings()
-        log.info(
+        runtime.say(
+            logging.INFO,
             "tracing started: profile %s, run %s, data file %s, context %s:%s",
             slug,
             run or "(none)",
@@ -59,8 +58,10 @@ def begin_within(kind: str, *, what: str = "") -> Unit | None:
 
     try:
         opened = _native.open_within(kind, what=what)
+    except _native.SwitchedOffError:
+        return None
     except _native.TraceError as error:
-        log.warning("not traced: %s %s: %s", kind, what, error)
+        runtime.say(logging.WARNING, "not traced: %s %s: %s", kind, what, error)
         return None
     return Unit(opened[0], opened[1]) if opened else None
 
@@ -80,7 +81,7 @@ def end(unit: Unit) -> None:
 def say_written(written: Iterable[tuple[str, int, int]]) -> None:
     """Log what a flush wrote."""
     for shard, files, lines in written:
-        log.info("shard written: %s (%d new lines in %d files)", shard, lines, files)
+        runtime.say(logging.INFO, "shard written: %s (%d new lines in %d files)", shard, lines, files)
 
 
 @contextmanager

@@ -57,6 +57,11 @@ def on_failure(job, connection, type, value, traceback):
     return "failure"
 
 
+class Argument:
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+
 def hanging():
     while True:
         time.sleep(0.02)
@@ -264,6 +269,23 @@ queue.enqueue(jobs.plain, 5, depends_on=first)     # nobody's, though a traced j
         assert sorted(jobs) == sorted(r["job"] for r in wrote.of_kind(slug, "open") if r["kind"] == "job")
 
 
+def test_unpickling_the_arguments_is_part_of_the_job(workspace: Workspace, queue: str) -> None:
+    enqueue(
+        workspace,
+        queue,
+        """
+with playtrace_agent.trace("p"):
+    argument = jobs.Argument()
+    argument.x = 1
+    queue.enqueue(jobs.on_success, argument, None, None)
+""",
+    )
+    work(workspace, queue)
+    wrote = workspace.look()
+    setstate = JOBS.lstrip("\n").splitlines().index("        self.__dict__.update(state)") + 1
+    assert wrote.lines("p", "jobs.py") == [_body("on_success(job, connection, result, *args, **kwargs):"), setstate]
+
+
 def test_a_queue_without_workers_runs_the_job_as_a_job(workspace: Workspace, queue: str) -> None:
     enqueue(
         workspace,
@@ -358,12 +380,11 @@ with playtrace_agent.trace("p"):
         stderr=subprocess.DEVNULL,
     )
 
+    [hanging] = [r["job"] for r in workspace.look().of_kind("p", "enqueue") if r["function"] == "jobs.hanging"]
+
     def horse() -> int | None:
-        for path in (workspace.data / ".playtrace" / "p" / "_").glob("*.ledger"):
-            if "jobs.hanging" in path.read_text() and '"t":"open"' in path.read_text():
-                found = [r for r in workspace.look().of_kind("p", "open") if r.get("what") == "jobs.hanging"]
-                return int(found[0]["file"].split(".")[-3]) if found else None
-        return None
+        found = [r for r in workspace.look().of_kind("p", "open") if r.get("job") == hanging]
+        return int(found[0]["file"].split(".")[-3]) if found else None
 
     _wait(lambda: horse() is not None)
     pid = horse()
@@ -372,7 +393,7 @@ with playtrace_agent.trace("p"):
     worker.wait(timeout=30)
     wrote = workspace.look()
     assert set(PLAIN) <= set(wrote.lines("p", "jobs.py"))
-    assert [record["what"] for record in wrote.unclosed("p")] == ["jobs.hanging"]
+    assert [record["job"] for record in wrote.unclosed("p")] == [hanging]
     assert len(wrote.of_kind("p", "job-start")) == 2
 
 

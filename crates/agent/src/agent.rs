@@ -17,7 +17,7 @@ use crate::sources::Sources;
 
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE: Duration = Duration::from_mins(10);
 /// At most so many runs without work are kept.
 const KEPT: usize = 24;
 /// The untokened run is asked for again and again, so its faults are looked into again after this time.

@@ -129,7 +129,7 @@ fn opened(py: Python<'_>, opened: &Opened) -> (UnitId, u64, bool) {
 /// Sets the agent up. Nothing is traced yet. Answers with the configuration's keys that have no effect here.
 #[pyfunction]
 #[pyo3(signature = (*, directory, root, config, prefix, role_name, program, stdlib, third_party, tracers))]
-#[allow(clippy::too_many_arguments)] // keyword arguments in Python
+#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // keyword arguments, as Python hands them over
 fn configure(
     py: Python<'_>,
     directory: PathBuf,

@@ -13,6 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::error::AgentError;
+use crate::sources::Known;
 use crate::{AGENT, current};
 
 const SCOUT: &str = "playtrace scout";
@@ -212,10 +213,9 @@ unsafe extern "C" fn on_line(
             Some((id, agent.tracer.redundant_line(id, line)))
         });
         match known.flatten() {
-            // One event may still come after the code object was given up.
-            None => Answer::Keep,
             Some((_, Some(Verdict::Silence))) => Answer::Silence,
-            Some((_, Some(Verdict::Keep))) => Answer::Keep,
+            // One event may still come after the code object was given up.
+            None | Some((_, Some(Verdict::Keep))) => Answer::Keep,
             Some((id, None)) => {
                 if let Some(token) = current::token(py) {
                     AGENT.with(py, |state| {
@@ -334,10 +334,11 @@ fn register(code: &Bound<'_, PyAny>, frame: &Bound<'_, PyAny>) -> PyResult<()> {
     let filename = code.getattr("co_filename")?;
     // A name with lone surrogates can't stand in data.
     let filename: String = filename.extract()?;
-    let known = AGENT.with(py, |state| state.agent.as_ref()?.sources.known(&filename)).flatten();
-    let of_interest = match known {
-        Some(known) => known,
-        None => decide(frame, &filename)?,
+    let known = AGENT.with(py, |state| state.agent.as_ref().map(|agent| agent.sources.known(&filename)));
+    let of_interest = match known.flatten() {
+        Some(Known::Traced(file)) => Some(file),
+        Some(Known::NotTraced) => None,
+        Some(Known::Unseen) | None => decide(frame, &filename)?,
     };
     let Some(file) = of_interest else { return Ok(()) };
     let mut lines = Vec::new();

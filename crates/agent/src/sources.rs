@@ -16,6 +16,16 @@ struct Source {
     hash: Option<SourceHash>,
 }
 
+/// What is known of a file name.
+pub(crate) enum Known {
+    /// Nothing yet.
+    Unseen,
+    /// It is not of interest.
+    NotTraced,
+    /// It is.
+    Traced(FileId),
+}
+
 /// The files of interest that this process has run.
 #[derive(Debug)]
 pub(crate) struct Sources {
@@ -49,9 +59,13 @@ impl Sources {
         })
     }
 
-    /// What is known of a `co_filename`: nothing yet (`None`), or which file to measure, if any.
-    pub(crate) fn known(&self, filename: &str) -> Option<Option<FileId>> {
-        self.known.get(filename).copied()
+    /// What is known of a `co_filename`.
+    pub(crate) fn known(&self, filename: &str) -> Known {
+        match self.known.get(filename) {
+            None => Known::Unseen,
+            Some(None) => Known::NotTraced,
+            Some(Some(file)) => Known::Traced(*file),
+        }
     }
 
     /// Decides on a `co_filename`, with what the module that it runs in says of itself. Reads the file.
