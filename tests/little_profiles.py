@@ -20,6 +20,8 @@ JOB = "one-job"
 REQUEST = "one-request"
 # One page.
 PAGE = "one-page"
+# As the first, for those who only want to see that everything works.
+PROBE = "probe"
 
 _Wanted = Sequence[tuple[str, str]]
 
@@ -27,6 +29,7 @@ _CUTS: dict[str, _Wanted] = {
     JOB: [("GET", "/legacy/"), ("POST", "/rq/api/archive"), ("GET", "/query/project")],
     REQUEST: [("GET", "/legacy/"), ("PUT", "/tasks/notes"), ("GET", "/query/project")],
     PAGE: [("GET", "/legacy/")],
+    PROBE: [("GET", "/legacy/"), ("POST", "/rq/api/archive"), ("GET", "/query/project")],
 }
 
 

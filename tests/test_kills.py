@@ -56,8 +56,8 @@ def still_serves(stack: Stack) -> None:
     stack.check()
     assert requests.get(f"{stack.app_url}/health", timeout=30).ok
     assert requests.get(f"{stack.service_url}/health", timeout=30).ok
-    playtrace(stack, "play", little_profiles.JOB, "--trace-code").expect(0)
-    assert verdict_of(stack, little_profiles.JOB).status == "complete"
+    playtrace(stack, "play", little_profiles.PROBE, "--trace-code").expect(0)
+    assert verdict_of(stack, little_profiles.PROBE).status == "complete"
 
 
 def test_a_web_process_is_killed(stack: Stack, tmp_path: Path) -> None:
