@@ -109,14 +109,23 @@ impl Summary {
         let failures = replay.failures();
         self.dry_run = false;
         self.outcome = if failures.is_empty() { RunOutcome::Passed } else { RunOutcome::Failed };
-        self.report = format!("{} requests, {} jobs", replay.steps.len(), replay.job_count());
+        self.requests.clone_from(&replay.steps);
+        self.jobs.clone_from(&replay.jobs);
+        self.count_jobs(replay.job_count());
         for failure in failures {
             self.report.push_str("\nfailed: ");
             self.report.push_str(&failure);
         }
-        self.job_count = replay.job_count();
-        self.requests.clone_from(&replay.steps);
-        self.jobs.clone_from(&replay.jobs);
+    }
+
+    /// Takes a better count of jobs: the app's records also know those that no answer named.
+    pub fn count_jobs(&mut self, jobs: usize) {
+        self.job_count = jobs;
+        let counts = format!("{} requests, {jobs} jobs", self.requests.len());
+        self.report = match self.report.split_once('\n') {
+            Some((_, failures)) => format!("{counts}\n{failures}"),
+            None => counts,
+        };
     }
 
     /// Takes in why the run was broken off.

@@ -44,6 +44,9 @@ pub struct Args {
     /// The run's token [default: the latest run].
     #[arg(long, value_name = "TOKEN", requires = "profile")]
     run: Option<String>,
+    /// The player's own record of the run, where it does not lie beside the shards (`_runs/<token>.manifest`).
+    #[arg(long, value_name = "FILE", requires = "run")]
+    manifest: Option<PathBuf>,
     /// Turn branch data into line data.
     #[arg(long)]
     prune_branches: bool,
@@ -161,7 +164,7 @@ fn combine_profile(args: &Args, slug: &str) -> Result<Exit, Failure> {
         coverage_dir,
         slug,
         run,
-        manifest: None,
+        manifest: args.manifest.clone(),
         output: args.data_file.clone(),
         keep_shards: args.keep,
         contexts: args.contexts.into(),

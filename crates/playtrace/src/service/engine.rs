@@ -70,7 +70,7 @@ pub fn prepare(settings: &Settings, slug: &str, body: RunBody) -> Result<Prepare
     let token = RunToken::parse(&uuid.to_string())
         .map_err(|error| Failure::new(Exit::BadInput, "PT-PLAY-006", error.to_string()))?;
     let command = body.command.clone().unwrap_or_else(|| format!("POST /run/{}", profile.slug));
-    let summary = Summary::planned(&plan, token.clone(), command, clock::now().to_string());
+    let summary = Summary::planned(&plan, token.clone(), command, started_at());
     Ok(Prepared { settings, body, plan, token, summary })
 }
 
@@ -198,6 +198,7 @@ impl Prepared {
         }
         listener.line(&Line::log().plain(&format!("{SAVED_MARK}{}", artifact.display())));
         self.summary.coverage_artifact = Some(artifact);
+        self.summary.count_jobs(merged.verdict.jobs);
         self.summary.verdict = Some(merged.verdict.verdict);
         Ok(exit)
     }
@@ -254,6 +255,12 @@ impl Prepared {
     fn manifest(&self) -> PathBuf {
         self.settings.profiles_root.join(RUNS_DIR).join(format!("{}.manifest", self.token))
     }
+}
+
+/// Now, to the second: people read it.
+fn started_at() -> String {
+    let now = clock::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 
 fn export_dir<'a>(settings: &'a Settings, body: &'a RunBody) -> Option<&'a PathBuf> {

@@ -1,5 +1,6 @@
 //! A small app with an agent of its own: it writes the ledger that a real one would write.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,25 +18,25 @@ use tokio::sync::{Mutex, Semaphore};
 
 /// How the app behaves.
 #[derive(Debug)]
-pub struct App {
+pub(crate) struct App {
     /// Where its agent writes; no agent without it.
-    pub coverage: Option<PathBuf>,
+    pub(crate) coverage: Option<PathBuf>,
     /// Requests of `/slow` need a permit.
-    pub gate: Semaphore,
+    pub(crate) gate: Semaphore,
     /// `/flaky` answers 503 so many times.
-    pub hiccups: Mutex<u32>,
+    pub(crate) hiccups: Mutex<u32>,
 }
 
 /// The folders of a test, with one profile in them.
-pub struct World {
-    pub dir: tempfile::TempDir,
-    pub app: Arc<App>,
-    pub address: SocketAddr,
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) app: Arc<App>,
+    pub(crate) address: SocketAddr,
 }
 
 impl World {
     /// Starts the app; `agent` says whether it traces into the coverage directory.
-    pub async fn new(agent: bool) -> Self {
+    pub(crate) async fn new(agent: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs_err::create_dir_all(dir.path().join("coverage")).unwrap();
         let coverage = agent.then(|| dir.path().join("coverage"));
@@ -49,12 +50,12 @@ impl World {
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Records a profile of GETs that were all answered 200.
-    pub fn profile(&self, slug: &str, paths: &[&str]) {
+    pub(crate) fn profile(&self, slug: &str, paths: &[&str]) {
         let capture = self.path("profiles").join(slug).join("capture");
         fs_err::create_dir_all(&capture).unwrap();
         let mut events = String::new();
@@ -62,13 +63,13 @@ impl World {
             let request =
                 json!({"stage": "request", "id": id, "method": "GET", "endpoint": format!("/{path}")});
             let response = json!({"stage": "response", "id": id, "status": 200});
-            events.push_str(&format!("{request}\n{response}\n"));
+            writeln!(events, "{request}\n{response}").unwrap();
         }
         fs_err::write(capture.join("events.jsonl"), events).unwrap();
     }
 
     /// A player without a log-in.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let preset = self.path("preset.toml");
         fs_err::write(&preset, "format = 1\nname = \"test\"\n").unwrap();
         Settings {
@@ -83,18 +84,18 @@ impl World {
     }
 
     /// Starts a service; gives its URL. It ends with the test's runtime.
-    pub async fn serve(&self, settings: Settings) -> String {
+    pub(crate) async fn serve(&self, settings: Settings) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let never = std::future::pending();
         tokio::spawn(async move {
-            playtrace::service::server::serve(listener, settings, 2, never).await.unwrap()
+            playtrace::service::server::serve(listener, settings, 2, never).await.unwrap();
         });
         url
     }
 
     /// The text with what differs from test to test taken out.
-    pub fn plain(&self, text: &str, token: &str) -> String {
+    pub(crate) fn plain(&self, text: &str, token: &str) -> String {
         text.replace(&self.dir.path().display().to_string(), "DIR")
             .replace(&self.address.to_string(), "APP")
             .replace(token, "TOKEN")
@@ -110,9 +111,10 @@ impl World {
 }
 
 async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
-    let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let (head, _) = request.into_parts();
+    let text = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let traced = (text("x-profile-trace"), text("x-profile-trace-run"), text("x-profile-trace-step"));
-    let mut response = match request.uri().path() {
+    let mut response = match head.uri.path() {
         "/broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "/slow" => {
             app.gate.acquire().await.unwrap().forget();

@@ -93,7 +93,7 @@ async fn what_can_not_be_run_is_refused_with_a_reason() {
         ("..%2F..%2Fetc", json!({}), 400, "PT-PROFILE-001", "can't name a profile"),
         ("goood", json!({}), 404, "PT-PROFILE-002", "did you mean good?"),
         ("torn", json!({}), 422, "PT-PROFILE-004", "events.jsonl:1:"),
-        ("good", json!({"dry_run": "maybe"}), 400, "PT-SERVE-001", "dry_run"),
+        ("good", json!({"dry_run": "maybe"}), 400, "PT-SERVE-001", "expected a boolean"),
         ("good", json!({"base_url": "nowhere"}), 400, "PT-REPLAY-005", "nowhere"),
         ("good", blocked, 500, "PT-PLAY-002", "a-file/copy"),
         (

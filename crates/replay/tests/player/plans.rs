@@ -1,12 +1,8 @@
 //! What is found out before anything is sent.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod common;
-
 use std::net::SocketAddr;
 
-use common::{Kept, plan, preset, profile, recorded};
+use crate::common::{Kept, plan, preset, profile, recorded};
 use playtrace_replay::{Plan, PlanOptions, ReplayError};
 use serde_json::{Value, json};
 
@@ -60,7 +56,7 @@ fn a_snapshot_needs_a_place() {
     fs_err::create_dir_all(dir.path().join("profiles/test-profile/run")).unwrap();
     let profile = profile(dir.path(), &[recorded(1, "GET", "x", &json!({}), 200)], &[]);
     let base = playtrace_replay::BaseUrl::parse("http://h/").unwrap();
-    let options = PlanOptions { base: &base, run_root: None, uuid: common::UUID };
+    let options = PlanOptions { base: &base, run_root: None, uuid: crate::common::UUID };
     assert_eq!(Plan::new(&profile, &preset(), options).unwrap_err().code(), "PT-REPLAY-008");
 }
 
@@ -83,7 +79,7 @@ fn a_plan_can_be_read() {
     skipped: GET https://wc.example.org/weppcloud/runs/my-run/cfg/missing (answered 404 in the recording)
     ");
     assert_eq!(plan.source_run_id.as_deref(), Some("my-run"));
-    assert_eq!(plan.run_dir(), Some(dir.path().join("runs").join(common::UUID.to_string())));
+    assert_eq!(plan.run_dir(), Some(dir.path().join("runs").join(crate::common::UUID.to_string())));
     // Planning leaves no trace.
     assert!(!dir.path().join("runs").exists());
 }

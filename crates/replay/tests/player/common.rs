@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 /// What the app's agent answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agent {
+pub(crate) enum Agent {
     Absent,
     On,
     Off,
@@ -29,26 +29,26 @@ pub enum Agent {
 
 /// A request as the app got it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    pub method: String,
-    pub target: String,
-    pub trace: Option<(String, String, String)>,
-    pub content_type: String,
-    pub body: String,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) trace: Option<(String, String, String)>,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
 }
 
 #[derive(Debug)]
-pub struct Inner {
-    pub agent: Agent,
-    pub redis_down: bool,
-    pub seen: Vec<Seen>,
+pub(crate) struct Inner {
+    pub(crate) agent: Agent,
+    pub(crate) redis_down: bool,
+    pub(crate) seen: Vec<Seen>,
     polls: BTreeMap<String, u32>,
 }
 
-pub type App = Arc<Mutex<Inner>>;
+pub(crate) type App = Arc<Mutex<Inner>>;
 
 /// Starts the app; it ends with the test's runtime.
-pub async fn start(agent: Agent) -> (App, SocketAddr) {
+pub(crate) async fn start(agent: Agent) -> (App, SocketAddr) {
     let app =
         Arc::new(Mutex::new(Inner { agent, redis_down: false, seen: Vec::new(), polls: BTreeMap::new() }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -187,7 +187,7 @@ fn page(inner: &mut Inner, path: &str) -> Response {
 
 /// A listener that keeps everything.
 #[derive(Debug, Default)]
-pub struct Kept(pub Mutex<Vec<Line>>);
+pub(crate) struct Kept(pub Mutex<Vec<Line>>);
 
 impl Listener for Kept {
     fn line(&self, line: &Line) {
@@ -197,7 +197,7 @@ impl Listener for Kept {
 
 impl Kept {
     /// The log with what differs from run to run taken out.
-    pub fn log(&self, address: SocketAddr, dir: &Path) -> String {
+    pub(crate) fn log(&self, address: SocketAddr, dir: &Path) -> String {
         let lines = self.0.lock().unwrap();
         let text: Vec<String> = lines
             .iter()
@@ -213,10 +213,10 @@ impl Kept {
 }
 
 /// The sandbox's UUID in all tests.
-pub const UUID: Uuid = Uuid::from_u128(0x0b0e_1111_2222_4333_8444_5555_6666_7777);
+pub(crate) const UUID: Uuid = Uuid::from_u128(0x0b0e_1111_2222_4333_8444_5555_6666_7777);
 
 /// A recorded request with its answer: two lines.
-pub fn recorded(id: u32, method: &str, path: &str, meta: &Value, status: u16) -> String {
+pub(crate) fn recorded(id: u32, method: &str, path: &str, meta: &Value, status: u16) -> String {
     let endpoint = format!("https://wc.example.org/weppcloud/runs/my-run/cfg/{path}");
     let category = if path.contains("upload") { "file_upload" } else { "http_request" };
     let request = json!({"stage": "request", "id": id, "rootUrl": "https://wc.example.org/weppcloud", "method": method,
@@ -226,7 +226,7 @@ pub fn recorded(id: u32, method: &str, path: &str, meta: &Value, status: u16) ->
 }
 
 /// Makes a profile out of recorded lines and seed files in `dir`.
-pub fn profile(dir: &Path, events: &[String], seeds: &[(&str, &str)]) -> Profile {
+pub(crate) fn profile(dir: &Path, events: &[String], seeds: &[(&str, &str)]) -> Profile {
     let capture = dir.join("profiles/test-profile/capture");
     fs_err::create_dir_all(&capture).unwrap();
     fs_err::write(capture.join("events.jsonl"), events.concat()).unwrap();
@@ -239,7 +239,7 @@ pub fn profile(dir: &Path, events: &[String], seeds: &[(&str, &str)]) -> Profile
 }
 
 /// The built-in preset, in a hurry.
-pub fn preset() -> Preset {
+pub(crate) fn preset() -> Preset {
     let mut preset = Preset::built_in(DEFAULT_PRESET).unwrap();
     let jobs = preset.jobs.as_mut().unwrap();
     (jobs.interval_ms, jobs.unknown_grace_s) = (5, 0);
@@ -247,7 +247,7 @@ pub fn preset() -> Preset {
     preset
 }
 
-pub fn plan(
+pub(crate) fn plan(
     profile: &Profile,
     preset: &Preset,
     address: SocketAddr,
@@ -257,7 +257,7 @@ pub fn plan(
     Plan::new(profile, preset, PlanOptions { base: &base, run_root: Some(run_root), uuid: UUID })
 }
 
-pub fn options(password: &str) -> PlayOptions {
+pub(crate) fn options(password: &str) -> PlayOptions {
     PlayOptions {
         credentials: Credentials::Login {
             email: "me@example.org".to_owned(),
@@ -270,7 +270,7 @@ pub fn options(password: &str) -> PlayOptions {
 }
 
 /// Tracing with a coverage directory that the player sees.
-pub fn traced(dir: &Path) -> PlayOptions {
+pub(crate) fn traced(dir: &Path) -> PlayOptions {
     let tracing = Tracing {
         run: RunToken::parse("run-1").unwrap(),
         coverage_dir: Some(dir.join("coverage")),
@@ -280,7 +280,7 @@ pub fn traced(dir: &Path) -> PlayOptions {
 }
 
 /// Plays `events` and gives everything back.
-pub async fn replay(
+pub(crate) async fn replay(
     dir: &Path,
     app: SocketAddr,
     events: &[String],

@@ -1,12 +1,8 @@
 //! Whole replays against an app that tells what it got.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod common;
-
 use std::path::Path;
 
-use common::{Agent, Kept, UUID, options, plan, preset, profile, recorded, replay, start, traced};
+use crate::common::{Agent, Kept, UUID, options, plan, preset, profile, recorded, replay, start, traced};
 use playtrace_ledger::{Layout, Outcome, Record, RunLedger};
 use playtrace_model::{RunToken, Slug};
 use playtrace_replay::{Credentials, PlayOptions, Reaction, Secret, play};
@@ -31,7 +27,7 @@ fn post(id: u32, path: &str) -> String {
 }
 
 /// What the app got of the session itself, one line a request.
-fn session(app: &common::App) -> Vec<String> {
+fn session(app: &crate::common::App) -> Vec<String> {
     let seen = &app.lock().unwrap().seen;
     let own = seen.iter().filter(|seen| seen.target.starts_with("/weppcloud/runs/"));
     own.map(|seen| {
