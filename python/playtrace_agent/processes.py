@@ -39,6 +39,8 @@ def install() -> None:
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
     os._exit = _flushing_exit(os._exit)  # type: ignore[assignment]
     os.execv = _following_exec(os.execv, with_environment=False)
+    os.posix_spawn = _following_spawn(os.posix_spawn)
+    os.posix_spawnp = _following_spawn(os.posix_spawnp)
     os.execve = _following_exec(os.execve, with_environment=True)
 
 
@@ -101,6 +103,25 @@ def _following_exec(original: Callable[..., NoReturn], *, with_environment: bool
             raise
 
     return run
+
+
+def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
+    """Return a ``posix_spawn`` whose program, if it is Python, belongs to the run that starts it."""
+
+    @functools.wraps(original)
+    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
+        child = None
+        if _native.current_token() is not None and not pending.by_subprocess:
+            child = children.promise(argv, executable=path, environment=env)
+        if child is None:
+            return original(path, argv, {**env, **pending.environment} if pending.environment else env, **options)
+        try:
+            return original(path, argv, child.environment, **options)
+        except BaseException:
+            child.never_started()
+            raise
+
+    return posix_spawn
 
 
 #: The real one, whatever is patched.

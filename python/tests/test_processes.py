@@ -57,6 +57,9 @@ def test_children_follow_however_they_are_started(workspace: Workspace, tmp_path
                 process = await asyncio.create_subprocess_exec(sys.executable, here + "/tool.py")
                 await process.wait()
             asyncio.run(start())
+        with playtrace_agent.trace("posix"):
+            pid = os.posix_spawn(sys.executable, [sys.executable, here + "/tool.py"], {"LANG": "C"})
+            os.waitpid(pid, 0)
         with playtrace_agent.trace("missing"):
             try:
                 subprocess.run([here + "/python3"])
@@ -68,14 +71,14 @@ def test_children_follow_however_they_are_started(workspace: Workspace, tmp_path
     )
     wrote = outcome.wrote
     contexts = wrote.contexts()
-    for slug in ("script", "shell", "async"):
+    for slug in ("script", "shell", "async", "posix"):
         assert contexts[f"profile:{slug}"] == {"tool.py": [1, 3, 4, 5, 7, 8]}, slug
     assert contexts["profile:module"] == {"pkg/__main__.py": [1, 2]}
     assert contexts["import"] == {"pkg/__init__.py": [1], "tool.py": [1, 3, 7]}
     # What an imported function runs is the profile's.
     assert contexts["profile:entry"] == {"entry": [2, 3], "tool.py": [4, 5]}
     assert contexts["profile:command"] == {"tool.py": [4, 5]}
-    for slug, run in [("script", "r1"), *((slug, "_") for slug in ("module", "entry", "command", "async"))]:
+    for slug, run in [("script", "r1"), *((slug, "_") for slug in ("module", "entry", "command", "async", "posix"))]:
         [spawn] = wrote.of_kind(slug, "spawn", run)
         opened = [record for record in wrote.of_kind(slug, "open", run) if record["kind"] == "child"]
         assert spawn["python"], slug
