@@ -131,6 +131,11 @@ fn redacted(args: impl Iterator<Item = String>) -> String {
     words.join(" ")
 }
 
+/// A path of the command line, as it is understood in another process: the service runs in another directory.
+pub fn absolute(path: Option<&Path>) -> Option<PathBuf> {
+    path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
 /// A variable that is set to something.
 fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
