@@ -58,7 +58,7 @@ def test_children_follow_however_they_are_started(workspace: Workspace, tmp_path
                 await process.wait()
             asyncio.run(start())
         with playtrace_agent.trace("posix"):
-            pid = os.posix_spawn(sys.executable, [sys.executable, here + "/tool.py"], {"LANG": "C"})
+            pid = os.posix_spawn(sys.executable, [sys.executable, here + "/tool.py"], {{"LANG": "C"}})
             os.waitpid(pid, 0)
         with playtrace_agent.trace("missing"):
             try:
