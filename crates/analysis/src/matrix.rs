@@ -127,10 +127,10 @@ pub struct GapFile {
 pub struct MatrixTotals {
     /// Profiles.
     pub profiles: usize,
-    /// Requests of the profiles of which it is known.
-    pub requests: u64,
-    /// Jobs of the profiles of which it is known.
-    pub jobs: u64,
+    /// Requests of the profiles of which it is known, if it is of any.
+    pub requests: Option<u64>,
+    /// Jobs of the profiles of which it is known, if it is of any.
+    pub jobs: Option<u64>,
     /// Files that any profile touches.
     pub files: usize,
     /// Statements that any profile executes.
@@ -359,8 +359,8 @@ fn totals(
     let lines_total = counted.values().map(BTreeSet::len).sum();
     MatrixTotals {
         profiles: reports.len(),
-        requests: reports.iter().filter_map(|report| report.requests).sum(),
-        jobs: reports.iter().filter_map(|report| report.jobs).sum(),
+        requests: sum_of_known(reports.iter().map(|report| report.requests)),
+        jobs: sum_of_known(reports.iter().map(|report| report.jobs)),
         files: covered.len(),
         lines_covered,
         lines_total,
@@ -370,6 +370,11 @@ fn totals(
         unreached_symbols: gaps.symbols.len(),
         unreached_files: gaps.files.len(),
     }
+}
+
+/// "Not known" plus "not known" is not 0.
+fn sum_of_known(numbers: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    numbers.flatten().reduce(|sum, number| sum + number)
 }
 
 /// Reports and inventory made from different sources don't fit together, line by line.

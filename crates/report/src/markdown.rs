@@ -43,7 +43,12 @@ fn profiles(out: &mut String, matrix: &Matrix) {
     let _ = writeln!(
         out,
         "| **all** | | {} | {} | {} | {} | {} | {} |",
-        totals.requests, totals.jobs, totals.files, totals.lines_covered, totals.symbols, totals.only_here
+        known(totals.requests),
+        known(totals.jobs),
+        totals.files,
+        totals.lines_covered,
+        totals.symbols,
+        totals.only_here
     );
     let _ = writeln!(
         out,

@@ -163,8 +163,8 @@ pub fn matrix(matrix: &Matrix) -> String {
     table.row(vec![
         "all".to_owned(),
         String::new(),
-        totals.requests.to_string(),
-        totals.jobs.to_string(),
+        known(totals.requests),
+        known(totals.jobs),
         totals.files.to_string(),
         totals.lines_covered.to_string(),
         totals.symbols.to_string(),
@@ -204,7 +204,11 @@ pub fn gaps(matrix: &Matrix) -> String {
     let mut out = String::new();
     if !matrix.gaps.certain {
         // Writing to a String can't fail.
-        let _ = writeln!(out, "# not certain, because {}: data may be lost", matrix.gaps.uncertain_because.join(", "));
+        let _ = writeln!(
+            out,
+            "# not certain, because {}: data may be lost",
+            matrix.gaps.uncertain_because.join(", ")
+        );
     }
     for gap in &matrix.gaps.symbols {
         let import = if gap.run_by_import { " (run by an import)" } else { "" };
