@@ -37,7 +37,7 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, little: Path) -> Iterator[Stack]:
     """The demo as it is meant to run: two web processes of four threads, two workers, the service."""
-    with Stack(options(tmp_path_factory.mktemp("stack"), profiles=little)) as running:
+    with Stack(options(tmp_path_factory.mktemp("whole") / "stack", profiles=little)) as running:
         yield running
 
 
