@@ -133,6 +133,13 @@ def finish() -> None:
     guard("writing at the end of the process", lambda: units.say_written(_native.finish()))
 
 
+def rest() -> None:
+    """Stop listening for runs that have had no work for a while."""
+    from . import _native
+
+    _native.rest()
+
+
 def say(level: int, message: str, *args: object) -> None:
     """Log from within traced work: the app's handlers and formatters are not part of it."""
     from . import _native

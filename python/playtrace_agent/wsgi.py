@@ -33,12 +33,16 @@ class TraceMiddleware:
         self._on = runtime.start("web")
         self._refusal = refusal
         self._said: set[str] = set()
+        self._traced_before = False
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; one without the header goes straight to the app."""
         slug = environ.get(SLUG_HEADER)
         if slug is None or not self._on:
+            if self._traced_before:
+                runtime.rest()
             return self.app(environ, start_response)
+        self._traced_before = True
         unit = self._begin(slug, environ)
         if isinstance(unit, str):
             return self.app(environ, _with_status(start_response, f"off; {unit}"))

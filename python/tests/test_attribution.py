@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage.numbits import nums_to_numbits
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -34,6 +35,11 @@ def many(n):
 """
 #: What `part(n)` executes.
 PART = {0: [2, 3, 10], 1: [2, 4, 5, 14], 2: [2, 4, 6, 18, 19, 20, 21]}
+
+
+def numbits_hex(lines: set[int]) -> str:
+    """Return lines as the ledger spells them."""
+    return nums_to_numbits(lines).hex()
 
 
 @pytest.fixture
@@ -262,6 +268,36 @@ def test_many_runs_in_one_process_leave_nothing_open(parts: Workspace) -> None:
     assert int(outcome.out) < 150
     for n in (0, 100, 199):
         assert outcome.wrote.ledger_lines("p", f"r{n}") == {"profile:p": {"parts.py": PART[n % 3]}}
+
+
+def test_a_run_that_rested_goes_on(parts: Workspace) -> None:
+    outcome = parts.run(
+        """
+        import time, parts, playtrace_agent
+        from playtrace_agent import _native
+
+        with playtrace_agent.trace("p", "r"):
+            parts.part(0)
+            first = _native.current_token()
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            _native.rest()
+            with playtrace_agent.trace("other"):
+                parts.part(1)
+            if time.monotonic() > end - 14:
+                break
+        with playtrace_agent.trace("p", "r"):
+            assert _native.current_token() != first
+            parts.part(0)
+            parts.part(2)
+        """
+    )
+    assert outcome.wrote.lines("p", "parts.py") == sorted({*PART[0], *PART[2]})
+    # What was written before it rested is not written again.
+    second = [record.get("new") for record in outcome.wrote.of_kind("p", "closed", "r")][1]
+    assert second is not None
+    assert len(outcome.wrote.shards("p")) == 1
+    assert second == {"profile:p": {"parts.py": numbits_hex(set(PART[2]) - set(PART[0]))}}
 
 
 STRESS = """

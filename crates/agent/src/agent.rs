@@ -18,6 +18,9 @@ use crate::sources::Sources;
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
 const IDLE: Duration = Duration::from_mins(10);
+/// A run without work for so long has its contexts rest: code that it lacks need not be reported any more. When its next
+/// request comes, it reports its lines again; those that are on disk are not written twice.
+const REST: Duration = Duration::from_secs(5);
 /// At most so many runs without work are kept.
 const KEPT: usize = 24;
 /// The untokened run is asked for again and again, so its faults are looked into again after this time.
@@ -230,6 +233,7 @@ impl Agent {
     /// The run of that name, made if need be; whether it is new.
     fn run(&mut self, slug: &Slug, token: &RunToken) -> Result<(RunId, bool), AgentError> {
         self.retire_idle();
+        self.rest();
         let name = (slug.clone(), token.clone());
         if let Some(&id) = self.by_name.get(&name) {
             let run = &self.runs[&id];
@@ -262,6 +266,15 @@ impl Agent {
             self.tracer.remove_context(context);
         }
         Some(run)
+    }
+
+    /// Has the contexts of runs rest that have had no work for a while.
+    pub(crate) fn rest(&mut self) {
+        let resting = self.runs.values().filter(|run| run.open == 0 && run.imports == 0);
+        let resting = resting.filter(|run| run.last_used.elapsed() > REST).map(|run| run.profile);
+        for context in resting.collect::<Vec<_>>() {
+            self.tracer.deactivate(context);
+        }
     }
 
     /// Lets go of runs that had no work for long, or that are too many.

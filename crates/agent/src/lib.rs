@@ -389,6 +389,12 @@ fn reports(results: Vec<Result<Option<Written>, AgentError>>) -> PyResult<Vec<Re
     Ok(reports)
 }
 
+/// A request that is not traced passes by: time to see whether anything is still worth listening for.
+#[pyfunction]
+fn rest(py: Python<'_>) {
+    AGENT.with(py, |state| state.agent.as_mut().map(Agent::rest));
+}
+
 /// Stops listening to the interpreter.
 #[pyfunction]
 fn stop(py: Python<'_>) {
@@ -434,6 +440,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(after_fork, module)?,
         wrap_pyfunction!(flush, module)?,
         wrap_pyfunction!(finish, module)?,
+        wrap_pyfunction!(rest, module)?,
         wrap_pyfunction!(stop, module)?,
         wrap_pyfunction!(install_import_hook, module)?,
     ] {
