@@ -83,9 +83,9 @@ pub struct MatrixSymbol {
 /// What no profile reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gaps {
-    /// Whether every profile is complete. If not, each gap may be lost data instead.
+    /// Whether every profile is complete. If not, each gap may have run all the same.
     pub certain: bool,
-    /// Why not: the profiles in question, with their status.
+    /// Why not: the profiles in question, with their status and what it means.
     pub uncertain_because: Vec<String>,
     /// Whether an inventory was given. Without one, files that no profile touches are not in the list.
     pub from_inventory: bool,
@@ -307,7 +307,7 @@ fn gaps(
     let uncertain_because: Vec<String> = reports
         .iter()
         .filter(|report| report.status != Status::Complete)
-        .map(|report| format!("{} is {}", report.profile, report.status))
+        .map(|report| format!("{} is {} ({})", report.profile, report.status, meaning(report.status)))
         .collect();
     let certain = uncertain_because.is_empty();
     let imported: BTreeSet<&SymbolRef> = reports.iter().flat_map(|report| &report.run_by_import).collect();
@@ -335,6 +335,17 @@ fn gaps(
         .map(|(path, statements)| GapFile { path: path.clone(), statements, certain })
         .collect();
     Gaps { certain, uncertain_because, from_inventory, symbols, files }
+}
+
+/// What a status means for lines that are not in the data.
+const fn meaning(status: Status) -> &'static str {
+    match status {
+        Status::Complete => "nothing is lost",
+        Status::Consistent => "nothing tells what should have arrived",
+        Status::Partial => "data is lost",
+        Status::Failed => "its replay went wrong",
+        Status::Stale => "it was measured with another source",
+    }
 }
 
 fn files<'a>(reports: &'a [&ProfileReport]) -> impl Iterator<Item = &'a crate::FileReport> {

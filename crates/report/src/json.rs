@@ -82,15 +82,20 @@ mod tests {
     fn objects_are_spread_and_lists_are_not() {
         let document = json!({"a": [1, 2], "b": {}, "c": [{"d": null, "e": []}, {"f": {"g": "\"\u{e9}\n"}}]});
         let text = to_json(&document).unwrap();
-        assert_eq!(
-            text,
-            "{\n  \"a\": [1, 2],\n  \"b\": {},\n  \"c\": [{\n      \"d\": null,\n      \"e\": []\n    }, {\n      \"f\": {\n        \
-             \"g\": \"\\\"é\\n\"\n      }\n    }]\n}\n"
-                .replace("      \"d\"", "    \"d\"")
-                .replace("      \"e\"", "    \"e\"")
-                .replace("\n    }, {\n      \"f\": {\n        \"g\"", "\n  }, {\n    \"f\": {\n      \"g\"")
-                .replace("\n      }\n    }]", "\n    }\n  }]")
-        );
+        let expected = r#"{
+  "a": [1, 2],
+  "b": {},
+  "c": [{
+    "d": null,
+    "e": []
+  }, {
+    "f": {
+      "g": "\"é\n"
+    }
+  }]
+}
+"#;
+        assert_eq!(text, expected);
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), document);
     }
 }

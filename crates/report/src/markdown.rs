@@ -85,7 +85,7 @@ fn gaps(out: &mut String, matrix: &Matrix) {
     if !gaps.certain {
         let _ = writeln!(
             out,
-            "> **Not certain**, because {}. What is listed here may have run and its data been lost.\n",
+            "> **Not certain**, because {}. What is listed here may have run all the same.\n",
             escape(&gaps.uncertain_because.join(", "))
         );
     }

@@ -189,7 +189,7 @@ pub fn matrix(matrix: &Matrix) -> String {
     if !matrix.gaps.certain {
         let _ = writeln!(
             out,
-            "\nWhat no profile reaches is not certain, because {}: data may be lost.",
+            "\nWhat no profile reaches is not certain, because {}.",
             matrix.gaps.uncertain_because.join(", ")
         );
     }
@@ -204,11 +204,7 @@ pub fn gaps(matrix: &Matrix) -> String {
     let mut out = String::new();
     if !matrix.gaps.certain {
         // Writing to a String can't fail.
-        let _ = writeln!(
-            out,
-            "# not certain, because {}: data may be lost",
-            matrix.gaps.uncertain_because.join(", ")
-        );
+        let _ = writeln!(out, "# not certain, because {}", matrix.gaps.uncertain_because.join(", "));
     }
     for gap in &matrix.gaps.symbols {
         let import = if gap.run_by_import { " (run by an import)" } else { "" };

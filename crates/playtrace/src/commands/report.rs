@@ -109,10 +109,11 @@ fn data_files(args: &Args) -> Result<Vec<(Slug, PathBuf)>, Failure> {
         .iter()
         .map(|text| {
             let path = Path::new(text);
-            let (slug, path) = match path.file_name().and_then(|name| name.to_str()?.strip_suffix(".coverage")) {
-                Some(stem) => (stem, path.to_owned()),
-                None => (text.as_str(), args.data_dir.join(format!("{text}.coverage"))),
-            };
+            let (slug, path) =
+                match path.file_name().and_then(|name| name.to_str()?.strip_suffix(".coverage")) {
+                    Some(stem) => (stem, path.to_owned()),
+                    None => (text.as_str(), args.data_dir.join(format!("{text}.coverage"))),
+                };
             let slug = Slug::parse(slug).map_err(|error| {
                 Failure::new(Exit::BadInput, "PT-MAPS-004", format!("{text}: {error}"))
                     .help("name a profile, or a data file called <slug>.coverage")
