@@ -1,6 +1,7 @@
 //! `playtrace index`: the symbol inventory of a source tree.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use playtrace_analysis::{Inventory, UnparsedFile};
@@ -59,7 +60,8 @@ pub fn run(mut args: Args) -> Result<Exit, Failure> {
                 totals.methods
             );
             for file in &inventory.unparsed {
-                text.push_str(&format!("not Python: {}\n", file.reason));
+                // Writing to a String can't fail.
+                let _ = writeln!(text, "not Python: {}", file.reason);
             }
             say(&text)?;
         }

@@ -61,9 +61,10 @@ struct Unparsed<'a> {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let sources = Sources::open(&args.source)?;
+    let Args { paths: given, json, source } = args;
+    let sources = Sources::open(&source)?;
     let mut paths = Vec::new();
-    for path in &args.paths {
+    for path in &given {
         let path = fs_err::canonicalize(path)
             .map_err(|error| Failure::new(Exit::BadInput, "PT-MAPS-001", error.to_string()))?;
         if path.is_dir() {
@@ -74,7 +75,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     }
     let files: Vec<_> = paths.into_iter().map(|path| (sources.measured_path(&path), path)).collect();
     let tree = read_files(&files, sources.root(), sources.exclusions())?;
-    if args.json {
+    if json {
         let document = Document {
             format: "playtrace-inspect",
             version: 1,

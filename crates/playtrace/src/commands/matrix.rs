@@ -31,21 +31,22 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let paths = if args.reports.is_empty() {
-        reports_in(&args.reports_dir.clone().unwrap_or_else(|| args.output_dir.join("reports")))?
+    let Args { reports: named, reports_dir, inventory, output_dir, timestamp } = args;
+    let paths = if named.is_empty() {
+        reports_in(&reports_dir.unwrap_or_else(|| output_dir.join("reports")))?
     } else {
-        args.reports.clone()
+        named
     };
     let reports = paths
         .iter()
         .map(|path| Ok((path.display().to_string(), read_json::<ProfileReport>(path)?)))
         .collect::<Result<Vec<_>, Failure>>()?;
-    let inventory = inventory(&args)?;
-    let timestamp = args.timestamp.unwrap_or_else(crate::clock::now);
+    let inventory = read_inventory(inventory, &output_dir)?;
+    let timestamp = timestamp.unwrap_or_else(crate::clock::now);
     let matrix =
         build_matrix(&reports, inventory.as_ref(), timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())?;
     say(&playtrace_report::text::matrix(&matrix))?;
-    write(&matrix, &args.output_dir)?;
+    write(&matrix, &output_dir)?;
     Ok(Exit::Success)
 }
 
@@ -65,14 +66,10 @@ fn reports_in(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths)
 }
 
-fn inventory(args: &Args) -> Result<Option<Inventory>, Failure> {
-    let beside = args.output_dir.join("coverage-symbols.json");
-    let path = match &args.inventory {
-        Some(path) => path,
-        None if beside.is_file() => &beside,
-        None => return Ok(None),
-    };
-    let inventory: Inventory = read_json(path)?;
+fn read_inventory(named: Option<PathBuf>, output_dir: &Path) -> Result<Option<Inventory>, Failure> {
+    let beside = output_dir.join("coverage-symbols.json");
+    let Some(path) = named.or_else(|| beside.is_file().then_some(beside)) else { return Ok(None) };
+    let inventory: Inventory = read_json(&path)?;
     inventory.check(&path.display().to_string())?;
     Ok(Some(inventory))
 }

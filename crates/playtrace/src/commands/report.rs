@@ -66,8 +66,9 @@ struct Input {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let sources = Sources::open(&args.source)?;
-    let inputs = data_files(&args)?
+    let Args { profiles, data_dir, source, output_dir, format: formats, context_prefix, timestamp } = args;
+    let sources = Sources::open(&source)?;
+    let inputs = data_files(&profiles, &data_dir)?
         .into_iter()
         .map(|(slug, path)| {
             let lines = CoverageData::read(&path)?.lines().into_owned();
@@ -78,11 +79,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let measured: BTreeSet<MeasuredPath> =
         inputs.iter().flat_map(|input| input.lines.iter().map(|(_, path, _)| path.clone())).collect();
     let tree = sources.read(&[], &measured)?;
-    let timestamp = args.timestamp.unwrap_or_else(crate::clock::now);
+    let timestamp = timestamp.unwrap_or_else(crate::clock::now);
+    let directory = output_dir.join("reports");
     for input in &inputs {
-        let report = report_of(input, &tree, &args.context_prefix, &timestamp)?;
-        let directory = args.output_dir.join("reports");
-        for format in &args.format {
+        let report = report_of(input, &tree, &context_prefix, &timestamp)?;
+        for format in &formats {
             match format {
                 Format::Json => {
                     let path = directory.join(format!("{}.json", input.slug));
@@ -101,18 +102,18 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// The data files that the arguments mean, in their order; by name where there are no arguments.
-fn data_files(args: &Args) -> Result<Vec<(Slug, PathBuf)>, Failure> {
-    if args.profiles.is_empty() {
-        return all_data_files(&args.data_dir);
+fn data_files(profiles: &[String], data_dir: &Path) -> Result<Vec<(Slug, PathBuf)>, Failure> {
+    if profiles.is_empty() {
+        return all_data_files(data_dir);
     }
-    args.profiles
+    profiles
         .iter()
         .map(|text| {
             let path = Path::new(text);
             let (slug, path) =
                 match path.file_name().and_then(|name| name.to_str()?.strip_suffix(".coverage")) {
                     Some(stem) => (stem, path.to_owned()),
-                    None => (text.as_str(), args.data_dir.join(format!("{text}.coverage"))),
+                    None => (text.as_str(), data_dir.join(format!("{text}.coverage"))),
                 };
             let slug = Slug::parse(slug).map_err(|error| {
                 Failure::new(Exit::BadInput, "PT-MAPS-004", format!("{text}: {error}"))

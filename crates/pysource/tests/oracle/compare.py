@@ -88,6 +88,7 @@ def python_facts(text: str) -> set[Fact]:
 
 
 def our_facts(symbols: Iterable[dict[str, Any]]) -> set[Fact]:
+    """What playtrace says about the definitions."""
     facts: set[Fact] = set()
     for symbol in symbols:
         if symbol["kind"] != "module":
@@ -129,6 +130,7 @@ def differences(path: Path, ours: dict[str, Any], exclude: str) -> tuple[int, li
 
 
 def main() -> int:
+    """Compare each package; the exit code."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--inspect", required=True, help="pysource's inspect example")
     options.add_argument("--show", type=int, default=20, help="how many differences of a package to print")
