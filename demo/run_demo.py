@@ -7,6 +7,7 @@ everything again, also on Ctrl-C and on failure.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -95,8 +96,8 @@ def play_and_map(stack: Stack, playtrace: Path, jobs: int) -> None:
     inventory = out / "coverage-symbols.json"
     say("symbol inventory, reports, matrix")
     run([playtrace, "index", APP, "--config", config, "--output", inventory], env)
-    reports: list[str | Path] = [playtrace, "report", "--data-dir", stack.coverage_dir, "--source", APP]
-    run([*reports, "--config", config, "--output-dir", out], env, _VERDICT_CODES)
+    reports: list[str | Path] = [playtrace, "report", "--data-dir", stack.coverage_dir, "--config", config]
+    run([*reports, "--output-dir", out], env, _VERDICT_CODES)
     matrix: list[str | Path] = [playtrace, "matrix", "--reports-dir", out / "reports", "--inventory", inventory]
     run([*matrix, "--output-dir", out], env, _VERDICT_CODES)
 
@@ -112,10 +113,8 @@ def tell_outputs(out: Path) -> None:
         ("inventory", "coverage-symbols.json"),
         ("services' logs", "logs/"),
     ]
-    try:
+    with contextlib.suppress(ValueError):
         out = out.relative_to(Path.cwd())
-    except ValueError:
-        pass
     print()
     for what, path in shown:
         print(f"  {what:15} {out}/{path}")

@@ -28,7 +28,9 @@ pub(crate) fn stitch(root: &Path, check: bool) -> Result<(), Failure> {
     let page = format!("{}\n", page.trim_end());
 
     let mut in_source = BTreeSet::new();
-    codes_below(&root.join("crates"), &mut in_source)?;
+    for room in fs_err::read_dir(root.join("crates")).map_err(io)?.flatten() {
+        codes_below(&room.path().join("src"), &mut in_source)?;
+    }
     codes_below(&root.join("python/playtrace_agent"), &mut in_source)?;
     let mut in_page = BTreeSet::new();
     codes_in(&page, &mut in_page);
