@@ -272,12 +272,12 @@ mod tests {
     #[test]
     fn the_table_is_aligned() {
         let mut lost = row("b", "not run", Exit::Unreachable);
-        lost.outcome = Err(Failure::new(Exit::Unreachable, "PT-X-001", "gone"));
+        lost.outcome = Err(Failure::new(Exit::Unreachable, "PT-PLAY-001", "gone"));
         insta::assert_snapshot!(table(&[row("legacy-palouse", "complete", Exit::Success), lost]), @r"
         profile         verdict   requests  jobs  attempts
         legacy-palouse  complete        27     4         1
         b               not run         27     4         1
-        b: error[PT-X-001]: gone
+        b: error[PT-PLAY-001]: gone
         ");
     }
 }
