@@ -88,7 +88,7 @@ def match(questions: list[dict[str, Any]]) -> list[list[bool] | None]:
     for question in questions:
         try:
             matcher = GlobMatcher(question["patterns"])
-        except Exception:  # noqa: BLE001 (a bad range is an error of `re`)
+        except Exception:
             answers.append(None)
         else:
             answers.append([matcher.match(path) for path in question["paths"]])
@@ -121,7 +121,7 @@ def config(questions: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
         try:
             used = settings.from_file(question["name"], warnings.append, our_file=question["ours"])
             settings.post_process()
-        except Exception:  # noqa: BLE001 (it has several, one of them private)
+        except Exception:
             answers.append(None)
         else:
             answers.append(
@@ -154,21 +154,26 @@ def config(questions: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
     return answers
 
 
+def decisions(settings: CoverageConfig) -> InOrOut:
+    """coverage.py's own decider for these settings."""
+    return InOrOut(settings, warn=lambda *_, **__: None, debug=None, include_namespace_packages=False)
+
+
 def trace(question: dict[str, Any]) -> dict[str, Any]:
     """For each configuration and file: the name under which it is measured, or null. And the installation."""
     answers = []
     for settings in question["configs"]:
         made = coverage.Coverage(config_file=settings, data_file=None)
         made._init()
-        decider = InOrOut(made.config, warn=lambda *_, **__: None, debug=None, include_namespace_packages=False)
+        decider = decisions(made.config)
         decider.plugins = made._plugins
         made_of = []
         for file in question["files"]:
             disposition = decider.should_trace(file)
-            traced = disposition.trace
-            made_of.append(made._file_mapper(disposition.source_filename) if traced else None)
+            name = disposition.source_filename
+            made_of.append(made._file_mapper(name) if disposition.trace and name else None)
         answers.append(made_of)
-    plain = InOrOut(CoverageConfig(), warn=lambda *_, **__: None, debug=None, include_namespace_packages=False)
+    plain = decisions(CoverageConfig())
     return {
         "answers": answers,
         "stdlib": sorted(plain.pylib_paths),
