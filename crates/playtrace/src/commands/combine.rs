@@ -18,6 +18,7 @@ use crate::service::settings;
 /// Like `coverage combine`, but no data is lost: a file that can't be read is named and kept (exit code 3), and inputs are
 /// deleted only once the merged file is safe on disk.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Data files, or directories with files called `<data file>.*` [default: the data file's directory]. With
     /// --profile, the directory of the shards [default: `PROFILE_COVERAGE_DIR`].
@@ -77,6 +78,7 @@ impl From<Contexts> for ContextPolicy {
 }
 
 /// Runs it.
+#[expect(clippy::needless_pass_by_value, reason = "every command is called like this")]
 pub fn run(args: Args) -> Result<Exit, Failure> {
     match &args.profile {
         Some(slug) => combine_profile(&args, slug),
