@@ -15,7 +15,16 @@ fn visit(value: &Value, schema: &Value, root: &Value, at: &str) {
     let Value::Object(schema) = schema else { panic!("{at}: not a schema: {schema}") };
     for (keyword, rule) in schema {
         match keyword.as_str() {
-            "$schema" | "title" | "description" | "$defs" | "format" | "uniqueItems" | "pattern" => {}
+            // Words for people, and what `properties` below looks at.
+            "$schema"
+            | "title"
+            | "description"
+            | "$defs"
+            | "format"
+            | "uniqueItems"
+            | "pattern"
+            | "properties"
+            | "additionalProperties" => {}
             "$ref" => {
                 let pointer = rule.as_str().unwrap().trim_start_matches('#');
                 visit(value, root.pointer(pointer).unwrap(), root, at);
@@ -25,10 +34,10 @@ fn visit(value: &Value, schema: &Value, root: &Value, at: &str) {
             "const" => assert_eq!(value, rule, "{at}"),
             "enum" => assert!(rule.as_array().unwrap().contains(value), "{at}: {value} is none of {rule}"),
             "minimum" => {
-                assert!(value.is_null() || value.as_f64() >= rule.as_f64(), "{at}: {value} is below {rule}")
+                assert!(value.is_null() || value.as_f64() >= rule.as_f64(), "{at}: {value} is below {rule}");
             }
             "maximum" => {
-                assert!(value.is_null() || value.as_f64() <= rule.as_f64(), "{at}: {value} is above {rule}")
+                assert!(value.is_null() || value.as_f64() <= rule.as_f64(), "{at}: {value} is above {rule}");
             }
             "minItems" => assert!(value.as_array().unwrap().len() as u64 >= rule.as_u64().unwrap(), "{at}"),
             "maxItems" => assert!(value.as_array().unwrap().len() as u64 <= rule.as_u64().unwrap(), "{at}"),
@@ -37,7 +46,6 @@ fn visit(value: &Value, schema: &Value, root: &Value, at: &str) {
                     assert!(value.get(key.as_str().unwrap()).is_some(), "{at}: {key} is not there");
                 }
             }
-            "properties" | "additionalProperties" => {}
             "items" => {
                 for (index, item) in value.as_array().unwrap().iter().enumerate() {
                     visit(item, rule, root, &format!("{at}[{index}]"));
@@ -55,11 +63,11 @@ fn properties(fields: &Map<String, Value>, schema: &Map<String, Value>, root: &V
     let known = schema.get("properties").and_then(Value::as_object);
     for (key, field) in fields {
         let at = format!("{at}.{key}");
-        match (known.and_then(|known| known.get(key)), schema.get("additionalProperties")) {
-            (Some(rule), _) => visit(field, rule, root, &at),
-            (None, Some(Value::Bool(false))) => panic!("{at}: the schema does not know this field"),
-            (None, Some(rule @ Value::Object(_))) => visit(field, rule, root, &at),
-            (None, _) => {}
+        let rule = known.and_then(|known| known.get(key)).or_else(|| schema.get("additionalProperties"));
+        match rule {
+            Some(Value::Bool(false)) => panic!("{at}: the schema does not know this field"),
+            Some(rule @ Value::Object(_)) => visit(field, rule, root, &at),
+            _ => {}
         }
     }
 }
