@@ -130,6 +130,8 @@ class Stack:
             "PROFILE_PLAYBACK_ARCHIVE_ROOT": str(self.playback_base / "archive"),
             "PROFILE_COVERAGE_DIR": str(self.coverage_dir),
             "PROFILE_COVERAGE_CONFIG": str(APP / "coverage.profile-playback.ini"),
+            # Paths in the data are then good for `coverage report`, typed in the repository's root.
+            "PROFILE_COVERAGE_ROOT": str(DEMO.parent),
             "ADMIN_EMAIL": ADMIN_EMAIL,
             "ADMIN_PASSWORD": ADMIN_PASSWORD,
         }

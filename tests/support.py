@@ -258,8 +258,8 @@ def without(contexts: dict[str, Lines], spans: Sequence[tuple[str, range]]) -> d
 def function_span(name: str) -> tuple[str, range]:
     """The measured path and the lines of a function's body, by its dotted name (`package.module.function`)."""
     module, _, function = name.rpartition(".")
-    path = f"{module.replace('.', '/')}.py"
-    tree = ast.parse((surroundings.APP / path).read_text(encoding="utf-8"))
+    path = f"{surroundings.MEASURED_APP}/{module.replace('.', '/')}.py"
+    tree = ast.parse((surroundings.ROOT / path).read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             return path, range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)

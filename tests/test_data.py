@@ -11,7 +11,7 @@ from tests.oracle import surroundings
 from tests.oracle.run import read_contexts, record
 from tests.support import Ended, coverage, environment, flat, playtrace, run
 
-from stack import APP, Stack  # isort: skip
+from stack import Stack  # isort: skip
 
 SLUG = "single-storm"
 
@@ -43,8 +43,8 @@ def combine(stack: Stack, cwd: Path, *arguments: str | Path) -> Ended:
 
 
 def test_coverage_reports_on_a_merged_file(shards: Path) -> None:
-    report = coverage("report", "--data-file", shards / "merged", cwd=APP).expect(0)
-    assert "weppdemo/rq/wepp_jobs.py" in report.out
+    report = coverage("report", "--data-file", shards / "merged", cwd=surroundings.ROOT).expect(0)
+    assert "demo/app/weppdemo/rq/wepp_jobs.py" in report.out
     assert "TOTAL" in report.out
     assert "warning" not in report.err.lower()
 

@@ -75,7 +75,7 @@ def test_a_web_process_is_killed(stack: Stack, tmp_path: Path) -> None:
     assert "/tasks/notes" in ended.text
     assert shards_are_whole(stack, slug) >= 1
     # What the killed process had done before is there.
-    assert contexts_of(stack, slug)[f"profile:{slug}"]["weppdemo/routes/pages.py"]
+    assert contexts_of(stack, slug)[f"profile:{slug}"]["demo/app/weppdemo/routes/pages.py"]
     still_serves(stack)
 
 
@@ -93,7 +93,7 @@ def test_a_work_horse_is_killed(stack: Stack, tmp_path: Path) -> None:
     assert str(victim.pid) in verdict.reasons, "the verdict names the process that was lost"
     assert "project_jobs.archive" in ended.text
     assert shards_are_whole(stack, slug) >= 1
-    assert contexts_of(stack, slug)[f"profile:{slug}"]["weppdemo/routes/project_api.py"], (
+    assert contexts_of(stack, slug)[f"profile:{slug}"]["demo/app/weppdemo/routes/project_api.py"], (
         "the request's lines are there"
     )
     still_serves(stack)

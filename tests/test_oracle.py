@@ -25,7 +25,7 @@ def test_lines_equal_those_of_coverage(slug: str, cold: dict[str, Run], oracles:
     assert oracle.sent.surprises == []
     assert len(oracle.lines) > 30, "the oracle saw next to nothing"
     found = cold[slug].contexts[f"profile:{slug}"]
-    unequal = differences(oracle.lines, found, surroundings.APP, ("coverage.py", "playtrace"))
+    unequal = differences(oracle.lines, found, surroundings.ROOT, ("coverage.py", "playtrace"))
     assert not unequal, "\n" + "\n".join(unequal)
 
 
@@ -43,5 +43,5 @@ def test_measured_files_are_the_apps(cold: dict[str, Run]) -> None:
     for run in cold.values():
         for lines in run.contexts.values():
             for path in lines:
-                assert path.startswith("weppdemo/"), path
-                assert Path(surroundings.APP, path).is_file(), path
+                assert path.startswith(f"{surroundings.MEASURED_APP}/weppdemo/"), path
+                assert Path(surroundings.ROOT, path).is_file(), path

@@ -12,11 +12,12 @@ import pytest
 import requests
 
 from tests import little_profiles
+from tests.oracle import surroundings
 from tests.oracle.client import Account, Sender
 from tests.oracle.run import Lines
 from tests.support import Entry, contexts_of, coverage, function_span, ledger, playtrace, until, verdict_of
 
-from stack import ADMIN_EMAIL, ADMIN_PASSWORD, APP, Stack  # isort: skip
+from stack import ADMIN_EMAIL, ADMIN_PASSWORD, Stack  # isort: skip
 
 SLUG = "thread"
 
@@ -54,7 +55,7 @@ def test_the_route_and_its_job_are_in_the_merged_file(lines: Lines) -> None:
 
 def blank(path: str) -> set[int]:
     """The numbers of a file's empty lines."""
-    text = (APP / path).read_text(encoding="utf-8")
+    text = (surroundings.ROOT / path).read_text(encoding="utf-8")
     return {number for number, line in enumerate(text.splitlines(), start=1) if not line.strip()}
 
 
@@ -68,15 +69,14 @@ def test_without_a_player_the_verdict_is_consistent(stack: Stack, lines: Lines) 
 def test_the_report_names_what_ran_and_what_did_not(stack: Stack, lines: Lines, tmp_path: Path) -> None:
     playtrace(
         stack,
-        *("report", SLUG, "--data-dir", stack.coverage_dir, "--source", APP),
-        *("--config", APP / "coverage.profile-playback.ini", "--output-dir", tmp_path, "--format", "json"),
+        *("report", SLUG, "--data-dir", stack.coverage_dir, "--output-dir", tmp_path, "--format", "json"),
     ).expect(0)
     report = json.loads((tmp_path / "reports" / f"{SLUG}.json").read_text(encoding="utf-8"))
     symbols = {symbol["name"]: symbol for symbol in report["symbols"]}
     assert (report["profile"], report["status"]) == (SLUG, "consistent")
     for name, file in {
-        "weppdemo.routes.project_api.archive": "weppdemo/routes/project_api.py",
-        "weppdemo.rq.project_jobs.archive": "weppdemo/rq/project_jobs.py",
+        "weppdemo.routes.project_api.archive": "demo/app/weppdemo/routes/project_api.py",
+        "weppdemo.rq.project_jobs.archive": "demo/app/weppdemo/rq/project_jobs.py",
     }.items():
         symbol = symbols[name]
         assert symbol["covered"], name
@@ -88,11 +88,10 @@ def test_the_report_names_what_ran_and_what_did_not(stack: Stack, lines: Lines, 
 
 def covered_statements(stack: Stack, output: Path) -> int:
     """How many statements the profile covered, as coverage.py counts them."""
-    config = APP / "coverage.profile-playback.ini"
     coverage(
-        *("json", "--data-file", stack.coverage_dir / f"{SLUG}.coverage", "--rcfile", config),
+        *("json", "--data-file", stack.coverage_dir / f"{SLUG}.coverage", "--rcfile", surroundings.CONFIG),
         *("--contexts", f"^profile:{SLUG}$", "-o", output),
-        cwd=APP,
+        cwd=surroundings.ROOT,
     ).expect(0)
     return int(json.loads(output.read_text(encoding="utf-8"))["totals"]["covered_lines"])
 

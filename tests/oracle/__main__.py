@@ -32,7 +32,7 @@ def main() -> int:
     if given.compare is None:
         return 0
     found = read_contexts(given.compare).get(f"profile:{given.profile}", {})
-    unequal = differences(oracle.lines, found, surroundings.APP, ("coverage.py", "playtrace"))
+    unequal = differences(oracle.lines, found, surroundings.ROOT, ("coverage.py", "playtrace"))
     print("\n".join(unequal) if unequal else "equal, line by line")
     return 1 if unequal else 0
 

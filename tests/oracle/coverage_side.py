@@ -94,6 +94,8 @@ def start() -> Recorder:
         config_file=os.environ[CONFIG], data_file=os.environ[DATA_FILE], auto_data=False, messages=False
     )
     running.set_option("run:parallel", True)
+    # Relative to its own directory each process would write, and they have different ones.
+    running.set_option("run:relative_files", False)
     running.set_option("run:patch", ["subprocess"])
     running._auto_save = True
     running.start()

@@ -15,7 +15,7 @@ from tests.oracle.client import Account, Sender, Sent
 from stack import ADMIN_EMAIL, ADMIN_PASSWORD, Stack, StackOptions  # isort: skip
 from stack_services import redis_command, wait_until  # isort: skip
 
-# Executed lines by path, relative to the app's directory.
+# Executed lines by path, relative to the measured root.
 Lines = dict[str, set[int]]
 
 
@@ -46,7 +46,7 @@ def record(slug: str, out: Path) -> Oracle:
         env={
             coverage_side.CONFIG: str(surroundings.CONFIG),
             coverage_side.DATA_FILE: str(data_file),
-            coverage_side.ROOT: str(surroundings.APP),
+            coverage_side.ROOT: str(surroundings.ROOT),
             coverage_side.PROFILE: slug,
         },
         web_command=[
@@ -88,7 +88,7 @@ def combined(data_file: Path) -> Path:
     return data_file
 
 
-def read_contexts(path: Path, root: Path = surroundings.APP) -> dict[str, Lines]:
+def read_contexts(path: Path, root: Path = surroundings.ROOT) -> dict[str, Lines]:
     """Every context's executed lines by path relative to `root`, out of any file in coverage.py's format."""
     data = coverage.CoverageData(basename=str(path))
     data.read()

@@ -12,6 +12,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = REPOSITORY / "demo"
 APP = DEMO / "app"
 PROFILES = DEMO / "profiles"
+# What paths in data are relative to (the stack sets PROFILE_COVERAGE_ROOT so), and how the app's begin.
+ROOT = REPOSITORY
+MEASURED_APP = "demo/app"
 CONFIG = APP / "coverage.profile-playback.ini"
 
 # `demo/stack.py` and the module beside it are programs, not an installed package.
