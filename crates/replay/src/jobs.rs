@@ -120,14 +120,14 @@ impl<'a> Watcher<'a> {
                 }
             }
             if started.elapsed() >= self.timeout {
-                return self.timed_out(id, step, last);
+                return self.timed_out(id, step, last, listener);
             }
             let left = self.timeout.saturating_sub(started.elapsed());
             tokio::time::sleep(Duration::from_millis(self.rule.interval_ms).min(left)).await;
         }
     }
 
-    fn timed_out(&self, id: String, step: u32, last: Option<JobNode>) -> JobResult {
+    fn timed_out(&self, id: String, step: u32, last: Option<JobNode>, listener: &dyn Listener) -> JobResult {
         let state = last.as_ref().map_or("unknown", |node| node.state.as_str());
         let function = last.as_ref().map(|node| node.function.as_str()).filter(|name| !name.is_empty());
         let failure = format!(
@@ -135,6 +135,10 @@ impl<'a> Watcher<'a> {
             function.map(|name| format!(" ({name})")).unwrap_or_default(),
             self.timeout.as_secs()
         );
+        // What has no tree is told by whoever gets this result.
+        if last.is_some() {
+            listener.line(&Line::log().span(Tone::Bad, &format!("  {failure}")));
+        }
         JobResult { id, step, tree: last, failure: Some(failure) }
     }
 
