@@ -74,3 +74,10 @@ def test_a_profile_replayed_twice_has_the_same_lines_twice(stack: Stack, cold_on
         seen.append(contexts_of(stack, slug))
     only_cold_differs(profile_only(seen[0]), profile_only(seen[1]), cold_only)
     assert sum(len(lines) for lines in seen[1][f"profile:{slug}"].values()) > 500
+
+
+def test_the_readme_names_what_only_a_cold_run_executes() -> None:
+    expected = tomllib.loads(COLD_ONLY_FILE.read_text(encoding="utf-8"))
+    said = (surroundings.DEMO / "README.md").read_text(encoding="utf-8")
+    for name in expected["cold_only"]["functions"]:
+        assert name in said or name.removeprefix("weppdemo.") in said, name
