@@ -7,7 +7,6 @@ Importing this package does nothing. ``playtrace_agent.flask.init_app(app)``,
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "current_slug", "flush", "trace"]
 __version__ = "0.1.0"
-
-# A library must not print when the app has set up no logging.
-logging.getLogger("playtrace_agent").addHandler(logging.NullHandler())
 
 
 def trace(slug: str, run: str | None = None) -> AbstractContextManager[None]:

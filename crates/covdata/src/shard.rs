@@ -4,6 +4,6 @@ mod list;
 mod name;
 mod writer;
 
-pub use list::{ShardInfo, list, shards_of};
+pub use list::{ShardInfo, list, list_of};
 pub use name::ShardName;
 pub use writer::ShardWriter;

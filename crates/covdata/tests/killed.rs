@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::merge::{MergeOptions, merge};
-use playtrace_covdata::shard::{ShardWriter, shards_of};
+use playtrace_covdata::shard::{ShardWriter, list_of};
 use playtrace_model::{LineData, MeasuredPath, RunToken, Slug};
 use tempfile::TempDir;
 
@@ -67,7 +67,8 @@ fn no_acknowledged_line_is_lost() {
             }
         }
 
-        let shards = shards_of(dir.path(), &slug(), None).unwrap();
+        let shards: Vec<_> =
+            list_of(dir.path(), &slug()).unwrap().into_iter().map(|shard| shard.path).collect();
         assert_eq!(shards.len(), 1);
         hot += u32::from(std::path::PathBuf::from(format!("{}-journal", shards[0].display())).exists());
         let data = CoverageData::read(&shards[0]).unwrap();

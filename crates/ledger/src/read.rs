@@ -95,6 +95,13 @@ impl RunLedger {
         self.writers.iter().flat_map(|writer| &writer.entries).map(|entry| entry.at).max()
     }
 
+    /// Whether the player got an answer whose sender says that it was traced.
+    pub fn was_answered_by_an_agent(&self) -> bool {
+        let on =
+            |record: &Record| matches!(record, Record::Answered { trace: Some(trace), .. } if trace == "on");
+        self.writers.iter().flat_map(|writer| &writer.entries).any(|entry| on(&entry.record))
+    }
+
     /// Whether any record says that work of the app was traced (as opposed to the player's records alone).
     pub fn has_traced_work(&self) -> bool {
         self.writers

@@ -19,40 +19,30 @@ pub use verdict_file::VerdictFile;
 pub enum Finished {
     /// Its data is merged.
     Merged(Box<Merged>),
-    /// The shards are elsewhere: nothing in the coverage directory comes from the app.
-    OutOfSight {
-        /// A sentence for the verdict.
-        reason: String,
-        /// The command to run where they are.
-        command: String,
-    },
+    /// The shards are elsewhere: nothing in the coverage directory comes from the app. A sentence says why that is known.
+    OutOfSight(String),
 }
 
 /// Waits until everything that the run promised has arrived or patience is over, then merges it.
 ///
-/// `traced` says whether the player saw an agent answer: then a directory without a trace of the app's work is not the
-/// app's directory. `waiting` is told once what it waits for.
+/// `waiting` is told once what it waits for.
 pub fn finish_run(
     wanted: &MergeRun,
     run: &RunToken,
-    traced: bool,
     patience: Patience,
     waiting: impl FnMut(&str),
 ) -> Result<Finished, Failure> {
     let (dir, slug) = (&wanted.coverage_dir, &wanted.slug);
-    if dir.is_dir() {
-        settle(dir, slug, run, wanted.manifest.as_deref(), patience, waiting)?;
+    if !dir.is_dir() {
+        return Ok(Finished::OutOfSight(format!("{} can't be seen from here", dir.display())));
     }
-    if traced && !RunLedger::read(&Layout::new(dir), slug, run)?.has_traced_work() {
-        return Ok(Finished::OutOfSight {
-            reason: format!(
-                "the app was traced, but it writes to another directory than {}: its data was not merged",
-                dir.display()
-            ),
-            command: format!(
-                "playtrace combine --profile {slug} --run {run} <the app's PROFILE_COVERAGE_DIR>"
-            ),
-        });
+    settle(dir, slug, run, wanted.manifest.as_deref(), patience, waiting)?;
+    let ledger = RunLedger::read(&Layout::new(dir), slug, run)?;
+    if ledger.was_answered_by_an_agent() && !ledger.has_traced_work() {
+        return Ok(Finished::OutOfSight(format!(
+            "an agent answered, but nothing of its work is in {}: the app writes to another directory",
+            dir.display()
+        )));
     }
     Ok(Finished::Merged(Box::new(merge_run(&MergeRun { run: Some(run.clone()), ..wanted.clone() })?)))
 }

@@ -83,7 +83,8 @@ fn keep_append_quiet_and_contexts() {
         fs_err::remove_file(dir.path().join(name)).unwrap();
     }
     shard(dir.path(), "alice", 2, 2);
-    let added = playtrace(dir.path(), &["combine", "-a", "--data-file", "alice.coverage", "--contexts", "drop"]);
+    let added =
+        playtrace(dir.path(), &["combine", "-a", "--data-file", "alice.coverage", "--contexts", "drop"]);
     assert!(added.status.success(), "{}", text(&added));
     assert_eq!(lines(&dir.path().join("alice.coverage"), ""), [1, 2]);
 
@@ -147,7 +148,8 @@ fn lines_and_branches_are_refused_whole() {
 fn coverage_py_reads_what_we_combine() {
     let dir = TempDir::new().unwrap();
     fs_err::write(dir.path().join("app.py"), "a = 1\nb = 2\nc = 3\n").unwrap();
-    fs_err::write(dir.path().join("rc"), "[run]\nrelative_files = yes\ndata_file = alice.coverage\n").unwrap();
+    fs_err::write(dir.path().join("rc"), "[run]\nrelative_files = yes\ndata_file = alice.coverage\n")
+        .unwrap();
     shard(dir.path(), "alice", 1, 1);
     shard(dir.path(), "alice", 2, 3);
     let ended = playtrace(dir.path(), &["combine", "--rcfile", "rc"]);
@@ -176,7 +178,10 @@ fn shards_are_listed_with_their_owners() {
     let said = text(&listed);
     let line = |path: &Path| {
         let name = path.file_name().unwrap().to_str().unwrap();
-        said.lines().find(|line| line.ends_with(name)).unwrap_or_else(|| panic!("{name} is not in\n{said}")).to_owned()
+        said.lines()
+            .find(|line| line.ends_with(name))
+            .unwrap_or_else(|| panic!("{name} is not in\n{said}"))
+            .to_owned()
     };
     assert!(line(&mine).contains("alice") && line(&mine).contains("r1"), "{said}");
     assert!(line(&mine).contains("(running)") && line(&mine).contains("in use"), "{said}");
@@ -185,7 +190,11 @@ fn shards_are_listed_with_their_owners() {
     Damage::Zeroed.make(&dir.path().join("alice.coverage.host.2.Xabcdefx"));
     let listed = playtrace(dir.path(), &["shards", "."]);
     assert_eq!(listed.status.code(), Some(3), "{}", text(&listed));
-    assert!(text(&listed).contains("1 unreadable") && text(&listed).contains("PT-COVDATA-008"), "{}", text(&listed));
+    assert!(
+        text(&listed).contains("1 unreadable") && text(&listed).contains("PT-COVDATA-008"),
+        "{}",
+        text(&listed)
+    );
     let gone = playtrace(dir.path(), &["shards", "gone"]);
     assert_eq!(gone.status.code(), Some(6), "{}", text(&gone));
 }

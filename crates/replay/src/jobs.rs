@@ -23,6 +23,8 @@ pub struct JobResult {
     pub tree: Option<JobNode>,
     /// What went wrong, in a sentence; none if all went well.
     pub failure: Option<String>,
+    /// Whether the player stopped waiting before the job ended.
+    pub given_up: bool,
 }
 
 /// Follows the jobs of one replay.
@@ -96,7 +98,9 @@ impl<'a> Watcher<'a> {
                         tell_state(listener, &node, started.elapsed());
                     }
                     match node.whole_state() {
-                        JobState::Good => return JobResult { id, step, tree: Some(node), failure: None },
+                        JobState::Good => {
+                            return JobResult { id, step, tree: Some(node), failure: None, given_up: false };
+                        }
                         JobState::Bad => return bad(id, step, node, listener),
                         JobState::Pending => last = Some(node),
                     }
@@ -109,13 +113,13 @@ impl<'a> Watcher<'a> {
                         let urls =
                             self.rule.info_urls.iter().map(|url| self.url(url, &id)).collect::<Vec<_>>();
                         let failure = format!("job {id}: no status page knows it ({})", urls.join(", "));
-                        return JobResult { id, step, tree: last, failure: Some(failure) };
+                        return JobResult { id, step, tree: last, failure: Some(failure), given_up: true };
                     }
                 }
                 Look::Trouble(why) => {
                     if trouble_since.is_some_and(|since: Instant| since.elapsed() > grace) {
                         let failure = format!("job {id}: its status can't be read: {why}; is Redis running?");
-                        return JobResult { id, step, tree: last, failure: Some(failure) };
+                        return JobResult { id, step, tree: last, failure: Some(failure), given_up: true };
                     }
                 }
             }
@@ -139,7 +143,7 @@ impl<'a> Watcher<'a> {
         if last.is_some() {
             listener.line(&Line::log().span(Tone::Bad, &format!("  {failure}")));
         }
-        JobResult { id, step, tree: last, failure: Some(failure) }
+        JobResult { id, step, tree: last, failure: Some(failure), given_up: true }
     }
 
     async fn look(&mut self, id: &str) -> Look {
@@ -186,7 +190,7 @@ fn bad(id: String, step: u32, tree: JobNode, listener: &dyn Listener) -> JobResu
         listener.line(&Line::log().plain("    ").span(Tone::Bad, &line));
     }
     let failure = tree.failures().join("; ");
-    JobResult { id, step, tree: Some(tree), failure: Some(failure) }
+    JobResult { id, step, tree: Some(tree), failure: Some(failure), given_up: false }
 }
 
 fn tell_state(listener: &dyn Listener, node: &JobNode, after: Duration) {

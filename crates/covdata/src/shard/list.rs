@@ -25,22 +25,21 @@ pub struct ShardInfo {
     pub modified: Option<SystemTime>,
 }
 
+impl ShardInfo {
+    /// The run that it says it belongs to; `None` if it can't be read or doesn't say.
+    pub fn run(&self) -> Option<&RunToken> {
+        self.owner.as_ref().ok()?.run.as_ref()
+    }
+}
+
 /// The shards in `dir`, sorted by name. One that vanishes while we look is left out.
 pub fn list(dir: &Path) -> Result<Vec<ShardInfo>, CovdataError> {
     list_where(dir, |_| true)
 }
 
-/// The shards of a profile in `dir`, sorted; of one run of it, if `run` is given.
-///
-/// Whose a shard is stands inside it, so one that can't be read can't tell its run: it is in the list, and
-/// merging will name it.
-pub fn shards_of(dir: &Path, slug: &Slug, run: Option<&RunToken>) -> Result<Vec<PathBuf>, CovdataError> {
-    let wanted = |shard: &ShardInfo| match (&shard.owner, run) {
-        (Ok(owner), Some(run)) => owner.run.as_ref() == Some(run),
-        (Err(_), _) | (_, None) => true,
-    };
-    let shards = list_where(dir, |name| name.slug == *slug)?;
-    Ok(shards.into_iter().filter(wanted).map(|shard| shard.path).collect())
+/// The shards of one profile in `dir`, sorted by name.
+pub fn list_of(dir: &Path, slug: &Slug) -> Result<Vec<ShardInfo>, CovdataError> {
+    list_where(dir, |name| name.slug == *slug)
 }
 
 fn list_where(dir: &Path, wanted: impl Fn(&ShardName) -> bool) -> Result<Vec<ShardInfo>, CovdataError> {

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use playtrace_covdata::data::{ContextPolicy, Ownership};
 use playtrace_covdata::merge::{Fate, MergeOptions, MergeOutcome, merge, write_merged};
+use playtrace_covdata::shard::list_of;
 use playtrace_ledger::judge::{Judgement, judge};
 use playtrace_ledger::{Journal, Layout, Record, Role, RunLedger};
 use playtrace_model::{RunToken, Slug, Status};
 
 use super::VerdictFile;
-use super::runs::{self, Shard};
+use super::runs;
 use crate::clock;
 use crate::exit::Exit;
 use crate::messages::Failure;
@@ -56,9 +57,8 @@ impl Merged {
     pub fn exit(&self) -> Exit {
         match self.verdict.verdict.status {
             Status::Failed => Exit::Failed,
-            Status::Partial | Status::Stale => Exit::Partial,
             Status::Complete | Status::Consistent if self.problems.is_empty() => Exit::Success,
-            Status::Complete | Status::Consistent => Exit::Partial,
+            Status::Complete | Status::Consistent | Status::Partial | Status::Stale => Exit::Partial,
         }
     }
 }
@@ -67,7 +67,7 @@ impl Merged {
 pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     let (dir, slug) = (&wanted.coverage_dir, &wanted.slug);
     let layout = Layout::new(dir);
-    let shards = runs::shards_of(dir, slug)?;
+    let shards = list_of(dir, slug)?;
     let run = match &wanted.run {
         Some(run) => run.clone(),
         None => runs::latest(&layout, slug, &shards)?.ok_or_else(|| nothing(dir, slug, None))?,
@@ -80,8 +80,8 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     // A shard that can't be read may be of any run: it is tried, named and kept.
     let mine: Vec<PathBuf> = shards
         .iter()
-        .filter(|shard| shard.run.as_ref().is_none_or(|of| *of == run))
-        .map(Shard::path)
+        .filter(|shard| shard.run().is_none_or(|of| *of == run))
+        .map(|shard| shard.path.clone())
         .collect();
     if mine.is_empty() && ledger.writers.is_empty() {
         return Err(nothing(dir, slug, Some(&run)));

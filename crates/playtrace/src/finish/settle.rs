@@ -17,7 +17,15 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { running: Duration::from_secs(60), quiet: Duration::from_secs(5) }
+        Self { running: Duration::from_mins(1), quiet: Duration::from_secs(5) }
+    }
+}
+
+impl Patience {
+    /// For a run that was given up: what is at work may be at it for ever.
+    pub fn given_up() -> Self {
+        let quiet = Self::default().quiet;
+        Self { running: quiet, quiet }
     }
 }
 

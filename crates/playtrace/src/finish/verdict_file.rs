@@ -49,7 +49,7 @@ impl VerdictFile {
     pub fn read_beside(data_file: &Path) -> Result<Option<Self>, Failure> {
         let path = Self::path_of(data_file);
         let bad = |why: String| {
-            Failure::new(Exit::BadInput, "PT-MERGE-005", why)
+            Failure::new(Exit::BadInput, "PT-MERGE-004", why)
                 .help("it is rewritten by the next merge; `playtrace combine --profile SLUG` does one")
         };
         let text = match fs_err::read_to_string(&path) {

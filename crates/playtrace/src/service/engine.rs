@@ -17,7 +17,7 @@ use super::artifact::{check_writable, copy_data};
 use super::settings::Settings;
 use crate::clock;
 use crate::exit::Exit;
-use crate::finish::{MergeRun, Patience, merge_run, settle};
+use crate::finish::{Finished, MergeRun, Patience, finish_run};
 use crate::messages::Failure;
 
 /// A run that was checked and can begin.
@@ -159,9 +159,6 @@ impl Prepared {
     /// Waits for the last records, merges, and copies.
     async fn finish(&mut self, replay: &Replay, listener: &dyn Listener) -> Result<Exit, Failure> {
         let dir = self.settings.coverage_dir.clone();
-        if !dir.is_dir() {
-            return Ok(self.cannot_see(&dir, replay));
-        }
         let wanted = MergeRun {
             coverage_dir: dir.clone(),
             slug: self.plan.slug.clone(),
@@ -171,18 +168,22 @@ impl Prepared {
             keep_shards: self.body.keep_shards.unwrap_or(true),
             contexts: ContextPolicy::Keep,
         };
-        // Both wait for files and hash data: no work for the threads that answer others.
-        let merged = tokio::task::spawn_blocking(move || {
-            let (mut waited_for, run) = (None, wanted.run.clone());
-            if let Some(run) = &run {
-                let tell = |what: &str| waited_for = Some(what.to_owned());
-                settle(&wanted.coverage_dir, &wanted.slug, run, None, Patience::default(), tell)?;
-            }
-            merge_run(&wanted).map(|merged| (merged, waited_for))
+        let given_up = replay.jobs.iter().any(|job| job.given_up);
+        let patience = if given_up { Patience::given_up() } else { Patience::default() };
+        let token = self.token.clone();
+        // It waits for files and hashes data: no work for the threads that answer others.
+        let finished = tokio::task::spawn_blocking(move || {
+            let mut waited_for = None;
+            let tell = |what: &str| waited_for = Some(what.to_owned());
+            finish_run(&wanted, &token, patience, tell).map(|finished| (finished, waited_for))
         });
-        let (merged, waited_for) = merged.await.map_err(|error| {
+        let (finished, waited_for) = finished.await.map_err(|error| {
             Failure::new(Exit::Io, "PT-PLAY-007", format!("the merge was broken off: {error}"))
         })??;
+        let merged = match finished {
+            Finished::Merged(merged) => *merged,
+            Finished::OutOfSight(why) => return Ok(self.cannot_see(&why, &dir, replay)),
+        };
         if let Some(what) = waited_for {
             listener.line(&Line::log().plain(&format!("waited for: {what}")));
         }
@@ -204,7 +205,7 @@ impl Prepared {
     }
 
     /// The verdict of a run whose shards lie where the player can't see them.
-    fn cannot_see(&mut self, dir: &Path, replay: &Replay) -> Exit {
+    fn cannot_see(&mut self, why: &str, dir: &Path, replay: &Replay) -> Exit {
         let mut verdict = Verdict::new(Status::Partial);
         for failure in replay.failures() {
             verdict.lower(Status::Failed, failure);
@@ -212,8 +213,8 @@ impl Prepared {
         verdict.lower(
             Status::Partial,
             format!(
-                "data not merged: {} can't be seen from here; run `playtrace combine --profile {} --run {} --manifest {} {}` where it is",
-                dir.display(), self.plan.slug, self.token, self.manifest().display(), dir.display()
+                "data not merged: {why}; run `playtrace combine --profile {} --run {} --manifest {} {}` where it is",
+                self.plan.slug, self.token, self.manifest().display(), dir.display()
             ),
         );
         let exit = if verdict.status == Status::Failed { Exit::Failed } else { Exit::Partial };
