@@ -97,7 +97,7 @@ def play_and_map(stack: Stack, playtrace: Path, jobs: int) -> None:
     say("symbol inventory, reports, matrix")
     run([playtrace, "index", APP, "--config", config, "--output", inventory], env)
     reports: list[str | Path] = [playtrace, "report", "--data-dir", stack.coverage_dir, "--config", config]
-    run([*reports, "--output-dir", out], env, _VERDICT_CODES)
+    run([*reports, "--output-dir", out, "--format", "json,html"], env, _VERDICT_CODES)
     matrix: list[str | Path] = [playtrace, "matrix", "--reports-dir", out / "reports", "--inventory", inventory]
     run([*matrix, "--output-dir", out], env, _VERDICT_CODES)
 
