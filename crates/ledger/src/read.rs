@@ -90,9 +90,14 @@ impl RunLedger {
         Ok(())
     }
 
-    /// Time of the latest record, in milliseconds since 1970-01-01 UTC.
+    /// Time of the latest record of the run itself, in milliseconds since 1970-01-01 UTC. Merging it, which may be done
+    /// again at any time, doesn't make it younger.
     pub fn latest(&self) -> Option<u64> {
-        self.writers.iter().flat_map(|writer| &writer.entries).map(|entry| entry.at).max()
+        let of_the_run = |record: &Record| {
+            !matches!(record, Record::Merged { .. } | Record::Boot { role: Role::Merger, .. })
+        };
+        let entries = self.writers.iter().flat_map(|writer| &writer.entries);
+        entries.filter(|entry| of_the_run(&entry.record)).map(|entry| entry.at).max()
     }
 
     /// Whether the player got an answer whose sender says that it was traced.

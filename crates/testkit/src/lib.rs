@@ -12,5 +12,6 @@
 pub mod damage;
 pub mod datafile;
 pub mod python;
+pub mod schema;
 
 pub use python::Python;

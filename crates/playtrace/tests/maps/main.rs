@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-mod schema;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -255,7 +253,7 @@ fn every_document_keeps_to_its_schema() {
         ("out/inspect.json", "inspect"),
     ] {
         let document = place.json(document);
-        schema::check(&document, schema);
+        playtrace_testkit::schema::check(&document, schema);
         if schema != "matrix" {
             assert!(!document["unparsed"].as_array().unwrap().is_empty(), "{schema} lists broken.py");
         }

@@ -54,6 +54,7 @@ async fn a_traced_run_streams_its_log_and_leaves_a_result() {
     Verdict: complete
     ");
     let result = result(&url, &token).await;
+    playtrace_testkit::schema::check(&result, "run");
     for (key, value) in [
         ("profile", json!("good")),
         ("token", json!(token)),

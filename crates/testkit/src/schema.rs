@@ -5,9 +5,10 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 /// Panics with the place of the first difference.
-pub(crate) fn check(document: &Value, name: &str) {
+pub fn check(document: &Value, name: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/schema/{name}.schema.json"));
-    let root: Value = serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap();
+    let root: Value = serde_json::from_str(&fs_err::read_to_string(path).expect("a schema of ours"))
+        .expect("a schema of ours");
     visit(document, &root, &root, name);
 }
 
@@ -26,28 +27,46 @@ fn visit(value: &Value, schema: &Value, root: &Value, at: &str) {
             | "properties"
             | "additionalProperties" => {}
             "$ref" => {
-                let pointer = rule.as_str().unwrap().trim_start_matches('#');
-                visit(value, root.pointer(pointer).unwrap(), root, at);
+                let pointer = rule.as_str().expect("a schema of ours").trim_start_matches('#');
+                visit(value, root.pointer(pointer).expect("a schema of ours"), root, at);
             }
-            "allOf" => rule.as_array().unwrap().iter().for_each(|part| visit(value, part, root, at)),
+            "allOf" => rule
+                .as_array()
+                .expect("a schema of ours")
+                .iter()
+                .for_each(|part| visit(value, part, root, at)),
             "type" => assert!(is_of_type(value, rule), "{at}: {value} is not of type {rule}"),
             "const" => assert_eq!(value, rule, "{at}"),
-            "enum" => assert!(rule.as_array().unwrap().contains(value), "{at}: {value} is none of {rule}"),
+            "enum" => assert!(
+                rule.as_array().expect("a schema of ours").contains(value),
+                "{at}: {value} is none of {rule}"
+            ),
             "minimum" => {
                 assert!(value.is_null() || value.as_f64() >= rule.as_f64(), "{at}: {value} is below {rule}");
             }
             "maximum" => {
                 assert!(value.is_null() || value.as_f64() <= rule.as_f64(), "{at}: {value} is above {rule}");
             }
-            "minItems" => assert!(value.as_array().unwrap().len() as u64 >= rule.as_u64().unwrap(), "{at}"),
-            "maxItems" => assert!(value.as_array().unwrap().len() as u64 <= rule.as_u64().unwrap(), "{at}"),
+            "minItems" => assert!(
+                value.as_array().expect("a schema of ours").len() as u64
+                    >= rule.as_u64().expect("a schema of ours"),
+                "{at}"
+            ),
+            "maxItems" => assert!(
+                value.as_array().expect("a schema of ours").len() as u64
+                    <= rule.as_u64().expect("a schema of ours"),
+                "{at}"
+            ),
             "required" => {
-                for key in rule.as_array().unwrap() {
-                    assert!(value.get(key.as_str().unwrap()).is_some(), "{at}: {key} is not there");
+                for key in rule.as_array().expect("a schema of ours") {
+                    assert!(
+                        value.get(key.as_str().expect("a schema of ours")).is_some(),
+                        "{at}: {key} is not there"
+                    );
                 }
             }
             "items" => {
-                for (index, item) in value.as_array().unwrap().iter().enumerate() {
+                for (index, item) in value.as_array().expect("a schema of ours").iter().enumerate() {
                     visit(item, rule, root, &format!("{at}[{index}]"));
                 }
             }
@@ -75,7 +94,7 @@ fn properties(fields: &Map<String, Value>, schema: &Map<String, Value>, root: &V
 fn is_of_type(value: &Value, rule: &Value) -> bool {
     match rule {
         Value::Array(types) => types.iter().any(|rule| is_of_type(value, rule)),
-        _ => match rule.as_str().unwrap() {
+        _ => match rule.as_str().expect("a schema of ours") {
             "object" => value.is_object(),
             "array" => value.is_array(),
             "string" => value.is_string(),

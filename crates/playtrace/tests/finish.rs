@@ -1,0 +1,173 @@
+//! The end of a run: what is merged, what is restored, what is kept.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::path::Path;
+
+use playtrace::finish::{Finished, MergeRun, Merged, Patience, VerdictFile, finish_run, merge_run};
+use playtrace_covdata::CoverageData;
+use playtrace_covdata::data::ContextPolicy;
+use playtrace_covdata::shard::ShardWriter;
+use playtrace_ledger::{Journal, Layout, NewLines, Outcome, Record, Role, UnitKind};
+use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, Status};
+use tempfile::TempDir;
+
+fn slug() -> Slug {
+    Slug::parse("p").unwrap()
+}
+
+fn token(run: &str) -> RunToken {
+    RunToken::parse(run).unwrap()
+}
+
+fn lines(numbers: &[u32]) -> LineData {
+    let mut data = LineData::new();
+    data.add(&ContextLabel::new("profile:p"), &MeasuredPath::new("a.py"), &numbers.iter().copied().collect());
+    data
+}
+
+/// A run of one step whose process wrote `numbers`; `ended` is false for one that died at its work.
+fn traced(dir: &Path, run: &str, at: u64, numbers: &[u32], ended: bool) -> ShardWriter {
+    player(dir, run, at);
+    let mut shard = ShardWriter::create(dir, &slug(), &token(run), "h", 9).unwrap();
+    shard.add(&lines(numbers)).unwrap();
+    // The web process is another one than the player: a file of its own, whose process is over.
+    let path = Layout::new(dir).run_dir(&slug(), &token(run)).join("h.9.1.ledger");
+    let mut journal = Journal::append_to(path).unwrap();
+    let process = playtrace_ledger::ProcessId { pid: 9, start: 1, ..playtrace_ledger::ProcessId::current() };
+    let boot = Record::Boot { version: 1, process, ppid: 1, role: Role::Web, program: "test".to_owned() };
+    let open = Record::Open {
+        unit: "1".to_owned(),
+        kind: UnitKind::Request,
+        step: Some(1),
+        job: None,
+        child: None,
+        what: String::new(),
+    };
+    journal.append(at, boot).unwrap();
+    journal.append(at, open).unwrap();
+    if ended {
+        let shard = Some(shard.file_name().to_owned());
+        journal
+            .append(at, Record::Closed { unit: "1".to_owned(), shard, new: NewLines(lines(numbers)) })
+            .unwrap();
+    }
+    shard
+}
+
+fn player(dir: &Path, run: &str, at: u64) {
+    let mut journal =
+        Journal::open(&Layout::new(dir), &slug(), &token(run), Role::Player, "test", at).unwrap();
+    let (base_url, command) = ("http://app".to_owned(), "test".to_owned());
+    let manifest =
+        Record::Manifest { version: 1, profile: slug(), run: token(run), steps: 1, base_url, command };
+    journal.append(at, manifest).unwrap();
+    let (method, target) = ("GET".to_owned(), "/".to_owned());
+    journal.append(at, Record::Sent { step: 1, method, target }).unwrap();
+    let trace = Some("on".to_owned());
+    journal.append(at, Record::Answered { step: 1, status: Some(200), trace }).unwrap();
+    journal.append(at, Record::End { outcome: Outcome::Passed, failures: vec![] }).unwrap();
+}
+
+fn wanted(dir: &Path, run: Option<&str>) -> MergeRun {
+    MergeRun {
+        coverage_dir: dir.to_owned(),
+        slug: slug(),
+        run: run.map(token),
+        manifest: None,
+        output: None,
+        keep_shards: true,
+        contexts: ContextPolicy::Keep,
+    }
+}
+
+fn merged(dir: &Path, run: &str) -> Merged {
+    merge_run(&wanted(dir, Some(run))).unwrap()
+}
+
+fn content(merged: &Merged) -> LineData {
+    CoverageData::read(&merged.data_file).unwrap().lines().into_owned()
+}
+
+#[test]
+fn a_complete_run_is_merged_and_its_verdict_keeps_to_the_schema() {
+    let dir = TempDir::new().unwrap();
+    let shard = traced(dir.path(), "r1", 10, &[1, 5], true);
+    let done = merged(dir.path(), "r1");
+    assert_eq!(done.verdict.verdict.status, Status::Complete, "{:?}", done.verdict);
+    assert_eq!((done.shards, done.verdict.requests, &*done.problems), (1, 1, &[][..]));
+    assert_eq!(content(&done), lines(&[1, 5]));
+    assert!(shard.path().is_file(), "shards stay when they are to be kept");
+    let text = fs_err::read_to_string(VerdictFile::path_of(&done.data_file)).unwrap();
+    playtrace_testkit::schema::check(&serde_json::from_str(&text).unwrap(), "verdict");
+}
+
+#[test]
+fn a_shard_combined_by_hand_is_restored() {
+    let dir = TempDir::new().unwrap();
+    let shard = traced(dir.path(), "r1", 10, &[1, 5], true);
+    fs_err::remove_file(shard.path()).unwrap();
+    let done = merged(dir.path(), "r1");
+    assert_eq!(content(&done), lines(&[1, 5]));
+    assert_eq!(done.verdict.verdict.status, Status::Complete);
+    assert!(done.verdict.verdict.notes[0].contains("restored from the ledger"), "{:?}", done.verdict);
+}
+
+#[test]
+fn a_truncated_shard_is_named_kept_and_restored() {
+    let dir = TempDir::new().unwrap();
+    let shard = traced(dir.path(), "r1", 10, &[1, 5], true);
+    let path = shard.path().to_owned();
+    drop(shard);
+    fs_err::OpenOptions::new().write(true).open(&path).unwrap().set_len(1000).unwrap();
+    let done = merge_run(&MergeRun { keep_shards: false, ..wanted(dir.path(), Some("r1")) }).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(done.problems.iter().any(|problem| problem.contains(name)), "{:?}", done.problems);
+    assert!(path.is_file(), "what could not be read is not removed");
+    assert_eq!(content(&done), lines(&[1, 5]));
+    assert_eq!(done.exit(), playtrace::Exit::Partial);
+}
+
+#[test]
+fn a_worse_run_does_not_replace_a_better_one() {
+    let dir = TempDir::new().unwrap();
+    traced(dir.path(), "r1", 10, &[1, 5], true);
+    let good = merged(dir.path(), "r1");
+    traced(dir.path(), "r2", 20, &[1], false);
+    let bad = merged(dir.path(), "r2");
+    assert_eq!(bad.verdict.verdict.status, Status::Partial);
+    assert_ne!(bad.data_file, good.data_file);
+    assert!(bad.beside.is_some_and(|sentence| sentence.contains("stays as it is (complete data of run r1)")));
+    assert_eq!(content(&good), lines(&[1, 5]));
+}
+
+#[test]
+fn a_later_run_retires_an_older_one() {
+    let dir = TempDir::new().unwrap();
+    let old = traced(dir.path(), "r1", 10, &[1, 5], true);
+    merged(dir.path(), "r1");
+    let new = traced(dir.path(), "r2", 20, &[7], true);
+    let done = merge_run(&wanted(dir.path(), None)).unwrap();
+    assert_eq!(done.verdict.run, token("r2"), "the latest run is the one merged");
+    assert_eq!(content(&done), lines(&[7]), "two runs never mix");
+    assert!(!old.path().exists() && new.path().is_file());
+    assert_eq!(Layout::new(dir.path()).runs(&slug()).unwrap(), [token("r2")]);
+}
+
+#[test]
+fn an_app_that_writes_elsewhere_is_not_taken_for_one_that_ran_nothing() {
+    let dir = TempDir::new().unwrap();
+    player(dir.path(), "r1", 10);
+    let patience = Patience { running: std::time::Duration::ZERO, quiet: std::time::Duration::ZERO };
+    let finished = finish_run(&wanted(dir.path(), None), &token("r1"), patience, |_| {}).unwrap();
+    assert!(matches!(finished, Finished::OutOfSight(why) if why.contains("writes to another directory")));
+    assert!(!dir.path().join("p.coverage").exists());
+}
+
+#[test]
+fn nothing_to_merge_is_an_error_that_names_the_directory() {
+    let dir = TempDir::new().unwrap();
+    let failure = merge_run(&wanted(dir.path(), None)).unwrap_err();
+    assert_eq!(failure.code, "PT-MERGE-001");
+    assert!(failure.message.contains(dir.path().to_str().unwrap()));
+    assert!(fs_err::read_dir(dir.path()).unwrap().next().is_none(), "nothing was written");
+}
