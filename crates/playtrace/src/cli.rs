@@ -22,24 +22,44 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Replay a profile against the app, without the service.
+    #[command(
+        after_help = "Example:\n  playtrace play legacy-palouse --base-url http://127.0.0.1:8080/weppcloud --trace-code"
+    )]
     Play(play::Args),
     /// Offer the player as an HTTP service.
+    #[command(after_help = "Example:\n  playtrace serve --host 127.0.0.1 --port 8070")]
     Serve(serve::Args),
     /// Replay a profile through the service, and trace it with --trace-code.
+    #[command(
+        after_help = "Example:\n  wctl run-test-profile legacy-palouse --trace-code --coverage-dir /tmp/profile-coverage"
+    )]
     RunTestProfile(run_test_profile::Args),
     /// Replay and trace many profiles, one merged file each.
+    #[command(
+        after_help = "Example:\n  wctl run-profile-coverage-batch --include legacy-palouse single-storm --jobs 2 --artifacts-dir artifacts"
+    )]
     RunProfileCoverageBatch(run_profile_coverage_batch::Args),
     /// Merge shards into one data file.
+    #[command(after_help = "Example:\n  playtrace combine --profile legacy-palouse /srv/coverage")]
     Combine(combine::Args),
     /// List shards with their owner, age and size.
+    #[command(after_help = "Example:\n  playtrace shards /srv/coverage")]
     Shards(shards::Args),
     /// Write the symbol inventory of a source tree.
+    #[command(after_help = "Example:\n  playtrace index src --output coverage-symbols.json")]
     Index(index::Args),
     /// Show what could run in source files: statements, exclusions, symbols.
+    #[command(after_help = "Example:\n  playtrace inspect src/app.py --json")]
     Inspect(inspect::Args),
     /// Report per profile which code it executed.
+    #[command(
+        after_help = "Example:\n  playtrace report legacy-palouse --data-dir /srv/coverage --source . --output-dir out"
+    )]
     Report(report::Args),
     /// Compare profiles: profile -> symbols, symbol -> profiles, gaps.
+    #[command(
+        after_help = "Example:\n  playtrace matrix --reports-dir out/reports --inventory coverage-symbols.json --output-dir out"
+    )]
     Matrix(matrix::Args),
 }
 
@@ -58,4 +78,24 @@ pub fn run(cli: Cli) -> Exit {
         Command::Matrix(args) => matrix::run(args),
     };
     ended.unwrap_or_else(|failure| show(&failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_shows_an_example_that_it_takes() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example =
+                help.strip_prefix("Example:\n  ").unwrap_or_else(|| panic!("{command}: no example"));
+            assert_eq!(example.split(' ').nth(1), Some(command.get_name()));
+            if let Err(error) = Cli::try_parse_from(example.split(' ')) {
+                panic!("{example}: {error}");
+            }
+        }
+    }
 }
