@@ -11,10 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.gate import Gate
 from tests.oracle import surroundings
 from tests.oracle.run import Lines, read_contexts
 
@@ -188,18 +189,21 @@ class Replay:
     process: subprocess.Popen[str]
     output: Path
     sandbox: Path
-    ended: Ended | None = field(default=None)
+    gate: Gate
 
     @classmethod
     def begin(cls, stack: Stack, output: Path, *arguments: str | Path) -> Self:
-        """Start a command that replays one profile, and wait until its sandbox is there."""
+        """Start a command that replays one profile, and wait until its sandbox is there.
+
+        Its requests wait until `holding` has what it holds.
+        """
+        gate = Gate(stack.exports()["PROFILE_PLAYBACK_BASE_URL"])
         runs = Path(stack.exports()["PROFILE_PLAYBACK_RUN_ROOT"])
         before = set(runs.iterdir())
         argv = [str(word) for word in (surroundings.program(), *arguments)]
         with output.open("w", encoding="utf-8") as log:
-            process = subprocess.Popen(
-                argv, env=environment(stack), cwd=stack.out, stdout=log, stderr=subprocess.STDOUT, text=True
-            )
+            env = environment(stack, PROFILE_PLAYBACK_BASE_URL=gate.url)
+            process = subprocess.Popen(argv, env=env, cwd=stack.out, stdout=log, stderr=subprocess.STDOUT, text=True)
 
         def sandbox() -> Path | None:
             made = sorted(set(runs.iterdir()) - before)
@@ -207,7 +211,21 @@ class Replay:
             assert process.poll() is None, f"{argv} ended with {process.returncode} before it began:\n{said}"
             return made[0] if made else None
 
-        return cls(argv, process, output, until(sandbox, "the sandbox"))
+        return cls(argv, process, output, until(sandbox, "the sandbox"), gate)
+
+    @contextmanager
+    def holding(self, document: str) -> Iterator[None]:
+        """Hold the lock of one of the run's documents, then let the run begin: whoever edits that document
+        waits until the block is left.
+
+        This is how the tests stop a request or a job in the middle of its work, without a change of the app.
+        """
+        path = self.sandbox / "nodb" / "locks" / f"{document}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.gate.open()
+            yield
 
     def check(self) -> None:
         """Fail when it has ended already."""
@@ -226,19 +244,7 @@ class Replay:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-
-
-@contextmanager
-def held(sandbox: Path, document: str) -> Iterator[None]:
-    """Hold the lock of one of a run's documents: whoever edits it waits until the block is left.
-
-    This is how the tests stop a request or a job in the middle of its work, without a change of the app.
-    """
-    path = sandbox / "nodb" / "locks" / f"{document}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        self.gate.close()
 
 
 # Comparing -----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests import little_profiles
-from tests.support import Replay, environment, held, options, playtrace, run, until, verdict_of
+from tests.support import Replay, environment, options, playtrace, run, until, verdict_of
 
 from stack import Stack  # isort: skip
 from stack_services import free_port  # isort: skip
@@ -146,7 +146,7 @@ def test_a_job_that_never_ends(stack: Stack, tmp_path: Path) -> None:
     slug = little_profiles.JOB
     argv = ["play", slug, "--trace-code", "--job-timeout", "2"]
     with Replay.begin(stack, tmp_path / "log", *argv) as replay:
-        with held(replay.sandbox, "ron"):
+        with replay.holding("ron"):
             said = until(lambda: line_about_timeout(replay), "the end of patience")
         ended = replay.wait().expect(1)
     assert "2 s" in said

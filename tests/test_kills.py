@@ -20,7 +20,6 @@ from tests.support import (
     contexts_of,
     coverage,
     flat,
-    held,
     ledger,
     open_units,
     playtrace,
@@ -63,7 +62,7 @@ def still_serves(stack: Stack) -> None:
 def test_a_web_process_is_killed(stack: Stack, tmp_path: Path) -> None:
     slug = little_profiles.REQUEST
     with Replay.begin(stack, tmp_path / "log", "play", slug, "--trace-code") as replay:
-        with held(replay.sandbox, "ron"):
+        with replay.holding("ron"):
             victim = until(lambda: blocked(stack, slug, "request", "/tasks/notes"), "the request at the lock")
             stack.kill_web_worker(victim.pid)
         ended = replay.wait()
@@ -81,7 +80,7 @@ def test_a_web_process_is_killed(stack: Stack, tmp_path: Path) -> None:
 
 def test_a_work_horse_is_killed(stack: Stack, tmp_path: Path) -> None:
     slug = little_profiles.JOB
-    with Replay.begin(stack, tmp_path / "log", "play", slug, "--trace-code") as replay, held(replay.sandbox, "ron"):
+    with Replay.begin(stack, tmp_path / "log", "play", slug, "--trace-code") as replay, replay.holding("ron"):
         victim = until(lambda: blocked(stack, slug, "job", "project_jobs.archive"), "the job at the lock")
         assert victim.pid in stack.work_horse_pids()
         os.kill(victim.pid, signal.SIGKILL)
@@ -104,7 +103,7 @@ def test_shards_combined_by_hand_in_the_middle(
 ) -> None:
     slug = "legacy-palouse"
     with Replay.begin(stack, tmp_path / "log", "play", slug, "--trace-code") as replay:
-        with held(replay.sandbox, "ron"):
+        with replay.holding("ron"):
             until(lambda: blocked(stack, slug, "request", "/tasks/notes"), "the request at the lock")
             shards = sorted(path.name for path in stack.coverage_dir.glob(f"{slug}.coverage.*"))
             assert shards, "nothing to combine in the middle of the run"
