@@ -51,6 +51,7 @@ check:
 	@echo '==> formats, types, arrows, messages'
 	@cargo fmt --check
 	@cargo xtask arrows
+	@cargo xtask features
 	@cargo xtask messages --check
 	@$(PYTHON) -m ruff check --quiet $(PATHS)
 	@$(PYTHON) -m mypy --no-error-summary

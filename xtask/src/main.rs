@@ -1,6 +1,7 @@
 //! Set-up, generators and checks of this repository: `cargo xtask --help`.
 
 mod arrows;
+mod features;
 mod messages;
 mod python;
 mod redis;
@@ -32,6 +33,8 @@ enum Task {
     Wheel,
     /// Compare the crates' dependencies with the arrows of ARCHITECTURE.md.
     Arrows,
+    /// Check that the program, the wheel and the tests share one build of their dependencies.
+    Features,
     /// Stitch `docs/messages/*.md` into `docs/messages.md`; with `--check`, only say whether it is up to date.
     Messages {
         /// Change nothing; fail if the file would change.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Setup => setup(&root),
         Task::Wheel => venv::make(&root).and_then(|_| wheel::build(&root).map(drop)),
         Task::Arrows => arrows::check(&root),
+        Task::Features => features::check(&root),
         Task::Messages { check } => messages::stitch(&root, check),
     };
     match done {
