@@ -23,7 +23,10 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
             let known = tests.get(package);
             for set in sets.iter().filter(|set| known.is_none_or(|known| !known.contains(*set))) {
                 let known = known.into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
-                wrong.push(format!("{package}: {build} asks for [{set}], the tests for [{}]", known.join("] [")));
+                wrong.push(format!(
+                    "{package}: {build} asks for [{set}], the tests for [{}]",
+                    known.join("] [")
+                ));
             }
         }
     }
