@@ -46,7 +46,7 @@ def install() -> None:
 
 def _before() -> None:
     pending.child = None
-    if pending.by_subprocess or _native.current_token() is None:
+    if pending.by_subprocess or not _native.traced():
         return
 
     def promise() -> None:
@@ -67,8 +67,7 @@ def _after_in_child() -> None:
             return
         opened = _native.open_within("child", child=child, what="os.fork()")
         if opened is not None:
-            number, token, _ = opened
-            _native.set_process_unit(number, token)
+            _native.set_process_unit(opened)
 
     runtime.guard("beginning a forked child", begin)
 
@@ -87,9 +86,8 @@ def _following_exec(original: Callable[..., NoReturn], *, with_environment: bool
 
     @functools.wraps(original)
     def run(path: Any, argv: Any, *rest: Any) -> NoReturn:
-        token = _native.current_token()
         environment = rest[0] if with_environment and len(rest) == 1 else os.environ
-        child = children.promise(argv, executable=path, environment=environment) if token is not None else None
+        child = children.promise(argv, executable=path, environment=environment) if _native.traced() else None
         runtime.finish()
         if child is None and pending.environment:
             os_execve(path, argv, {**environment, **pending.environment})
@@ -111,7 +109,7 @@ def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(original)
     def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
         child = None
-        if _native.current_token() is not None and not pending.by_subprocess:
+        if _native.traced() and not pending.by_subprocess:
             child = children.promise(argv, executable=path, environment=env)
         if child is None:
             return original(path, argv, {**env, **pending.environment} if pending.environment else env, **options)
@@ -128,7 +126,7 @@ def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
 os_execve = os.execve
 
 
-def begin_process(slug: str, run: str | None, child: str | None, what: str) -> None:
+def begin_process(slug: str, run: str | None, child: str | None, what: str, scope: str | None = None) -> None:
     """Make this process, which traced work started, belong to its run from now to its end."""
-    unit = units.begin("child", slug, run, child=child, what=what)
-    _native.set_process_unit(unit.number, unit.token)
+    unit = units.begin("child", slug, run, child=child, what=what, scope=scope)
+    _native.set_process_unit(unit.number)

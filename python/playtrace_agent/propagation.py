@@ -41,7 +41,7 @@ def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[thr
     def start(self: threading.Thread) -> None:
         unit = None
         # A thread that runs already will be refused by the original.
-        if _native.current_token() is not None and self.ident is None:
+        if _native.traced() and self.ident is None:
             unit = units.begin_within("thread", what=self.name)
         if unit is None:
             return original(self)
@@ -65,7 +65,7 @@ def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[thre
         unit = self.__dict__.pop(_UNIT, None)
         if unit is None:
             return original(self)
-        enter(unit.token)
+        enter(unit.number)
         try:
             return original(self)
         finally:
@@ -78,8 +78,7 @@ def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[thre
 def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        token = _native.current_token()
-        unit = units.begin_within("thread", what=_name(fn)) if token is not None else None
+        unit = units.begin_within("thread", what=_name(fn)) if _native.traced() else None
         if unit is None:
             return original(self, fn, *args, **kwargs)
         task = _Task(fn, unit)
@@ -109,7 +108,7 @@ class _Task:
         unit = self.unit
         if unit is None:
             return self.fn(*args, **kwargs)
-        before = _native.enter(unit.token)
+        before = _native.enter(unit.number)
         try:
             return self.fn(*args, **kwargs)
         finally:
@@ -135,7 +134,7 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(original)
     def __init__(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is one
-        if _native.current_token() is None:
+        if not _native.traced():
             return original(self, *args, **kwargs)
         try:
             bound = signature.bind(self, *args, **kwargs)

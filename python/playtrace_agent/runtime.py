@@ -67,6 +67,7 @@ def start(role: str, app_dir: Path | None = None) -> bool:
             root=wanted.root,
             config=wanted.config,
             prefix=wanted.prefix,
+            granularity=wanted.granularity,
             role_name=role,
             program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, native",
             **_installation(),
