@@ -306,6 +306,8 @@ unsafe extern "C" fn on_first(
     guarded(|py| {
         if let Some(code) = code {
             scout(py, code);
+            // Armed only now, the reader is not told of this very entry.
+            entered(py, code, false);
         }
         Answer::Silence
     })
