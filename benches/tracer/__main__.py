@@ -18,7 +18,7 @@ from pathlib import Path
 
 from . import pythons, results, rows_bodies, rows_files, rows_processes, rows_steps
 from .processes import ROOT, WorkerError
-from .results import Row, TARGETS, not_measured, worst
+from .results import TARGETS, Row, not_measured, worst
 from .setting import Setting
 
 _HOW = "make bench-tracer"
@@ -36,7 +36,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="short: shows that everything runs; its figures are rough")
     parser.add_argument("--only", nargs="+", choices=list(TARGETS), metavar="ROW", help="rows: " + ", ".join(TARGETS))
     parser.add_argument("--python", nargs="+", choices=pythons.VERSIONS, default=pythons.VERSIONS, help="both")
-    parser.add_argument("--home", type=Path, default=ROOT / "target" / "bench-tracer", help="where environments are kept")
+    parser.add_argument(
+        "--home", type=Path, default=ROOT / "target" / "bench-tracer", help="where environments are kept"
+    )
     parser.add_argument("--redis-server", type=Path, default=None, help="for the row steps; default: found")
     parser.add_argument("--out", type=Path, default=ROOT / "benches" / "results" / "bench-tracer.json")
     given = parser.parse_args(arguments)

@@ -74,5 +74,7 @@ def judge(measured: Estimate, control: Estimate, target: float, null: float) -> 
     if measured.low - stray > target:
         return Judgement(False)
     if stray > abs(target - null):
-        return Judgement(False, f"not measured: two twins differ by up to {stray:.3g}, the target lies {abs(target - null):.3g} off")
+        return Judgement(
+            False, f"not measured: two twins differ by up to {stray:.3g}, the target lies {abs(target - null):.3g} off"
+        )
     return Judgement(measured.high <= target)

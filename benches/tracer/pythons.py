@@ -42,7 +42,7 @@ def _is(program: Path, version: str) -> bool:
 
 
 def environment_of(version: str, wheel: Path, home: Path, say: Callable[[str], None]) -> Path:
-    """The interpreter of a virtual environment with the agent's wheel and the peers; made anew when one of them changed.
+    """The interpreter of a virtual environment with the wheel and the peers; made anew when the peers change.
 
     Raises:
         NoPython: There is no Python of that version.

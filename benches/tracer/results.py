@@ -160,7 +160,7 @@ def table(rows: Sequence[Row]) -> str:
         lines.append((line.id, value, _span(line.interval), _span(line.control), f"{line.target:g}", met, peers))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    notes = [f"{line.id}: {line.note}" for line in rows if line.note]
+    notes = [f"{line.id}: {line.note}" for line in rows if line.note and line.id in TARGETS]
     return "\n".join([*shown, *([""] if notes else []), *notes])
 
 

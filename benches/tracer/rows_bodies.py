@@ -1,4 +1,4 @@
-"""Rows that time the same bodies of work in several processes: off, never, idle, fixed, cpu, cpu-request, flat-request."""
+"""Rows that time the same bodies in several processes: off, never, idle, fixed, cpu, cpu-request, flat-request."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from .rounds import Samples, turns
 from .setting import Setting
 from .traced_lines import same_lines
 
-#: Requests a sample, so that a sample takes 5 to 15 ms.
+#: Requests that are timed at once, so that they take some 3 ms; one, where nothing is said.
 COUNTS = {
     "trivial": 400,
-    "flat": 60,
-    "calls": 3,
-    "recursion": 2,
-    "flask.trivial": 80,
-    "flask.template": 4,
+    "flat": 40,
+    "calls": 2,
+    "flask.trivial": 40,
+    "flask.template": 2,
     "flask.calls": 2,
-    "flask.flat": 30,
-    "waiting": 3,
-    "flask.waiting": 3,
+    "flask.flat": 20,
 }
 WAITING = ("waiting", "flask.waiting")
 PACKAGES = tuple(PACKAGED)
@@ -51,8 +48,8 @@ _WAYS: dict[str, tuple[Sequence[str], int]] = {
     "sysmon": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
 }
 TRACED = ("agent", "request", "ctrace", "sysmon")
-#: How often a body is run before it is timed.
-_WARM = 4
+#: How often a body is run, three times over, before it is timed.
+_WARM = 3
 
 
 @dataclass
@@ -73,7 +70,7 @@ def headers(way: str) -> dict[str, str]:
 
 def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
     """Time all bodies in all ways."""
-    groups, rounds = (2, 3) if setting.quick else (4, 7)
+    groups, rounds = (2, 3) if setting.quick else (4, 8)
     measured = Measured(Samples(), {}, [])
     for group in range(groups):
         say(f"{setting.version}: bodies, processes {group + 1} of {groups}")
@@ -103,8 +100,7 @@ def _prepare(setting: Setting, workers: Workers, measured: Measured, group: int)
         for body in _WAYS[name][0]:
             if name == "idle":
                 # It ends a trace first, and what it answers then is compared.
-                for _ in range(_WARM):
-                    worker.do("answer", name=body, headers=headers("agent"))
+                worker.do("time", name=body, headers=headers("agent"), count=_WARM)
             answer = worker.do("answer", name=body, headers=headers(way))
             if answers.setdefault(body, answer) != answer:
                 raise WorkerError(f"{name}: {body} answers {answer}, elsewhere {answers[body]}")
@@ -137,7 +133,7 @@ def _round(workers: Workers, samples: Samples, group: int, turn: int) -> None:
         for name in turns(asked, turn):
             count = COUNTS.get(body, 1)
             if name in ("ctrace", "sysmon"):
-                count = min(count, 5)
+                count = min(count, 2)
             seconds = workers.by_name[name].do("time", name=body, headers=headers(name.partition(" ")[0]), count=count)
             samples.note(name, body, group, turn, seconds["wall" if body in WAITING else "cpu"] / count)
 
@@ -148,7 +144,9 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
     samples = measured.samples
     version = setting.version
 
-    def ratio(ident: str, way: str, bodies: Sequence[str], peers: Sequence[str] = (), target: float | None = None) -> None:
+    def ratio(
+        ident: str, way: str, bodies: Sequence[str], peers: Sequence[str] = (), target: float | None = None
+    ) -> None:
         if way in measured.missing:
             made.append(not_measured(ident, measured.missing[way], how))
             return
@@ -161,11 +159,21 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
         made.append(row(ident, samples.ratio(way, "twin", *bodies), control, how, others, target=target))
 
     made.append(_off(setting, measured, how))
-    for name, bodies in (("cpu", CPU), ("flask", UNTRACED_VIEWS), ("trivial", ("flask.trivial",)), ("waiting", WAITING)):
+    for name, bodies in (
+        ("cpu", CPU),
+        ("flask", UNTRACED_VIEWS),
+        ("trivial", ("flask.trivial",)),
+        ("waiting", WAITING),
+    ):
         ratio(f"never.{name}.{version}", "never", bodies)
     ratio(f"never.calls.{version}", "never", ("calls", "recursion", "flask.calls"))
     ratio(f"never.one-line.{version}", "never", ("one-line",))
-    for name, bodies in (("cpu", CPU), ("flask", UNTRACED_VIEWS), ("trivial", ("flask.trivial",)), ("waiting", WAITING)):
+    for name, bodies in (
+        ("cpu", CPU),
+        ("flask", UNTRACED_VIEWS),
+        ("trivial", ("flask.trivial",)),
+        ("waiting", WAITING),
+    ):
         ratio(f"idle.{name}.{version}", "idle", bodies)
     ratio(f"idle.calls.{version}", "idle", ("calls", "recursion", "flask.calls"))
     ratio(f"idle.flat.{version}", "idle", ("flat", "flask.flat"))
@@ -174,7 +182,16 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
     ratio(f"cpu.all.{version}", "agent", CPU, peers)
     for body in CPU:
         ratio(f"cpu-body.{body}.{version}", "agent", (body,), peers, target=1.05)
-    for body in ("one-line", "recursion", "flat", "flask.loops", "flask.calls", "flask.template", "flask.flat", *WAITING):
+    for body in (
+        "one-line",
+        "recursion",
+        "flat",
+        "flask.loops",
+        "flask.calls",
+        "flask.template",
+        "flask.flat",
+        *WAITING,
+    ):
         ratio(f"cpu-body.{body}.{version}", "agent", (body,), peers, target=1.05)
     made += _fixed(setting, measured, how)
     if samples.has("slipcover", CPU[0]):

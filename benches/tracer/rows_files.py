@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .processes import ROOT, WorkerError, environment
-from .results import Row, TARGETS, not_measured
+from .results import TARGETS, Row, not_measured
 from .setting import Setting
 
 _WORKERS = 4
@@ -125,7 +125,7 @@ def _send_all(socket: Path, count: int) -> None:
                 body = _get(socket, {"X-Profile-Trace": slug, "X-Profile-Trace-Run": "one"})
                 if body != b"ok":
                     raise WorkerError(f"the app answered {body[:40]!r}")
-        except BaseException as fault:  # noqa: BLE001 - told below
+        except BaseException as fault:  # told below
             faults.append(fault)
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(_CLIENTS)]

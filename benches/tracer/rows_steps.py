@@ -21,7 +21,8 @@ _GRANULARITIES = ("profile", "steps", "symbol", "request")
 
 def steps(setting: Setting, redis_server: Path, how: str, say: Callable[[str], None]) -> list[Row]:
     """Ratios to twins, for all profiles together: seconds of the processor in the app and its jobs."""
-    samples, missing = Samples(), {}
+    samples = Samples()
+    missing: dict[str, str] = {}
     groups, rounds = (1, 2) if setting.quick else (2, 4)
     names = ["twin d", "twin d again", *_GRANULARITIES]
     for group in range(groups):
@@ -29,7 +30,9 @@ def steps(setting: Setting, redis_server: Path, how: str, say: Callable[[str], N
         with Workers() as workers, _redis(setting, redis_server) as port:
             for number, name in enumerate(names):
                 granularity = name if name in _GRANULARITIES else None
-                workers.add(name, _start(setting, name.replace(" ", "-"), granularity, f"redis://127.0.0.1:{port}/{number}"))
+                workers.add(
+                    name, _start(setting, name.replace(" ", "-"), granularity, f"redis://127.0.0.1:{port}/{number}")
+                )
             workers.await_ready()
             missing |= workers.missing
             _rounds(workers, samples, group, rounds)

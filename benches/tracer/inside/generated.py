@@ -9,10 +9,18 @@ from pathlib import Path
 from types import ModuleType
 
 
-def flat_source(lines: int) -> str:
-    """A function `run` of so many lines, each of which runs once."""
-    body = "\n".join(f"    value = value * 3 % {1009 + number}" for number in range(lines))
-    return f"def run():\n    value = 7\n{body}\n    return value\n"
+def flat_source(functions: int, lines: int) -> str:
+    """A function `run` that calls each of so many functions once, in each of which so many lines run once.
+
+    Not one long function: from the 128th line on, CPython looks a line's number up by walking the code object's table,
+    for every tool that listens to lines, and that is what would be measured.
+    """
+    parts = []
+    for number in range(functions):
+        body = "".join(f"    value = value * 3 % {1009 + number * lines + line}\n" for line in range(lines - 1))
+        parts.append(f"def part_{number}(value):\n{body}    return value\n")
+    calls = "".join(f"    value = part_{number}(value)\n" for number in range(functions))
+    return "\n".join(parts) + f"\ndef run():\n    value = 7\n{calls}    return value\n"
 
 
 def functions_source(count: int, lines: int) -> str:

@@ -20,22 +20,22 @@ Body = Callable[[], object]
 
 def _nbody(module: Any) -> Body:
     def work() -> object:
-        module.bench_nbody(1, module.DEFAULT_REFERENCE, 800)
+        module.bench_nbody(1, module.DEFAULT_REFERENCE, 400)
         return None
 
     return work
 
 
 def _spectral_norm(module: Any) -> Body:
-    return lambda: round(sum(module.eval_AtA_times_u([1.0] * 110)), 6)
+    return lambda: round(sum(module.eval_AtA_times_u([1.0] * 90)), 6)
 
 
 def _raytrace(module: Any) -> Body:
-    return lambda: module.bench_raytrace(1, 14, 14, None) and None
+    return lambda: module.bench_raytrace(1, 8, 8, None) and None
 
 
 def _hexiom(module: Any) -> Body:
-    return lambda: module.main(15, 2) and None
+    return lambda: module.main(8, 2) and None
 
 
 def _logging(module: Any) -> Body:
@@ -46,7 +46,7 @@ def _logging(module: Any) -> Body:
         logger.propagate = False
         logger.setLevel(logging.WARNING)
         logger.addHandler(handler)
-        module.bench_formatted_output(20, logger, stream)
+        module.bench_formatted_output(15, logger, stream)
         logger.removeHandler(handler)
         return len(stream.getvalue())
 
@@ -55,18 +55,18 @@ def _logging(module: Any) -> Body:
 
 #: How each body is called; those that answer with a time answer with nothing here.
 BODIES: dict[str, Callable[[Any], Body]] = {
-    "deltablue": lambda module: lambda: module.delta_blue(150),
+    "deltablue": lambda module: lambda: module.delta_blue(60),
     "nbody": _nbody,
     "fannkuch": lambda module: lambda: module.fannkuch(7),
     "nqueens": lambda module: lambda: module.bench_n_queens(6),
-    "float": lambda module: lambda: str(module.benchmark(4_000)),
+    "float": lambda module: lambda: str(module.benchmark(2_000)),
     "spectral_norm": _spectral_norm,
     "raytrace": _raytrace,
     "hexiom": _hexiom,
-    "scimark": lambda module: lambda: module.bench_FFT(1, 512, 1) and None,
-    "generators": lambda module: lambda: sum(module.tree(range(4_000))),
-    "comprehensions": lambda module: lambda: module.bench_comprehensions(200) and None,
-    "deepcopy": lambda module: lambda: module.benchmark(8) and None,
+    "scimark": lambda module: lambda: module.bench_FFT(1, 256, 1) and None,
+    "generators": lambda module: lambda: sum(module.tree(range(1_500))),
+    "comprehensions": lambda module: lambda: module.bench_comprehensions(80) and None,
+    "deepcopy": lambda module: lambda: module.benchmark(4) and None,
     "logging": _logging,
 }
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Tasks:
     def __init__(self, bodies: Bodies) -> None:
         self.bodies = bodies
         self._new: list[Callable[[int], int]] | None = None
+        self._files: list[Any] = []
 
     def tasks(self) -> dict[str, Callable[..., Any]]:
         """By the names under which they are asked for."""
@@ -85,7 +87,7 @@ class Tasks:
                 while not stop.is_set():
                     traced()
                     running.set()
-            except BaseException as fault:  # noqa: BLE001 - told to the driver
+            except BaseException as fault:  # told to the driver
                 faults.append(fault)
                 running.set()
 
@@ -93,16 +95,20 @@ class Tasks:
         thread.start()
         try:
             running.wait()
-            start = time.thread_time()
-            for _ in range(count):
-                untraced()
-            seconds = time.thread_time() - start
+            seconds = min(self._seconds(untraced, count) for _ in range(3))
         finally:
             stop.set()
             thread.join()
         if faults:
             raise RuntimeError(f"the thread beside it failed: {faults[0]!r}")
         return seconds
+
+    def _seconds(self, request: Callable[[], object], count: int) -> float:
+        """Seconds of this thread's processor for so many requests."""
+        start = time.thread_time()
+        for _ in range(count):
+            request()
+        return time.thread_time() - start
 
     def first(self, folder: str, serial: int, files: int, functions: int, headers: dict[str, str]) -> float:
         """Seconds of the processor a code object, for functions that run for the first time in one request."""
@@ -138,9 +144,8 @@ class Tasks:
         for profile in range(profiles):
             headers = {"X-Profile-Trace": f"memory-{profile}", "X-Profile-Trace-Run": "memory"}
             for begin in range(0, len(self._files), 100):
-                part = self._files[begin : begin + 100]
-                answer = self.bodies.call(lambda part=part: sum(f(1) for m in part for f in m.ALL), headers)
-                total += int(str(answer))
+                calls = [call for module in self._files[begin : begin + 100] for call in module.ALL]
+                total += int(str(self.bodies.call(partial(_sum, calls), headers)))
         return total
 
     def requests(self, count: int, profiles: int) -> int:
@@ -152,6 +157,10 @@ class Tasks:
         for number in range(count):
             requests[number % profiles]()
         return count
+
+
+def _sum(calls: list[Callable[[int], int]]) -> int:
+    return sum(call(1) for call in calls)
 
 
 def private_bytes() -> int:

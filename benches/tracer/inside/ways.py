@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,11 +83,11 @@ def serve(way: str, app: Any, *, flask: bool) -> WSGIApplication:
 
 def traces_of_the_agent() -> list[str]:
     """What the agent has left in this process, by what can be seen: modules, wrappers, monitoring tools."""
-    found = [name for name in ("playtrace_agent._native", "playtrace_agent.propagation") if name in sys.modules]
+    modules = ("playtrace_agent._native", "playtrace_agent.propagation")
+    found: list[str] = [name for name in modules if name in sys.modules]
     import subprocess
     import threading
     from concurrent.futures import ThreadPoolExecutor
-    from importlib import _bootstrap_external as loaders  # type: ignore[attr-defined]
 
     places: tuple[tuple[object, str], ...] = (
         (threading.Thread, "start"),
@@ -96,7 +98,8 @@ def traces_of_the_agent() -> list[str]:
     for owner, name in places:
         if hasattr(getattr(owner, name), "__wrapped__"):
             found.append(f"{owner!r}.{name} is wrapped")
-    if not isinstance(loaders._LoaderBasics.exec_module, type(lambda: None)):
+    loader: Any = importlib.import_module("importlib._bootstrap_external")
+    if not isinstance(loader._LoaderBasics.exec_module, types.FunctionType):
         found.append("exec_module is wrapped")
     for tool in range(6):
         holder = sys.monitoring.get_tool(tool)
