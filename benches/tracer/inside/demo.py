@@ -77,6 +77,8 @@ class Demo:
             """A browser whose requests are calls."""
 
             def _exchange(self, method: str, url: str, **body: Any) -> Any:
+                if self._cookie:
+                    body["headers"] = {**body.get("headers", {}), "Cookie": f"session={self._cookie}"}
                 return demo.exchange(client, method, url, body, answers)
 
             def _await_job(self, answer: Any) -> None:
