@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from coverage import CoverageData
+
 from benches.tracer.estimate import Estimate, estimate, judge
 from benches.tracer.results import Row, worst
 from benches.tracer.rounds import Samples, turns
 from benches.tracer.traced_lines import same_lines
-from coverage import CoverageData
 
 _QUIET = Estimate(1.0, 0.999, 1.001)
 _NOISY = Estimate(1.0, 0.9, 1.1)
@@ -83,7 +84,7 @@ def test_the_worst_row_stands_for_all_and_none_may_fail() -> None:
 def test_a_line_that_one_tracer_lacks_is_named(tmp_path: Path) -> None:
     def write(directory: Path, lines: list[int], context: str = "profile:a") -> Path:
         directory.mkdir(exist_ok=True)
-        data = CoverageData(basename=str(directory / "a.coverage.host.1.Xabcdefx"))
+        data = CoverageData(basename=str(directory / f"a.coverage.host.{lines[0]}.Xabcdefx"))
         data.set_context(context)
         data.add_lines({"/app/x.py": lines})
         data.write()
