@@ -76,7 +76,7 @@ def caught(work, *args, **options):
         print("nothing was raised")
 """
 #: A frame of the agent in what `frames` or `work.stack` printed.
-OURS = re.compile(r"'(?:propagation|processes|wsgi)\.py:[^']*'(?:, )?")
+OURS = re.compile(r"(?:, )?'(?:propagation|processes|wsgi)\.py:[^']*'")
 
 
 def twice(
@@ -95,7 +95,7 @@ def twice(
         program: What follows `BEGIN`. Its traced work belongs to the profile `p`.
         env: Changes of the environment, for both runs.
         code: Its exit code.
-        but: What the second run may say besides.
+        but: What may differ, wherever it stands.
         traced: Lines of `work.py` that the second run has to have recorded: else the comparison shows nothing.
     """
     workspace.write("work.py", WORK)
@@ -104,7 +104,7 @@ def twice(
     assert off.code == code, f"the program is wrong:\n{off.out}\n{off.err}"
     assert not workspace.data.exists(), "the agent wrote something while it was off"
     on = workspace.run(driver, env=env, check=False)
-    without, with_it = _said(off), _said(on, but)
+    without, with_it = _said(off, but), _said(on, but)
     if without != with_it:
         pytest.fail("\n".join(difflib.unified_diff(without, with_it, "off", "on", lineterm="", n=1)))
     recorded = on.wrote.lines("p", "work.py")
@@ -125,6 +125,6 @@ def lines(function: str) -> list[int]:
     return numbers
 
 
-def _said(outcome: Outcome, but: re.Pattern[str] | None = None) -> list[str]:
+def _said(outcome: Outcome, but: re.Pattern[str] | None) -> list[str]:
     text = f"exit code {outcome.code}\n{outcome.out}\nstderr:\n{outcome.err}"
     return (but.sub("", text) if but else text).splitlines()
