@@ -132,7 +132,19 @@ def _name(fn: object) -> str:
 
 
 #: The parameters of `Popen` that may be given by position, as far as we need them.
-_POPEN = ("args", "bufsize", "executable", "stdin", "stdout", "stderr", "preexec_fn", "close_fds", "shell", "cwd", "env")
+_POPEN = (
+    "args",
+    "bufsize",
+    "executable",
+    "stdin",
+    "stdout",
+    "stderr",
+    "preexec_fn",
+    "close_fds",
+    "shell",
+    "cwd",
+    "env",
+)
 
 
 def _popen(original: Callable[..., None]) -> Callable[..., None]:

@@ -136,7 +136,10 @@ def _write_manifest(path: Path, slug: str, run: str, answers: Sequence[str | Non
         records.append({"t": "sent", "step": step, "method": "GET", "target": f"/{step}"})
         answered: dict[str, Any] = {"t": "answered", "step": step}
         records.append(answered | ({} if trace is None else {"status": 200, "trace": trace}))
-    records.append({"t": "end", "outcome": "passed"})
+    failures = [f"step {step}: no answer" for step, trace in enumerate(answers, 1) if trace is None]
+    records.append(
+        {"t": "end", "outcome": "failed", "failures": failures} if failures else {"t": "end", "outcome": "passed"}
+    )
     now = time.time_ns() // 1_000_000
     texts = (json.dumps({"at": now, **record}, separators=(",", ":")).encode() for record in records)
     path.write_bytes(b"".join(b"%08x %08x %s\n" % (len(text), zlib.crc32(text), text) for text in texts))

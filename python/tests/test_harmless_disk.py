@@ -209,7 +209,10 @@ def test_a_ledger_that_is_harmed_is_named(work: Workspace, fault: str, reasons: 
 
 @pytest.mark.parametrize(
     "fault",
-    ["shutil.rmtree(data)\ndata.write_text('mine')", "shutil.rmtree(data / '.playtrace')\n(data / '.playtrace').touch()"],
+    [
+        "shutil.rmtree(data)\ndata.write_text('mine')",
+        "shutil.rmtree(data / '.playtrace')\n(data / '.playtrace').touch()",
+    ],
     ids=["directory", ".playtrace"],
 )
 def test_a_file_in_the_place_of_a_directory_switches_off(work: Workspace, fault: str) -> None:

@@ -51,7 +51,7 @@ def test_signals_and_exits_in_traced_code(workspace: Workspace) -> None:
         next(iterator)
         iterator.close()
         print(playtrace_agent.current_slug())
-        """
+        """,
     )
     assert outcome.wrote.unclosed("p") == []
 
@@ -315,7 +315,7 @@ def test_a_command_that_can_be_read_once(workspace: Workspace) -> None:
             for words in (Words(), iter(Words()), map(str, Words()), (word for word in Words())):
                 print(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout)
             print(subprocess.check_output(args=iter(["echo", "echoed"])))
-        """
+        """,
     )
 
 

@@ -242,7 +242,7 @@ def test_objects_die_when_they_would(workspace: Workspace) -> None:
                 in_pool()
                 in_thread()
                 here()
-        """
+        """,
     )
 
 
@@ -273,7 +273,7 @@ def test_no_garbage_for_the_collector(workspace: Workspace) -> None:
         go(2)
         gc.unfreeze()
         print(gc.collect())
-        """
+        """,
     )
 
 
@@ -352,5 +352,5 @@ def test_contexts_are_the_programs(workspace: Workspace) -> None:
 
             print(asyncio.run(main()))
         print(playtrace_agent.current_slug(), variable.get())
-        """
+        """,
     )

@@ -209,7 +209,6 @@ def test_another_tool_keeps_its_events_and_its_silence(workspace: Workspace) -> 
             work.plain(1)
             caught(work.fails)
         """,
-        env={"PYTHONHASHSEED": "1"},
         traced=[*lines("plain"), *lines("fails")],
     )
 
@@ -270,7 +269,9 @@ def test_events_that_are_restarted_all_the_time(workspace: Workspace) -> None:
 @pytest.mark.parametrize("taken", [(0, 1, 2, 3, 4, 5), (0, 1, 2, 3, 5), (1, 2, 3, 4, 5)], ids=str)
 def test_too_few_tools_are_free(workspace: Workspace, taken: tuple[int, ...]) -> None:
     workspace.write("driver_client.py", CLIENT)
-    workspace.write("work.py", "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n")
+    workspace.write(
+        "work.py", "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n"
+    )
     outcome = workspace.run(
         f"""
         import sys

@@ -50,7 +50,7 @@ def depth(n=0):
 
 
 def stack():
-    return [f"{frame.filename.rpartition('/')[2]}:{frame.name}" for frame in traceback.extract_stack()]
+    return [f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.name}" for frame in traceback.extract_stack()]
 """
 
 #: What every program begins with.
@@ -63,7 +63,7 @@ import playtrace_agent, work
 
 
 def frames(error):
-    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}"
+    return [f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno}:{frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)]
 
 
@@ -76,7 +76,7 @@ def caught(work, *args, **options):
         print("nothing was raised")
 """
 #: A frame of the agent in what `frames` or `work.stack` printed.
-OURS = re.compile(r"(?:, )?'(?:propagation|processes|wsgi)\.py:[^']*'")
+OURS = re.compile(r"(?:, )?'playtrace_agent/\w+\.py:[^']*'")
 
 
 def twice(
@@ -100,7 +100,9 @@ def twice(
     """
     workspace.write("work.py", WORK)
     driver = BEGIN + textwrap.dedent(program)
-    off = workspace.run(driver, env={**(env or {}), "ENABLE_PROFILE_COVERAGE": None}, check=False)
+    # Sets print in the same order in both runs.
+    env = {"PYTHONHASHSEED": "1", **(env or {})}
+    off = workspace.run(driver, env={**env, "ENABLE_PROFILE_COVERAGE": None}, check=False)
     assert off.code == code, f"the program is wrong:\n{off.out}\n{off.err}"
     assert not workspace.data.exists(), "the agent wrote something while it was off"
     on = workspace.run(driver, env=env, check=False)
