@@ -52,9 +52,9 @@ def promise(
     except Exception as error:  # noqa: BLE001 - starting the child comes first
         runtime.say(logging.WARNING, "not traced: a child process (%.100r): %s", args, error)
         reason = f"a child process ({args!r:.100}) can't be followed: {error}"
-        run = _native.current_run()
-        if run is not None:
-            runtime.guard("noting a child process", lambda: _native.lost(run[0], run[1], reason))
+        owner = _native.current_run()
+        if owner is not None:
+            runtime.guard("noting a child process", lambda: _native.lost(*owner, reason))
         return None
 
 

@@ -37,7 +37,7 @@ def install() -> None:
         return
     _installed = True
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
-    os._exit = _flushing_exit(os._exit)  # type: ignore[assignment]
+    os._exit = _flushing_exit(os._exit)
     os.execv = _following_exec(os.execv, with_environment=False)
     os.posix_spawn = _following_spawn(os.posix_spawn)
     os.posix_spawnp = _following_spawn(os.posix_spawnp)
@@ -114,7 +114,7 @@ def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(original)
     def posix_spawn(*args: Any, **options: Any) -> int:
-        if len(args) != 3:  # noqa: PLR2004 - path, argv, environment
+        if len(args) != 3:
             return original(*args, **options)  # says what is wrong
         path, argv, env = args
         child = None

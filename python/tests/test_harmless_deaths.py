@@ -231,7 +231,7 @@ def test_a_graceful_stop_in_a_request_loses_nothing(work: Workspace, kind: tuple
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
 def test_a_hard_stop_in_a_request(work: Workspace, number: int) -> None:
-    """The worker leaves by SystemExit: what the request did is written; that it had no answer is the player's to say."""
+    """The worker leaves by SystemExit: what the request did is written. That nothing was answered, the player says."""
     with serving(work, *SYNC) as server:
         server.send("/one")
         with server.sending("/wait") as waiting:

@@ -292,7 +292,7 @@ def test_other_peoples_patches(workspace: Workspace, patched: str) -> None:
     outcome = twice(workspace, first + GO + shown)
     assert outcome.wrote.lines("p", "tool.py") == [1, 2]
     spawned = [record["child"] for record in outcome.wrote.of_kind("p", "spawn")]
-    joined = [record.get("child") for record in outcome.wrote.of_kind("p", "open") if record["kind"] == "child"]
+    joined = [str(record.get("child")) for record in outcome.wrote.of_kind("p", "open") if record["kind"] == "child"]
     assert len(spawned) == 4
     assert sorted(spawned) == sorted(joined)
     assert outcome.wrote.unclosed("p") == []

@@ -147,7 +147,8 @@ def test_what_is_pickled_stays_the_same(workspace: Workspace) -> None:
                 return error
 
         with playtrace_agent.trace("p"):
-            for value in (work.plain, work.fails, exception(), Task(), threading.Thread.start, ThreadPoolExecutor.submit):
+            patched = (threading.Thread.start, ThreadPoolExecutor.submit)
+            for value in (work.plain, work.fails, exception(), Task(), *patched):
                 print(pickle.dumps(value))
             caught(pickle.dumps, contextvars.copy_context())
             caught(pickle.dumps, threading.Thread(target=work.plain))
