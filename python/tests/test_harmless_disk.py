@@ -12,6 +12,7 @@ from judged import CLIENT, judge, logged, program, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from conftest import Workspace
     from judged import Judged
