@@ -244,6 +244,8 @@ subprocess.Popen.__init__ = patched_init
 ThreadPoolExecutor.submit = patched_submit
 """
 GO = """
+from unittest import mock
+
 class Sub(subprocess.Popen):
     def __init__(self, *args, **options):
         calls.append("Sub")

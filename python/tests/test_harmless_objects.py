@@ -17,6 +17,8 @@ def test_tracebacks_of_traced_code_hold_no_frame_of_ours(workspace: Workspace) -
     outcome = twice(
         workspace,
         """
+        import asyncio
+
         def body():
             with playtrace_agent.trace("p"):
                 work.plain(1)
@@ -60,6 +62,8 @@ def test_calls_that_are_wrapped_add_one_frame_and_no_more(workspace: Workspace) 
     outcome = twice(
         workspace,
         """
+        import asyncio
+
         def in_thread():
             print(work.stack())
 
@@ -327,6 +331,8 @@ def test_contexts_are_the_programs(workspace: Workspace) -> None:
     twice(
         workspace,
         """
+        import asyncio
+
         variable = contextvars.ContextVar("variable", default=0)
 
         def sets(value):

@@ -55,10 +55,9 @@ def stack():
 
 #: What every program begins with.
 BEGIN = """
-import asyncio, atexit, contextvars, faulthandler, gc, inspect, io, os, pickle, signal, subprocess, sys
+import atexit, contextvars, faulthandler, gc, inspect, io, os, pickle, signal, subprocess, sys
 import threading, time, traceback, warnings, weakref
 from concurrent.futures import ThreadPoolExecutor
-from unittest import mock
 import playtrace_agent, work
 
 
