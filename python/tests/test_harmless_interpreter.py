@@ -70,14 +70,16 @@ def test_an_exception_at_the_worst_moment_leaves_nobody_traced(workspace: Worksp
             return (work.plain(piece) for piece in [b"a", b"b"])
 
         middleware = wsgi.TraceMiddleware(app)
-        entered = _native.enter
+        real = {name: getattr(_native, name) for name in ("enter", "enter_here")}
 
-        def enter_and_raise(token):
-            before = entered(token)
-            if token is not None and not raised:
-                raised.append(token)
-                raise KeyboardInterrupt
-            return before
+        def raising(entered):
+            def enter_and_raise(unit):
+                before = entered(unit)
+                if unit is not None and not raised:
+                    raised.append(unit)
+                    raise KeyboardInterrupt
+                return before
+            return enter_and_raise
 
         def request():
             return middleware({"HTTP_X_PROFILE_TRACE": "p", "HTTP_X_PROFILE_TRACE_RUN": "r"}, lambda *_: None)
@@ -88,12 +90,14 @@ def test_an_exception_at_the_worst_moment_leaves_nobody_traced(workspace: Worksp
 
         def attempt(what):
             raised.clear()
-            _native.enter = enter_and_raise
+            for name, entered in real.items():
+                setattr(_native, name, raising(entered))
             try:
                 what()
             except KeyboardInterrupt:
                 print("interrupted")
-            _native.enter = entered
+            for name, entered in real.items():
+                setattr(_native, name, entered)
             assert raised and playtrace_agent.current_slug() is None
 
         raised = []
