@@ -51,6 +51,10 @@ def promise(
         return Child(promised[0], {**environment, **_variables(*promised)})
     except Exception as error:  # noqa: BLE001 - starting the child comes first
         runtime.say(logging.WARNING, "not traced: a child process (%.100r): %s", args, error)
+        reason = f"a child process ({args!r:.100}) can't be followed: {error}"
+        owner = _native.current_run()
+        if owner is not None:
+            runtime.guard("noting a child process", lambda: _native.lost(*owner, reason))
         return None
 
 

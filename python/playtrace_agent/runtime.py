@@ -59,7 +59,15 @@ def start(role: str, app_dir: Path | None = None) -> bool:
             "tracing needs sys.monitoring, which CPython has from 3.12 on"
         )
     wanted = settings.load(app_dir=app_dir)
-    from . import _native, processes, propagation
+    try:
+        from . import _native
+    except ImportError as error:
+        # In a subinterpreter, say, as mod_wsgi makes them.
+        raise settings.SettingsError(
+            f"{settings.ENABLE} is set, but the agent can't be loaded here ({error}): trace in a process's main "
+            "interpreter (mod_wsgi: WSGIApplicationGroup %{GLOBAL}), with the wheel that was built for this machine"
+        ) from error
+    from . import processes, propagation
 
     try:
         notices = _native.configure(

@@ -93,8 +93,10 @@ def block(slug: str, run: str | None) -> Iterator[None]:
     from . import _native
 
     unit = begin("block", slug, run, what="trace()")
-    before = _native.enter_here(unit.number)
+    before = None
     try:
+        # Within the block: a signal's handler may raise as soon as this has been done.
+        before = _native.enter_here(unit.number)
         yield
     finally:
         _native.enter(before)

@@ -83,8 +83,10 @@ class TraceMiddleware:
         from . import _native
 
         try:
-            before = _native.enter(unit.number)
+            before = None
             try:
+                # Within the block: a signal's handler may raise as soon as this has been done.
+                before = _native.enter(unit.number)
                 body = self.app(environ, start_response)
             finally:
                 _native.enter(before)
@@ -143,8 +145,9 @@ class TracedBody:
             return work()
         from . import _native
 
-        before = _native.enter(self._unit.number)
+        before = None
         try:
+            before = _native.enter(self._unit.number)
             return work()
         finally:
             _native.enter(before)
