@@ -136,6 +136,34 @@ def test_wrapped_functions_look_like_the_originals(workspace: Workspace) -> None
     )
 
 
+def test_the_loader_of_modules_looks_and_works_like_the_original(workspace: Workspace) -> None:
+    twice(
+        workspace,
+        """
+        import importlib.util
+        from importlib.machinery import SourceFileLoader
+
+        class Loader(SourceFileLoader):
+            def exec_module(self, module):
+                super().exec_module(module=module)
+
+        with playtrace_agent.trace("p"):
+            print(inspect.signature(SourceFileLoader.exec_module).parameters.keys())
+            for loader in (SourceFileLoader("work", work.__file__), Loader("work", work.__file__)):
+                module = importlib.util.module_from_spec(importlib.util.spec_from_loader("work", loader))
+                loader.exec_module(module=module)
+                print(module.plain(2))
+                loader.exec_module(module)
+            work.plain(1)
+            for arguments, named in [((), {}), ((1, 2), {}), ((), {"nonsense": 1})]:
+                try:
+                    loader.load_module if named else SourceFileLoader.exec_module(loader, *arguments, **named)
+                except TypeError as error:
+                    print(error)
+        """
+    )
+
+
 def test_what_is_pickled_stays_the_same(workspace: Workspace) -> None:
     twice(
         workspace,
