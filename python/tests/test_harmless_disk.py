@@ -217,7 +217,7 @@ def test_a_ledger_that_is_harmed_is_named_without_a_player(work: Workspace, faul
     assert statuses(outcome) == ["on"] * 2
     judged = judge(work, None)
     assert judged.status == "partial"
-    assert judged.names("data lost: web process", "the ledger was taken away or cut off"), judged.reasons
+    assert judged.names("data lost: ", "the ledger was taken away or cut off"), judged.reasons
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_the_loader_of_modules_looks_and_works_like_the_original(workspace: Work
                     loader.load_module if named else SourceFileLoader.exec_module(loader, *arguments, **named)
                 except TypeError as error:
                     print(error)
-        """
+        """,
     )
 
 
