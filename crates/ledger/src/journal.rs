@@ -89,7 +89,8 @@ impl Journal {
             .mode(0o664)
             .open(&path)
             .map_err(|source| LedgerError::Create { path: path.clone(), source })?;
-        let length = file.metadata().map_err(|source| LedgerError::Create { path: path.clone(), source })?.len();
+        let length =
+            file.metadata().map_err(|source| LedgerError::Create { path: path.clone(), source })?.len();
         Ok(Self { file, path, length, torn: false })
     }
 
