@@ -17,7 +17,13 @@ from . import __version__, settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from . import _native
     from .settings import Settings
+
+    native = _native
+else:
+    #: ``_native`` once the agent is on. Not imported before: where the agent is off, nothing of it is loaded.
+    native = None
 
 log = logging.getLogger("playtrace_agent")
 
@@ -85,6 +91,7 @@ def start(role: str, app_dir: Path | None = None) -> bool:
     for notice in notices:
         log.warning("coverage configuration: %s", notice)
     _settings, _pid = wanted, os.getpid()
+    globals()["native"] = _native
     _native.install_import_hook()
     propagation.install()
     processes.install()
@@ -144,20 +151,16 @@ def finish() -> None:
 
 def rest() -> None:
     """Stop listening for runs that have had no work for a while."""
-    from . import _native
-
-    _native.rest()
+    native.rest()
 
 
 def say(level: int, message: str, *args: object) -> None:
     """Log from within traced work: the app's handlers and formatters are not part of it."""
-    from . import _native
-
-    before = _native.enter(None)
+    before = native.enter(None)
     try:
         log.log(level, message, *args)
     finally:
-        _native.enter(before)
+        native.enter(before)
 
 
 def guard(doing: str, work: Callable[[], object]) -> None:
@@ -165,4 +168,9 @@ def guard(doing: str, work: Callable[[], object]) -> None:
     try:
         work()
     except Exception as error:  # noqa: BLE001 - the app comes first, whatever it is
-        say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)
+        say_fault(doing, error)
+
+
+def say_fault(doing: str, error: Exception) -> None:
+    """Log that a piece of the agent failed."""
+    say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)
