@@ -1,0 +1,192 @@
+"""What the processes of the stress app share among their requests. None of it is measured.
+
+A process's own: after a fork, what the parent had is made anew, for its threads are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType
+from typing import Any, Self
+
+# Where each request leaves a line when it ends.
+RECORDS = "STRESS_RECORDS"
+# Threads in the pool of all requests.
+POOL = 4
+# Generators that wait to be resumed by somebody else.
+HANDED = 4
+# A forgotten call is made when so many runs have come and gone since; the agent keeps fewer idle ones than that.
+STALE_AFTER = 60
+
+Handed = Generator[int, tuple[int, int], None]
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a request says about itself."""
+
+    number: int
+    profile: int
+    # `None` in an untraced request.
+    run: str | None
+    alone: bool
+
+    @classmethod
+    def parse(cls, profile: int, query: Mapping[str, str]) -> Self:
+        """Read it out of a request's parameters."""
+        return cls(int(query["number"]), profile, query["run"] or None, bool(query["alone"]))
+
+
+class Hooks:
+    """What measured code does with the agent's help; the reference puts its own in place of it."""
+
+    def block(self, ticket: Ticket) -> AbstractContextManager[None]:
+        """Return a block that belongs to another profile, for a traced request."""
+        if ticket.run is None:
+            return nullcontext()
+        import playtrace_agent
+
+        return playtrace_agent.trace(f"inner-{ticket.profile}", ticket.run)
+
+    def forget(self, ticket: Ticket, work: Callable[[int], int], key: int) -> None:
+        """Have a call made, under the context of now, when its run has been given up."""
+        if ticket.alone:
+            _here().forgotten.append((_here().runs, contextvars.copy_context(), work, key))
+
+
+hooks = Hooks()
+
+
+@dataclass
+class _Process:
+    """What one process has."""
+
+    pid: int = field(default_factory=os.getpid)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(POOL))
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    handed: queue.SimpleQueue[Handed] = field(default_factory=queue.SimpleQueue)
+    late: CodeType | None = None
+    left_behind: set[Future[Any]] = field(default_factory=set)
+    # Runs of one request that began here.
+    runs: int = 0
+    forgotten: deque[tuple[int, contextvars.Context, Callable[[int], int], int]] = field(default_factory=deque)
+    stale: queue.SimpleQueue[tuple[contextvars.Context, Callable[[int], int], int]] = field(
+        default_factory=queue.SimpleQueue
+    )
+
+    def start(self) -> None:
+        """Start its threads; pool threads too, before traced work would."""
+        threading.Thread(target=self.loop.run_forever, daemon=True, name="shared loop").start()
+        threading.Thread(target=self._forgotten_thread, daemon=True, name="forgotten").start()
+
+    def _forgotten_thread(self) -> None:
+        while True:
+            context, work, key = self.stale.get()
+            context.run(work, key)
+
+
+_process: _Process | None = None
+_lock = threading.Lock()
+
+
+def start() -> None:
+    """Make what this process needs. Called before anything is traced; a work horse does without."""
+    _here()
+
+
+def _here() -> _Process:
+    global _process  # noqa: PLW0603
+    if _process is None or _process.pid != os.getpid():
+        with _lock:
+            if _process is None or _process.pid != os.getpid():
+                made = _Process()
+                made.start()
+                _process = made
+    return _process
+
+
+def pool() -> ThreadPoolExecutor:
+    """The pool of all requests."""
+    return _here().pool
+
+
+def on_shared_loop(coroutine: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine on the loop of all requests."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _here().loop).result()
+
+
+def leave_behind(work: Callable[..., int], *arguments: int) -> None:
+    """Have the pool do something that the request does not wait for."""
+    here = _here()
+    future = here.pool.submit(work, *arguments)
+    here.left_behind.add(future)
+    future.add_done_callback(here.left_behind.discard)
+
+
+def drain() -> None:
+    """Wait for what was left behind."""
+    wait_for(list(_here().left_behind))
+
+
+def hand_over(generator: Handed) -> None:
+    """Put a generator where others find it."""
+    _here().handed.put(generator)
+
+
+def take_over(begin: Callable[[], Handed]) -> Handed:
+    """Take the generator that has waited longest; `begin` makes some that nobody's request began."""
+    here = _here()
+    while here.handed.qsize() < HANDED:
+        here.handed.put(begin())
+    return here.handed.get()
+
+
+def late_code(*, fresh: bool) -> CodeType:
+    """Compile the late module; `fresh` makes new code objects."""
+    here = _here()
+    code = here.late
+    if code is None or fresh:
+        import stresswork  # type: ignore[import-not-found]
+
+        path = Path(stresswork.__file__).with_name("late.py")
+        code = here.late = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+    return code
+
+
+class Recording:
+    """Writes when a request began and ended, and where."""
+
+    def __init__(self) -> None:
+        path = os.environ.get(RECORDS)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644) if path else None
+
+    def begin(self, query: Mapping[str, str]) -> tuple[int, int]:
+        """Note the beginning of a request; its number and the time in nanoseconds."""
+        began = time.monotonic_ns()
+        here = _here()
+        if query["alone"]:
+            here.runs += 1
+            with here.lock:
+                while here.forgotten and here.runs - here.forgotten[0][0] >= STALE_AFTER:
+                    here.stale.put(here.forgotten.popleft()[1:])
+        return int(query["number"]), began
+
+    def end(self, mark: tuple[int, int], answer: str = "-") -> None:
+        """Write the record: number, process, beginning, end, answer. One write, so that processes don't mix."""
+        if self._file is not None:
+            number, began = mark
+            line = f"{number} {os.getpid()} {began} {time.monotonic_ns()} {answer.replace(' ', '_')}\n"
+            os.write(self._file, line.encode())
