@@ -113,8 +113,8 @@ def by_profile(
         own = contexts.pop(f"profile:{owner[0]}", set())
         counts.add("lost", wanted[owner] - own, owner, measured)
         counts.add("wrong", own - wanted[owner] - allowed[owner], owner, measured)
-        for context, lines in sorted(contexts.items()):
-            counts.add("wrong", lines, (*owner, context), measured)
+        for context, others in sorted(contexts.items()):
+            counts.add("wrong", others, (*owner, context), measured)
     return counts
 
 
@@ -140,15 +140,15 @@ def by_request(
             wanted[(request.inner_slug, request.run, pid), request.key] = (lines.inner, frozenset())
         counts.alone += 1
     for owner, contexts in sorted(found.items()):
-        for context, lines in sorted(contexts.items()):
-            keys = Counter(measured.keys[place] for place in lines if place in measured.keys)
+        for context, executed in sorted(contexts.items()):
+            keys = Counter(measured.keys[place] for place in executed if place in measured.keys)
             # A context that has more lines of another's key than of its own is none of ours at all.
             key = keys.most_common(1)[0][0] if keys else -1
             own, stale = frozenset[Place](), frozenset[Place]()
             if context.startswith(f"profile:{owner[0]}:"):
                 own, stale = wanted.pop((owner, key), (own, stale))
-            counts.add("lost", own - lines, (*owner, context), measured)
-            counts.add("wrong", lines - own - stale, (*owner, context), measured)
+            counts.add("lost", own - executed, (*owner, context), measured)
+            counts.add("wrong", executed - own - stale, (*owner, context), measured)
     for (owner, key), (own, _) in sorted(wanted.items()):
         counts.add("lost", own, (*owner, key), measured)
     return counts
@@ -182,5 +182,3 @@ def read_records(path: Path) -> Iterator[Record]:
         for line in path.read_text(encoding="ascii").splitlines(keepends=True):
             if line.endswith("\n"):
                 yield Record.parse(line)
-
-

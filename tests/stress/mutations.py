@@ -127,7 +127,7 @@ MUTATIONS = (
 
 
 class Workshop:
-    """Builds wheels of mutated agents, one after the other in the same place: what did not change is not compiled again."""
+    """Builds wheels of mutated agents, one after the other in one place: what is the same is not compiled again."""
 
     def __init__(self, repository: Path, out: Path) -> None:
         self.repository = repository

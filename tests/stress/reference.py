@@ -108,9 +108,8 @@ class _Recorder(support.Hooks):
 def main(*, as_jobs: bool) -> None:
     """Try each kind of work."""
     import stresswork  # type: ignore[import-not-found]
-    from stresswork import kinds
-
     from flask import Flask
+    from stresswork import kinds
 
     recorder = _Recorder(Path(stresswork.__file__).parents[1])
     support.hooks = recorder

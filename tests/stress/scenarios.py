@@ -195,5 +195,3 @@ def _answers(port: int) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError):
         return False
-
-

@@ -16,7 +16,8 @@ from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import CodeType
 from typing import Any, Self
@@ -49,6 +50,17 @@ class Ticket:
         return cls(int(query["number"]), profile, query["run"] or None, bool(query["alone"]))
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """A call that is made too late."""
+
+    # How many runs of one request had begun in the process.
+    since: int
+    context: contextvars.Context
+    work: Callable[[int], int]
+    key: int
+
+
 class Hooks:
     """What measured code does with the agent's help; the reference puts its own in place of it."""
 
@@ -63,39 +75,52 @@ class Hooks:
     def forget(self, ticket: Ticket, work: Callable[[int], int], key: int) -> None:
         """Have a call made, under the context of now, when its run has been given up."""
         if ticket.alone:
-            _here().forgotten.append((_here().runs, contextvars.copy_context(), work, key))
+            _here().forgotten.append(Forgotten(_here().runs, contextvars.copy_context(), work, key))
 
 
 hooks = Hooks()
 
 
-@dataclass
 class _Process:
-    """What one process has."""
+    """What one process has. Threads are started when they are needed, or all at once before anything is traced."""
 
-    pid: int = field(default_factory=os.getpid)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(POOL))
-    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    handed: queue.SimpleQueue[Handed] = field(default_factory=queue.SimpleQueue)
-    late: CodeType | None = None
-    left_behind: set[Future[Any]] = field(default_factory=set)
-    # Runs of one request that began here.
-    runs: int = 0
-    forgotten: deque[tuple[int, contextvars.Context, Callable[[int], int], int]] = field(default_factory=deque)
-    stale: queue.SimpleQueue[tuple[contextvars.Context, Callable[[int], int], int]] = field(
-        default_factory=queue.SimpleQueue
-    )
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.pool = ThreadPoolExecutor(POOL)
+        self.handed: queue.SimpleQueue[Handed] = queue.SimpleQueue()
+        self.late: CodeType | None = None
+        self.left_behind: set[Future[Any]] = set()
+        # Runs of one request that began here.
+        self.runs = 0
+        self.forgotten: deque[Forgotten] = deque()
 
-    def start(self) -> None:
-        """Start its threads; pool threads too, before traced work would."""
-        threading.Thread(target=self.loop.run_forever, daemon=True, name="shared loop").start()
-        threading.Thread(target=self._forgotten_thread, daemon=True, name="forgotten").start()
+    @cached_property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of all requests."""
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, daemon=True, name="shared loop").start()
+        return loop
 
-    def _forgotten_thread(self) -> None:
-        while True:
-            context, work, key = self.stale.get()
-            context.run(work, key)
+    @cached_property
+    def stale(self) -> queue.SimpleQueue[Forgotten]:
+        """Calls for a thread that makes them one after the other, each under the context that it comes with."""
+        calls: queue.SimpleQueue[Forgotten] = queue.SimpleQueue()
+
+        def make() -> None:
+            while True:
+                call = calls.get()
+                call.context.run(call.work, call.key)
+
+        threading.Thread(target=make, daemon=True, name="forgotten").start()
+        return calls
+
+    def run_begins(self) -> None:
+        """Count a run of one request, and have calls made whose own run is long over."""
+        with self.lock:
+            self.runs += 1
+            while self.forgotten and self.runs - self.forgotten[0].since >= STALE_AFTER:
+                self.stale.put(self.forgotten.popleft())
 
 
 _process: _Process | None = None
@@ -104,17 +129,16 @@ _lock = threading.Lock()
 
 def start() -> None:
     """Make what this process needs. Called before anything is traced; a work horse does without."""
-    _here()
+    here = _here()
+    here.stale, here.loop  # noqa: B018 - made when they are asked for
 
 
 def _here() -> _Process:
-    global _process  # noqa: PLW0603
+    global _process
     if _process is None or _process.pid != os.getpid():
         with _lock:
             if _process is None or _process.pid != os.getpid():
-                made = _Process()
-                made.start()
-                _process = made
+                _process = _Process()
     return _process
 
 
@@ -176,12 +200,8 @@ class Recording:
     def begin(self, query: Mapping[str, str]) -> tuple[int, int]:
         """Note the beginning of a request; its number and the time in nanoseconds."""
         began = time.monotonic_ns()
-        here = _here()
         if query["alone"]:
-            here.runs += 1
-            with here.lock:
-                while here.forgotten and here.runs - here.forgotten[0][0] >= STALE_AFTER:
-                    here.stale.put(here.forgotten.popleft()[1:])
+            _here().run_begins()
         return int(query["number"]), began
 
     def end(self, mark: tuple[int, int], answer: str = "-") -> None:

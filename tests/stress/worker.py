@@ -30,7 +30,7 @@ _recording: support.Recording | None = None
 
 def job(query: Mapping[str, str]) -> None:
     """Do a job and record it."""
-    global _recording  # noqa: PLW0603
+    global _recording
     from stresswork import kinds  # type: ignore[import-not-found]
 
     if _recording is None:
@@ -58,6 +58,7 @@ def work(*, simple: bool) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     if simple:
         support.start()
+    # A forking worker's parent gets no threads: a fork copies none.
     cls = SimpleWorker if simple else rq.Worker
     cls([QUEUE], connection=connect()).work(logging_level="WARNING")
 

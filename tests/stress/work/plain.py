@@ -22,10 +22,9 @@ def plain(profile: int, key: int) -> int:
     return total + closure(profile)(key)
 
 
-def one_line(x): return x + 1  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D103, E704
+def one_line(x: int) -> int: return x + 1  # noqa: D103  # fmt: skip
 
 
-# fmt: off
 def branch(profile: int, key: int) -> int:
     """A line for each profile in a function of all of them."""
     if profile == 0:
@@ -43,7 +42,6 @@ def branch(profile: int, key: int) -> int:
     if profile == 6:
         return key + 6
     return key + 7
-# fmt: on
 
 
 def loop(profile: int) -> int:
@@ -54,7 +52,7 @@ def loop(profile: int) -> int:
             total += number
         else:
             total -= profile
-    return total + sum(number for number in range(5)) + len({number: profile for number in range(3)})
+    return total + sum(number for number in range(5)) + len({number - profile for number in range(3)})
 
 
 def even(depth: int, key: int) -> int:
