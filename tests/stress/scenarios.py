@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,7 +38,7 @@ class Scenario:
     granularity: str = "profile"
     # How many requests make it a stress, and how many a test.
     requests: int = 20_000
-    short: int = 800
+    short: int = 300
     # Whether requests overlap within a process, too.
     threads: bool = False
 
@@ -48,8 +47,8 @@ SYNC = Scenario("gunicorn-sync", gunicorn=("--worker-class", "sync", "--workers"
 GTHREAD = Scenario(
     "gunicorn-gthread", gunicorn=("--worker-class", "gthread", "--workers", "2", "--threads", "5"), threads=True
 )
-FORKING = Scenario("rq-forking", rq="work", workers=4, short=200)
-SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=400)
+FORKING = Scenario("rq-forking", rq="work", workers=4, short=80)
+SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=150)
 SCENARIOS = (SYNC, GTHREAD, FORKING, SIMPLE)
 # The same where each request has its own context; left out where the agent does not do it.
 BY_REQUEST = replace(GTHREAD, name="gunicorn-gthread-request", granularity="request")
@@ -193,5 +192,5 @@ def _answers(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as response:
             return bool(response.status == 200)
-    except (urllib.error.URLError, ConnectionError):
+    except OSError:
         return False
