@@ -17,8 +17,9 @@ STALE = f"{PACKAGE}/stale.py"
 # Functions that everybody calls, and that have a line for each key: one function for each place that calls it.
 _SHARED = (
     *("plain", "recursion", "in_thread", "in_inner_thread", "in_timer", "in_pool", "in_map", "after", "in_task"),
-    *("in_executor", "in_to_thread", "in_generator", "in_loop", "in_loop_task", "called_back", "handed", "thrown"),
-    *("closed", "sort_key", "replace", "caught", "cleaned", "switched", "returned", "streamed", "handler"),
+    *("in_executor", "in_to_thread", "in_generator", "in_loop", "in_loop_task", "across", "called_back"),
+    *("handed", "thrown", "closed", "sort_key", "replace", "caught", "cleaned", "handler"),
+    *("switched", "returned", "streamed"),
 )
 
 

@@ -88,7 +88,7 @@ MUTATIONS = (
                 '.getattr("ThreadLocal")?',
             ),
         ),
-        _shown_by("loops", 400, only=("loop", "tasks")),
+        _shown_by("loops", 400, only=("loop", "tasks", "across")),
     ),
     # New runs come to code that older ones had silenced.
     Mutation(

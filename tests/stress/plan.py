@@ -25,6 +25,7 @@ FEATURES = (
     "pool",
     "tasks",
     "loop",
+    "across",
     "handed",
     "late",
     "callbacks",

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -110,19 +111,22 @@ def main(*, as_jobs: bool) -> None:
     import stresswork  # type: ignore[import-not-found]
     from flask import Flask
     from stresswork import kinds
+    from werkzeug.test import create_environ, run_wsgi_app
 
     recorder = _Recorder(Path(stresswork.__file__).parents[1])
     support.hooks = recorder
     app = Flask(__name__)
     app.add_url_rule("/work", view_func=kinds.view)
-    client = app.test_client()
+    environ = create_environ("/work")
 
     def do(profile: int, key: int, features: list[str]) -> str:
         query = {"number": "0", "run": "", "alone": ""}
         if as_jobs:
             return str(kinds.job(profile, key, features, support.Ticket.parse(profile, query)))
         query |= {"profile": str(profile), "key": str(key), "features": ".".join(features)}
-        return client.get("/work", query_string=query).text
+        body, status, _ = run_wsgi_app(app, {**environ, "QUERY_STRING": urllib.parse.urlencode(query)}, buffered=True)
+        assert status == "200 OK", status
+        return b"".join(body).decode()
 
     # Flask's own first request, and the pool's threads.
     threading.settrace(recorder.trace)

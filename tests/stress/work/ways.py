@@ -108,6 +108,23 @@ async def on_loop_child(profile: int, key: int) -> int:
     return leaves.in_loop_task(key) + plain.loop(profile)
 
 
+def across(profile: int, key: int, ticket: support.Ticket) -> int:
+    """Another context that a task on the shared loop enters and leaves, while others have their turns in between."""
+    return support.on_shared_loop(on_loop_across(profile, key, ticket))
+
+
+async def on_loop_across(profile: int, key: int, ticket: support.Ticket) -> int:
+    """The task."""
+    total = 0
+    with support.hooks.block(ticket):
+        for _ in range(3):
+            await asyncio.sleep(0)
+            total += plain.branch(profile, key)
+        total += leaves.across(key)
+    await asyncio.sleep(0)
+    return total + profile
+
+
 def handed(profile: int, key: int) -> int:
     """Begin a generator for somebody else, and end one that somebody else began."""
     support.hand_over(begun())
