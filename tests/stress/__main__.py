@@ -25,12 +25,7 @@ def main() -> None:
     options = _parser().parse_args()
     out: Path = options.out.resolve()
     shutil.rmtree(out / "runs", ignore_errors=True)
-    other = options.other_python or pythons.find_other()
-    if other is None:
-        print(f"CPython {pythons.OTHER} is not here: it is left out. Name one with --other-python.")
-    else:
-        other = pythons.equip(other, out / f"python-{pythons.OTHER}")
-    bench = _Bench(out, other)
+    bench = _Bench(out, _other(options))
     if not options.only_mutations:
         for python, scenario in bench.scenarios(options.scenario):
             outcome = bench.run(python, scenario, options.requests or scenario.requests)
@@ -40,6 +35,18 @@ def main() -> None:
             bench.mutate(mutation)
     print(results.table(bench.rows))
     results.write(options.results, bench.rows, bench.versions)
+
+
+def _other(options: argparse.Namespace) -> str | None:
+    """Return the other Python, with all that it needs, where something is to run on it."""
+    names = [scenario.name for scenario in _ON_OTHER]
+    if options.no_mutations and options.scenario and not set(names) & set(options.scenario):
+        return None
+    found: str | None = options.other_python or pythons.find_other()
+    if found is None:
+        print(f"CPython {pythons.OTHER} is not here: it is left out. Name one with --other-python.")
+        return None
+    return pythons.equip(found, options.out.resolve() / f"python-{pythons.OTHER}")
 
 
 class _Bench:
