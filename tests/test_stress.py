@@ -14,7 +14,7 @@ from tests.stress import check, leaves, plan, pythons, results
 from tests.stress.check import Found, Record
 from tests.stress.mutations import MUTATIONS, Edit, MovedOnError
 from tests.stress.reference import Expected, Place
-from tests.stress.scenarios import BY_REQUEST, SCENARIOS, Scenario, Stress
+from tests.stress.scenarios import FINER, SCENARIOS, Scenario, Stress
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,10 @@ def stress(tmp_path_factory: pytest.TempPathFactory) -> Stress:
     return Stress(tmp_path_factory.mktemp("stress"), sys.executable, surroundings.redis_server(), version)
 
 
-@pytest.mark.parametrize("scenario", [*SCENARIOS, BY_REQUEST], ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *FINER], ids=lambda scenario: scenario.name)
 def test_every_line_is_where_it_belongs(stress: Stress, scenario: Scenario) -> None:
-    if scenario.granularity == "request" and not pythons.does_requests(sys.executable):
-        pytest.skip("the agent has no contexts of single requests")
+    if not pythons.does(sys.executable, scenario.granularity):
+        pytest.skip(f"the agent does not know the granularity {scenario.granularity!r}")
     outcome = stress.run(scenario, scenario.short)
     assert outcome.clean, "\n".join([outcome.line, *outcome.counts.examples])
     assert outcome.counts.requests == scenario.short

@@ -15,9 +15,9 @@ from tests.stress import pythons, results, scenarios
 from tests.stress.mutations import MUTATIONS, Mutation, Workshop
 from tests.stress.scenarios import Outcome, Scenario, Stress
 
-_KNOWN = {scenario.name: scenario for scenario in (*scenarios.SCENARIOS, scenarios.BY_REQUEST)}
+_KNOWN = {scenario.name: scenario for scenario in (*scenarios.SCENARIOS, *scenarios.FINER)}
 # What the other Python runs; all of it is on this one.
-_ON_OTHER = (scenarios.GTHREAD, scenarios.BY_REQUEST)
+_ON_OTHER = (scenarios.GTHREAD, *scenarios.FINER)
 
 
 def main() -> None:
@@ -69,10 +69,11 @@ class _Bench:
         wanted = [scenario for name, scenario in _KNOWN.items() if not names or name in names]
         pairs = [(self.pythons[0], scenario) for scenario in wanted]
         pairs += [(python, scenario) for python in self.pythons[1:] for scenario in wanted if scenario in _ON_OTHER]
-        granular = pythons.does_requests(self.pythons[0])
-        if not granular:
-            print("this agent has no contexts of single requests: that scenario is left out")
-        return [(python, scenario) for python, scenario in pairs if granular or scenario.granularity == "profile"]
+        names = {scenario.granularity for scenario in wanted}
+        known = {name for name in names if pythons.does(self.pythons[0], name)}
+        for name in sorted(names - known):
+            print(f"this agent does not know the granularity {name!r}: that scenario is left out")
+        return [(python, scenario) for python, scenario in pairs if scenario.granularity in known]
 
     def run(self, python: str, scenario: Scenario, count: int) -> Outcome:
         """Run a scenario and say what came of it."""

@@ -127,8 +127,10 @@ def by_request(
 ) -> Counts:
     """Compare each request's own context, `profile:<slug>:<request>`, with its lines.
 
-    Which request a context is of is told by its keys; a context with those of two belongs to neither.
+    Which request a context is of is told by its label where that ends in the request's step, else by the key of most of
+    its lines.
     """
+    named = {f"profile:{request.slug}:{request.number}": request.key for request in requests if request.traced}
     counts = Counts(len(requests), overlapping([records[request.number] for request in requests]))
     wanted: dict[tuple[Owner, int], tuple[frozenset[Place], frozenset[Place]]] = {}
     for request in requests:
@@ -142,8 +144,8 @@ def by_request(
     for owner, contexts in sorted(found.items()):
         for context, executed in sorted(contexts.items()):
             keys = Counter(measured.keys[place] for place in executed if place in measured.keys)
-            # A context that has more lines of another's key than of its own is none of ours at all.
-            key = keys.most_common(1)[0][0] if keys else -1
+            # A label that names a request is taken at its word.
+            key = named[context] if context in named else keys.most_common(1)[0][0] if keys else -1
             own, stale = frozenset[Place](), frozenset[Place]()
             if context.startswith(f"profile:{owner[0]}:"):
                 own, stale = wanted.pop((owner, key), (own, stale))

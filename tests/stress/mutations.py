@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.stress.scenarios import GTHREAD, Scenario
+from tests.stress.plan import FORKED
+from tests.stress.scenarios import GTHREAD, SYNC, Scenario
 
 # What a wheel is built of.
 _SOURCES = ("Cargo.toml", "Cargo.lock", "LICENSE", "crates", "xtask", "python")
@@ -102,11 +103,11 @@ MUTATIONS = (
         (Edit(_MONITOR, "if !any_code {", "if true || !any_code {"),),
         _shown_by("switched", 600, threads=2, only=("switched",), alone=1),
     ),
-    # A forgotten thread works under a context whose slot is another's by then.
+    # Calls are made under contexts that are no more, and whose slots are others' by then.
     Mutation(
         "no-generation-check",
         (Edit(_TRACER, "occupant.filter(|o| o.generation == token.generation())", "occupant.filter(|_| true)"),),
-        _shown_by("forgotten", 800, only=("forgotten",), alone=1),
+        replace(SYNC, name="forked", only=(FORKED,), alone=1, requests=120),
     ),
     # One tool both listens everywhere for first runs, which it then silences, and reads the lines. (The second
     # registration of a callback replaces the first.)

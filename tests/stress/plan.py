@@ -35,6 +35,9 @@ FEATURES = (
     "stream",
 )
 
+# One more, for a load of its own: it forks a server that has threads, which CPython warns of.
+FORKED = "forked"
+
 # What the executed lines depend on: profile, key, features.
 Work = tuple[int, int, tuple[str, ...]]
 

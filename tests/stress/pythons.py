@@ -44,11 +44,11 @@ def version(python: str) -> str:
     return subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
-def does_requests(python: str) -> bool:
-    """Say whether its agent gives each request a context of its own when it is asked to."""
+def does(python: str, granularity: str) -> bool:
+    """Say whether its agent takes that for a granularity."""
     code = (
         "from playtrace_agent import settings\n"
-        "try: settings.load({settings.ENABLE: '1', settings.GRANULARITY: 'request'})\n"
+        f"try: settings.load({{settings.ENABLE: '1', settings.GRANULARITY: {granularity!r}}})\n"
         "except settings.SettingsError: print('no')"
     )
     done = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True)

@@ -105,6 +105,9 @@ class _Recorder(support.Hooks):
         with self._into("stale"):
             work(key)
 
+    def fork(self, ticket: support.Ticket) -> None:
+        """Not here: what the child does is nobody's."""
+
 
 def main(*, as_jobs: bool) -> None:
     """Try each kind of work."""

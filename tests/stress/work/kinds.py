@@ -21,7 +21,7 @@ _FEATURES = {
     "callbacks": plain.callbacks,
     "errors": plain.errors,
 }
-_WITH_TICKET = {"across": ways.across, "switched": ways.switched, "forgotten": ways.forgotten}
+_WITH_TICKET = {"across": ways.across, "forked": ways.forked, "switched": ways.switched, "forgotten": ways.forgotten}
 
 
 def answer(profile: int, key: int, features: list[str], ticket: support.Ticket) -> int:

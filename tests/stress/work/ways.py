@@ -185,6 +185,13 @@ def forgotten(profile: int, key: int, ticket: support.Ticket) -> int:
     return plain.branch(profile, key)
 
 
+def forked(profile: int, key: int, ticket: support.Ticket) -> int:
+    """The same, left to a forked child: there, none of the parent's contexts but this one is any more."""
+    support.hooks.forget(ticket, stale.stale, key)
+    support.hooks.fork(ticket)
+    return plain.branch(profile, key)
+
+
 def stream(profile: int, key: int) -> Iterator[str]:
     """A body whose pieces are made while they are sent."""
     yield "0 "
