@@ -69,9 +69,9 @@ class _Bench:
         wanted = [scenario for name, scenario in _KNOWN.items() if not names or name in names]
         pairs = [(self.pythons[0], scenario) for scenario in wanted]
         pairs += [(python, scenario) for python in self.pythons[1:] for scenario in wanted if scenario in _ON_OTHER]
-        names = {scenario.granularity for scenario in wanted}
-        known = {name for name in names if pythons.does(self.pythons[0], name)}
-        for name in sorted(names - known):
+        asked = {scenario.granularity for scenario in wanted}
+        known = {name for name in asked if pythons.does(self.pythons[0], name)}
+        for name in sorted(asked - known):
             print(f"this agent does not know the granularity {name!r}: that scenario is left out")
         return [(python, scenario) for python, scenario in pairs if scenario.granularity in known]
 

@@ -50,8 +50,8 @@ GTHREAD = Scenario(
 FORKING = Scenario("rq-forking", rq="work", workers=4, short=80)
 SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=150)
 SCENARIOS = (SYNC, GTHREAD, FORKING, SIMPLE)
-# The same where the functions that each request enters are recorded besides, and where each request has its own context;
-# left out where the agent does not do it.
+# The same where the functions that each request enters are recorded besides, and where each request has a context of
+# its own; left out where the agent does not do it.
 BY_STEP = replace(GTHREAD, name="gunicorn-gthread-steps", granularity="steps")
 BY_REQUEST = replace(GTHREAD, name="gunicorn-gthread-request", granularity="request")
 FINER = (BY_STEP, BY_REQUEST)
