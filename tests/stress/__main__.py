@@ -17,7 +17,7 @@ from tests.stress.scenarios import Outcome, Scenario, Stress
 
 _KNOWN = {scenario.name: scenario for scenario in (*scenarios.SCENARIOS, *scenarios.FINER)}
 # What the other Python runs; all of it is on this one.
-_ON_OTHER = (scenarios.GTHREAD, *scenarios.FINER)
+_ON_OTHER = (scenarios.GTHREAD,)
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ class _Bench:
         """Build a mutated agent, and run it and the right one under the load that shows it."""
         print(f"==> mutation {mutation.name}", flush=True)
         wheel = self.workshop.wheel(mutation, sys.executable)
-        for base in self.pythons:
+        for base in self.pythons if mutation.on_other else self.pythons[:1]:
             version = pythons.version(base)
             name = f"{mutation.name}-{version}"
             mutant = self._stress(self.workshop.python(wheel, base, name), base, name)
