@@ -169,6 +169,8 @@ class Stress:
                 subprocess.run([*module, "enqueue", str(jobs)], env=env, cwd=out, check=True, timeout=_END_SECONDS)
 
                 def done() -> bool:
+                    if redis_command(port, "ZCARD", f"rq:failed:{worker.QUEUE}") != ":0":
+                        raise load.LoadError(f"a job failed; the end of a log:\n{workers[0].tail()}")
                     return records.exists() and records.read_bytes().count(b"\n") >= len(requests)
 
                 wait_until(done, "the jobs' end", workers, _END_SECONDS)
