@@ -128,7 +128,8 @@ def by_request(
     """Compare each request's own context, `profile:<slug>:<request>`, with its lines.
 
     Which request a context is of is told by its label where that ends in the request's step, else by the key of most of
-    its lines.
+    its lines. A request's `trace()` blocks for another profile each have a context of their own: together they are
+    what the request did for it.
     """
     named = {f"profile:{request.slug}:{request.number}": request.key for request in requests if request.traced}
     counts = Counts(len(requests), overlapping([records[request.number] for request in requests]))
@@ -142,15 +143,20 @@ def by_request(
             wanted[(request.inner_slug, request.run, pid), request.key] = (lines.inner, frozenset())
         counts.alone += 1
     for owner, contexts in sorted(found.items()):
+        blocks: dict[int, set[Place]] = defaultdict(set)
         for context, executed in sorted(contexts.items()):
+            if context in named or not context.startswith(f"profile:{owner[0]}:"):
+                # A label that names a request is taken at its word.
+                own, stale = wanted.pop((owner, named.get(context, -1)), (frozenset(), frozenset()))
+                counts.add("lost", own - executed, (*owner, context), measured)
+                counts.add("wrong", executed - own - stale, (*owner, context), measured)
+                continue
             keys = Counter(measured.keys[place] for place in executed if place in measured.keys)
-            # A label that names a request is taken at its word.
-            key = named[context] if context in named else keys.most_common(1)[0][0] if keys else -1
-            own, stale = frozenset[Place](), frozenset[Place]()
-            if context.startswith(f"profile:{owner[0]}:"):
-                own, stale = wanted.pop((owner, key), (own, stale))
-            counts.add("lost", own - executed, (*owner, context), measured)
-            counts.add("wrong", executed - own - stale, (*owner, context), measured)
+            blocks[keys.most_common(1)[0][0] if keys else -1] |= executed
+        for key, executed in sorted(blocks.items()):
+            own, stale = wanted.pop((owner, key), (frozenset(), frozenset()))
+            counts.add("lost", own - executed, (*owner, f"blocks of key {key}"), measured)
+            counts.add("wrong", executed - own - stale, (*owner, f"blocks of key {key}"), measured)
     for (owner, key), (own, _) in sorted(wanted.items()):
         counts.add("lost", own, (*owner, key), measured)
     return counts
