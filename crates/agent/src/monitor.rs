@@ -161,8 +161,8 @@ pub(crate) fn rearm_stack(py: Python<'_>, token: Token) -> PyResult<()> {
     if !any_code {
         return Ok(());
     }
-    let mut frame = py.import("sys")?.call_method0("_getframe")?;
-    while !frame.is_none() {
+    let mut next = innermost_frame(py);
+    while let Some(frame) = next {
         let code = frame.getattr("f_code")?.as_ptr() as usize;
         let needed = AGENT.with(py, |state| {
             let agent = state.agent.as_mut()?;
@@ -172,9 +172,18 @@ pub(crate) fn rearm_stack(py: Python<'_>, token: Token) -> PyResult<()> {
         if let Some(id) = needed.flatten() {
             rearm(py, &[id]);
         }
-        frame = frame.getattr("f_back")?;
+        next = Some(frame.getattr("f_back")?).filter(|back| !back.is_none());
     }
     Ok(())
+}
+
+/// The innermost frame of the running thread.
+///
+/// Not by `sys._getframe`: `import` asks the app's `__import__`, which may be anything (and is looked up in the globals of the
+/// code that happens to run), and `_getframe` raises an audit event.
+fn innermost_frame(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    // SAFETY: the lock is held; the frame, if there is one, is lent and kept from here on.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) }
 }
 
 /// What a callback tells the interpreter.
@@ -339,9 +348,10 @@ fn scout(py: Python<'_>, code: *mut ffi::PyObject) {
     // SAFETY: the interpreter lent the code object for the length of the callback.
     let code = unsafe { Bound::from_borrowed_ptr(py, code) };
     // The callback has no frame of its own: the innermost one is that of the code.
-    let frame = py.import("sys").and_then(|sys| sys.call_method0("_getframe"));
-    // An object that isn't like a code object (a shim) has nothing to report.
-    let _ = frame.and_then(|frame| register(&code, &frame));
+    if let Some(frame) = innermost_frame(py) {
+        // An object that isn't like a code object (a shim) has nothing to report.
+        let _ = register(&code, &frame);
+    }
 }
 
 /// Looks at the code of every frame that runs in any thread: it began before anybody listened.
