@@ -73,6 +73,10 @@ lint: setup check  ## Everything that needs no run: clippy, docs, formats, types
 docs:  ## Stitch docs/messages.md
 	@cargo xtask messages
 
+.PHONY: parity
+parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites (30 minutes)
+	@$(PYTHON) -m tests.parity --wheel dist/*.whl
+
 .PHONY: clean
 clean:  ## Remove everything that was made
 	rm -rf target out dist .venv .tools

@@ -24,7 +24,10 @@ def watched() -> session.Watched:
 
 def tally(watched: session.Watched, **agent: frozenset[int]) -> compare.Tally:
     """Compare; `agent` replaces what it saw of `odd.py`."""
-    seen = {**watched.seen, "agent": {**watched.seen["agent"], **{f"{name}.py": lines for name, lines in agent.items()}}}
+    seen = {
+        **watched.seen,
+        "agent": {**watched.seen["agent"], **{f"{name}.py": lines for name, lines in agent.items()}},
+    }
     found = compare.Tally("corpus", VERSION)
     found.add(seen, watched.bodies)
     return found

@@ -40,9 +40,7 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _measure(
-    package: suites.Package, interpreter: places.Interpreter, sources: Path, outcome: results.Outcome
-) -> None:
+def _measure(package: suites.Package, interpreter: places.Interpreter, sources: Path, outcome: results.Outcome) -> None:
     tally = compare.Tally(package.name, interpreter.version)
     outcome.tallies.append(tally)
     outcome.versions.setdefault(package.name, package.release or "the interpreter's own")

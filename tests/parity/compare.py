@@ -70,7 +70,5 @@ def compare_apart(first: set[Line], second: set[Line], others: dict[str, set[Lin
     """Compare runs of one watcher each with those of the other and of both."""
     unstable = first ^ second
     stable = first & second
-    differ = {
-        (file, line, name) for name, lines in others.items() for file, line in (lines ^ stable) - unstable
-    }
+    differ = {(file, line, name) for name, lines in others.items() for file, line in (lines ^ stable) - unstable}
     return Apart(len(stable), tuple(sorted(unstable)), tuple(sorted(differ)))

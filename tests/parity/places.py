@@ -51,7 +51,8 @@ def find(version: str) -> Path:
         if done.stdout.split() == ["cpython", version]:
             return candidate
     raise Missing(
-        f"no CPython {version} with venv, sqlite3 and CPython's own tests was found on the PATH, nor with pyenv, uv or asdf; "
+        f"no CPython {version} with venv, sqlite3 and CPython's own tests was found on the PATH, "
+        "nor with pyenv, uv or asdf; "
         f"install one (`pyenv install {version}`; Debian: python{version}-venv and libpython{version}-testsuite)"
     )
 
@@ -72,7 +73,8 @@ def interpreter(version: str, wheel: Path) -> Interpreter:
             _run([*_pip(python), "install", "--require-hashes", "-r", str(file)])
         _run([*_pip(python), "install", "--no-deps", str(wheel)])
         stamp_file.write_text(stamp, encoding="utf-8")
-    ask = "import platform, sysconfig; print(platform.python_version(), *map(sysconfig.get_path, ['stdlib', 'purelib']), sep='\\n')"
+    names = "platform.python_version(), *map(sysconfig.get_path, ['stdlib', 'purelib'])"
+    ask = f"import platform, sysconfig; print({names}, sep='\\n')"
     full, stdlib, installed = _run([str(python), "-I", "-c", ask]).splitlines()
     return Interpreter(version, full, python, Path(stdlib).resolve(), Path(installed).resolve())
 
@@ -103,7 +105,6 @@ def _pip(python: Path) -> list[str]:
 
 
 def _run(command: list[str]) -> str:
-    # Build back ends of the source distributions are in the environment's own `bin`.
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Missing(f"{' '.join(command[:6])} … failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")

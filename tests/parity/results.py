@@ -42,7 +42,7 @@ class Outcome:
 
     def unstable(self) -> set[tuple[str, str, str, int]]:
         """Python, package, file and line where two runs of ctrace alone differ; these don't count."""
-        found = set()
+        found: set[tuple[str, str, str, int]] = set()
         for name, apart in self.apart.items():
             python, package, *_ = name.split()
             found.update((python, package, file, line) for file, line in apart.unstable)
@@ -81,7 +81,9 @@ class Outcome:
         ]
         wrong += [f"not measured: {what}" for what in self.not_measured]
         if self.accepted_per_100_000() > LIMIT:
-            wrong.append(f"{self.accepted_per_100_000():.1f} accepted differences in 100,000 lines; {LIMIT} are allowed")
+            wrong.append(
+                f"{self.accepted_per_100_000():.1f} accepted differences in 100,000 lines; {LIMIT} are allowed"
+            )
         if self.lines() < TARGET:
             wrong.append(f"{self.lines():,} distinct lines; {TARGET:,} are wanted under each Python")
         return wrong
@@ -105,7 +107,10 @@ def table(outcome: Outcome) -> str:
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
-        "  ".join(cell.ljust(width) if column < 2 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
     lines += [
@@ -136,13 +141,21 @@ def write(outcome: Outcome, file: Path = FILE) -> None:
     rows: list[dict[str, object]] = [
         row("lines", outcome.lines(), "distinct function-body lines, the Python that has fewest", TARGET, "higher"),
         row("differences", len(outcome.not_accepted()), "lines not accepted", 0, "lower"),
-        row("accepted", round(outcome.accepted_per_100_000(), 2), "accepted differences in 100,000 lines", LIMIT, "lower"),
+        row(
+            "accepted",
+            round(outcome.accepted_per_100_000(), 2),
+            "accepted differences in 100,000 lines",
+            LIMIT,
+            "lower",
+        ),
         row("not-needed", len(outcome.not_needed()), "accepted differences that were not seen", 0, "lower"),
         row("apart", outcome.apart_differ(), "lines that differ between watching alone and together", 0, "lower"),
         row("unstable", len(outcome.unstable()), "lines that differ between two runs of ctrace", None, "lower"),
     ]
     for version in sorted({tally.python for tally in outcome.tallies}):
-        rows.append(row(f"lines {version}", outcome.lines_of(version), "distinct function-body lines", TARGET, "higher"))
+        rows.append(
+            row(f"lines {version}", outcome.lines_of(version), "distinct function-body lines", TARGET, "higher")
+        )
     rows.append(row("lines in total", outcome.compared(), "function-body lines, all Pythons", None, "higher"))
     for tally in outcome.tallies:
         name = f"{tally.package} {tally.python}"

@@ -16,7 +16,7 @@ class Package:
     name: str
     #: `cpython` (the interpreter's standard library) or `pytest`.
     runner: str
-    #: The source distribution that is unpacked; empty for the standard library, and for a package whose wheel has its tests.
+    #: The source distribution that is unpacked; empty for the standard library, and where the wheel has the tests.
     release: str
     #: Below the unpacked source: what goes onto `sys.path`.
     path: str

@@ -9,10 +9,11 @@ import types
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
-
+# How a thing is laid out over lines is what it is here for.
 # fmt: off
+
+
 def one_line(x: int) -> int: return x + 1
-# fmt: on
 
 
 def comprehensions(n: int) -> tuple[list[int], dict[int, int], set[int], int]:

@@ -75,11 +75,11 @@ class Odd(unittest.TestCase):
             asked.append(name)
             return types.ModuleType(name)
 
-        builtins.__import__ = own
+        vars(builtins)["__import__"] = own
         try:
             result = odd.first_run_elsewhere()
         finally:
-            builtins.__import__ = original
+            vars(builtins)["__import__"] = original
         self.assertEqual((result, asked), (6, []))
 
     def test_called_by_nobody(self) -> None:

@@ -1,8 +1,8 @@
 """Which lines of a file are lines of function bodies.
 
-The rule: a line that the compiled code of a function, lambda or comprehension reports, and that no module's and no class's
-code reports. What runs while a file is imported, a ``def`` line and a one-line function on it included, is left out: it does not
-depend on the work but on who imports first.
+The rule: a line that the compiled code of a function, lambda or comprehension reports, and that no module's and no
+class's code reports. What runs while a file is imported, a ``def`` line and a one-line function on it included, is left
+out: it does not depend on the work but on who imports first.
 """
 
 from __future__ import annotations

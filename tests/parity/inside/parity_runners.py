@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import sys
@@ -44,8 +45,7 @@ def _unittest(request: dict[str, Any]) -> Work:
 
 def _cpython(request: dict[str, Any]) -> Work:
     """CPython's own tests. Those that switch tracing off themselves are skipped: ctrace would see nothing of them."""
-    from test import support
-
+    support: Any = importlib.import_module("test.support")
     skip = unittest.skip("it switches tracing off itself")
     for decorator in ("no_tracing", "refcount_test"):
         setattr(support, decorator, skip)

@@ -1,7 +1,7 @@
 """Run a piece of a test suite while coverage.py's ctrace and the agent watch it; write what each saw.
 
-A program of its own, for the interpreter under test: ``parity_watched.py REQUEST ANSWER``, both JSON files. The request names
-the watchers: both (the very same execution is seen twice), or one of them.
+A program of its own, for the interpreter under test: ``parity_watched.py REQUEST ANSWER``, both JSON files. The request
+names the watchers: both (the very same execution is seen twice), or one of them.
 """
 
 from __future__ import annotations
