@@ -11,17 +11,17 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from . import _native, children, processes, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
 _UNIT = "_playtrace_unit"
 _installed = False
+_add_done_callback = Future.add_done_callback
 
 
 def install() -> None:
@@ -34,6 +34,7 @@ def install() -> None:
     thread.start = _thread_start(thread.start)
     thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
     ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
+    Future.add_done_callback = _done_callback(_add_done_callback)  # type: ignore[method-assign]
     subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
 
 
@@ -92,7 +93,7 @@ def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
             raise
         finally:
             _native.enter(before)
-        future.add_done_callback(task.settled)
+        _add_done_callback(future, task.settled)
         return future
 
     return submit
@@ -125,6 +126,20 @@ class _Task:
         unit, self.unit = self.unit, None
         if unit is not None:
             units.end(unit)
+
+
+def _done_callback(original: Callable[..., None]) -> Callable[..., None]:
+    """A callback is called by the thread that ends the future, a pool's; it belongs to who asked for it."""
+
+    @functools.wraps(original)
+    def add_done_callback(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
+        # That of a future which is done is called at once, here.
+        if _native.current_token() is None or self.done():
+            return original(self, fn)
+        unit = units.begin_within("thread", what=_name(fn))
+        return original(self, fn if unit is None else _Task(fn, unit))
+
+    return add_done_callback
 
 
 def _name(fn: object) -> str:

@@ -70,8 +70,8 @@ def interpreter(version: str, wheel: Path) -> Interpreter:
         shutil.rmtree(home, ignore_errors=True)
         _run([str(base), "-m", "venv", str(home)])
         for file in files:
-            _run([*_pip(python), "install", "--require-hashes", "-r", str(file)])
-        _run([*_pip(python), "install", "--no-deps", str(wheel)])
+            _run([*_pip(python), "install", "--no-compile", "--require-hashes", "-r", str(file)])
+        _run([*_pip(python), "install", "--no-compile", "--no-deps", str(wheel)])
         stamp_file.write_text(stamp, encoding="utf-8")
     names = "platform.python_version(), *map(sysconfig.get_path, ['stdlib', 'purelib'])"
     ask = f"import platform, sysconfig; print({names}, sep='\\n')"

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import types
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 # How a thing is laid out over lines is what it is here for.
@@ -252,6 +253,18 @@ def first_run_elsewhere() -> int:
     return one_line(
         5
     )
+
+
+class Callbacks:
+    """Called when a future is done, by whichever thread does it."""
+
+    def __init__(self) -> None:
+        self.called: list[object] = []
+
+    def done(self, future: Future[Any]) -> None:
+        self.called.append(
+            future.result()
+        )
 
 
 class Ends:

@@ -63,6 +63,14 @@ class Odd(unittest.TestCase):
             found += pool.map(odd.one_line, range(3))
         self.assertEqual(found, [3, 1, 2, 3])
 
+    def test_callback_of_a_pools_future(self) -> None:
+        callbacks, gate = odd.Callbacks(), threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(gate.wait)
+            future.add_done_callback(callbacks.done)
+            gate.set()
+        self.assertEqual(callbacks.called, [True])
+
     def test_made_code(self) -> None:
         self.assertEqual(odd.executed("def f(x):\n    return x * 2\n", "made"), 4)
         self.assertEqual(odd.without_globals(), [1, 2])
