@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 
@@ -15,7 +16,9 @@ def main() -> int:
     parser.add_argument("--wheel", type=Path, required=True, help="the agent's wheel")
     parser.add_argument("--python", action="append", choices=places.VERSIONS, help="only this Python (repeatable)")
     parser.add_argument("--package", action="append", help="only this package (repeatable); writes no results")
+    parser.add_argument("--resume", action="store_true", help="go on with a run with --resume that was broken off")
     arguments = parser.parse_args()
+    key = "resume " + hashlib.sha256(arguments.wheel.read_bytes()).hexdigest() if arguments.resume else ""
     versions = arguments.python or list(places.VERSIONS)
     try:
         interpreters = [places.interpreter(version, arguments.wheel.resolve()) for version in versions]
@@ -28,7 +31,7 @@ def main() -> int:
     for interpreter in interpreters:
         outcome.versions[interpreter.version] = interpreter.full_version
         for package in packages:
-            _measure(package, interpreter, sources, outcome)
+            _measure(package, interpreter, sources, outcome, key)
     print(results.table(outcome))
     if arguments.package or arguments.python:
         wrong = [f"not accepted: {difference}" for difference in outcome.not_accepted()] + outcome.not_measured
@@ -40,7 +43,9 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _measure(package: suites.Package, interpreter: places.Interpreter, sources: Path, outcome: results.Outcome) -> None:
+def _measure(
+    package: suites.Package, interpreter: places.Interpreter, sources: Path, outcome: results.Outcome, key: str
+) -> None:
     tally = compare.Tally(package.name, interpreter.version)
     outcome.tallies.append(tally)
     outcome.versions.setdefault(package.name, package.release or "the interpreter's own")
@@ -49,7 +54,7 @@ def _measure(package: suites.Package, interpreter: places.Interpreter, sources: 
         work = _work(package, piece, interpreter, sources)
         name = f"{interpreter.version} {package.name} {' '.join(piece)}"
         try:
-            watched = session.watch(interpreter.python, work)
+            watched = session.watch(interpreter.python, work, key=key)
             ran = tally.add(watched.seen, watched.bodies, package.left_out_files)
             if piece in package.apart:
                 outcome.apart[name] = _apart(package, interpreter, work, watched)
