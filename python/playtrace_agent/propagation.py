@@ -134,7 +134,7 @@ def _done_callback(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def add_done_callback(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
         # That of a future which is done is called at once, here.
-        if _native.current_token() is None or self.done():
+        if not _native.traced() or self.done():
             return original(self, fn)
         unit = units.begin_within("thread", what=_name(fn))
         return original(self, fn if unit is None else _Task(fn, unit))

@@ -68,16 +68,16 @@ class Agent:
 
         runtime.start("other")
         self._units = units
-        self._enter = _native.enter
+        self._native = _native
         self._unit = units.begin("block", "parity", None, what="trace()")
 
     def start(self) -> None:
         """Begin to trace."""
-        self._enter(self._unit.token)
+        self._native.enter_here(self._unit.number)
 
     def stop(self) -> None:
         """End it."""
-        self._enter(None)
+        self._native.enter(None)
 
     def seen(self) -> Seen:
         """Return what stands in the shards of this very process, imports included."""
