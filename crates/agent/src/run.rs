@@ -110,7 +110,10 @@ impl Run {
 
     /// Appends to the run's ledger, opening it (again, when a clean-up took it away) if need be.
     pub(crate) fn append(&mut self, place: &Place, record: Record) -> Result<(), AgentError> {
-        if !self.journal.as_ref().is_some_and(Journal::is_current) {
+        // A unit's end follows its beginning, for which the path was looked up.
+        let is_current =
+            if matches!(record, Record::Closed { .. }) { Journal::is_whole } else { Journal::is_current };
+        if !self.journal.as_ref().is_some_and(is_current) {
             let harmed = self.journal.is_some();
             let layout = Layout::new(&place.directory);
             let Place { role, program, granularity, .. } = place;

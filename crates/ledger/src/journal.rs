@@ -110,7 +110,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether the path still names the file that is open, with all that was written to it: a clean-up may have taken
+    /// Whether what is appended lands where readers look, after all that was written before: a clean-up may have taken
     /// the directory away, or somebody cut the file off.
     pub fn is_current(&self) -> bool {
         use std::os::unix::fs::MetadataExt as _;
@@ -120,6 +120,13 @@ impl Journal {
             }
             _ => false,
         }
+    }
+
+    /// The same without a look at the path, which costs three times as much: whether the file still has a name, and all
+    /// that was written to it.
+    pub fn is_whole(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        self.file.metadata().is_ok_and(|open| open.nlink() > 0 && open.len() >= self.length)
     }
 
     /// The file.

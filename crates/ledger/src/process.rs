@@ -1,6 +1,7 @@
 //! A process, told apart from all others also after its pid was used again.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +16,27 @@ pub struct ProcessId {
     pub start: u64,
 }
 
+/// The calling process's pid and start time: a forked child has another pid.
+static KNOWN_START: AtomicU64 = AtomicU64::new(0);
+/// Ticks of a hundredth of a second for 350 years; pids have 22 bits (`PID_MAX_LIMIT`).
+const START_BITS: u32 = 40;
+
 impl ProcessId {
     /// The calling process.
     pub fn current() -> Self {
         let pid = std::process::id();
-        Self { host: host_name(), pid, start: start_time(pid).unwrap_or(0) }
+        // Read once a process: later, /proc may be out of reach (no file descriptor left), and the name would change.
+        let packed = KNOWN_START.load(Ordering::Relaxed);
+        let start = if packed >> START_BITS == u64::from(pid) {
+            packed & ((1 << START_BITS) - 1)
+        } else {
+            let start = start_time(pid).unwrap_or(0);
+            if start > 0 && start >> START_BITS == 0 {
+                KNOWN_START.store(u64::from(pid) << START_BITS | start, Ordering::Relaxed);
+            }
+            start
+        };
+        Self { host: host_name(), pid, start }
     }
 
     /// Whether the process still runs; `None` if that can't be known from here (another host, no `/proc`).

@@ -102,6 +102,15 @@ impl ShardWriter {
             Some(error) if error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED => {
                 CovdataError::ShardMoved { path: path.clone() }
             }
+            // Overwritten or cut off in place: no more ours than one that was taken away.
+            Some(error)
+                if matches!(
+                    error.code,
+                    rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt
+                ) =>
+            {
+                CovdataError::ShardMoved { path: path.clone() }
+            }
             Some(error) if error.code == rusqlite::ErrorCode::DatabaseBusy => {
                 CovdataError::Locked { path: path.clone(), seconds: BUSY.as_secs() }
             }
