@@ -42,7 +42,8 @@ test: setup check  ## Unit, property and end-to-end tests
 	@echo '==> Rust tests'
 	@PLAYTRACE_TEST_PYTHON=$(CURDIR)/$(PYTHON) cargo test --release --locked --workspace --quiet
 	@echo '==> agent tests'
-	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server $(PYTHON) -m pytest python/tests
+	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \
+		$(PYTHON) -m pytest python/tests
 	@echo '==> end-to-end tests'
 	@$(PYTHON) -m pytest tests
 
@@ -53,6 +54,11 @@ bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.j
 .PHONY: stress
 stress: setup  ## Attribution under load: 20,000 requests a scenario, then agents with one fault each
 	@exec $(PYTHON) -m tests.stress
+
+.PHONY: rq-matrix
+rq-matrix: setup  ## The tests of jobs with each version of RQ in requirements/rq-*.txt; prints a table
+	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \
+		$(PYTHON) tests/rq_matrix.py
 
 .PHONY: check
 check:

@@ -30,9 +30,12 @@ def start() -> None:
         from . import runtime
 
         if horse:
-            from . import rq
+            from . import rq, rq_worker
 
-            del os.environ[settings.SLUG]
+            for name in (settings.SLUG, settings.RUN):
+                os.environ.pop(name, None)
+            if horse == settings.HORSE_IS_TOLD:
+                rq_worker.recovered = slug, run
             rq.install(role="job")
         elif runtime.start("child"):
             from . import processes

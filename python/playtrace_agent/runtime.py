@@ -27,6 +27,9 @@ else:
 
 log = logging.getLogger("playtrace_agent")
 
+#: Where the classes of exceptions come from that a fault of the agent can raise.
+_OWN_FAULTS = frozenset({"builtins", "playtrace_agent", "_native"})
+
 _settings: Settings | None = None
 _pid = 0
 
@@ -172,5 +175,11 @@ def guard(doing: str, work: Callable[[], object]) -> None:
 
 
 def say_fault(doing: str, error: Exception) -> None:
-    """Log that a piece of the agent failed."""
+    """Log that a piece of the agent failed.
+
+    What interrupts it from outside is raised again: RQ's timeout of a job is an exception that a signal's handler raises
+    wherever the job happens to be. The agent's own faults are Python's exceptions or its own; such a one is neither.
+    """
+    if type(error).__module__.partition(".")[0] not in _OWN_FAULTS:
+        raise error
     say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)

@@ -36,8 +36,11 @@ RUN = "PROFILE_TRACE_RUN"
 CHILD = "PROFILE_TRACE_CHILD"
 #: The request or job that a child process works for, where they are told apart.
 SCOPE = "PROFILE_TRACE_SCOPE"
-#: Set for a work horse that is a program of its own: it is told by its job's meta whose work it does.
+#: Set for a work horse that is a program of its own. It says how the horse knows whose work it does: by its job's meta,
+#: or, where that was replaced, by the variables ``SLUG`` and ``RUN``.
 HORSE = "PROFILE_TRACE_HORSE"
+HORSE_KNOWS = "1"
+HORSE_IS_TOLD = "told"
 
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"", "0", "false", "no", "off"})
