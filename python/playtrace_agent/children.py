@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from . import _native, runtime, settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Linux takes 128 KiB for one argument.
+_LONGEST = 131_000
 _PYTHON = re.compile(r"python[\d.]*w?\Z")
 
 
@@ -24,6 +26,8 @@ class Child:
 
     token: str
     environment: dict[Any, Any]
+    #: What of the environment says whose child it is.
+    variables: dict[str, str]
 
     def never_started(self) -> None:
         """Keep the promise at once: there is no child."""
@@ -34,6 +38,17 @@ class Child:
                 _native.close_unit(opened[0])
 
         runtime.guard("withdrawing a child process", close)
+
+    def shell_command(self, command: bytes) -> bytes | None:
+        """Return a command for ``sh -c`` that runs ``command`` in the child's environment; ``None`` if it is too long.
+
+        The command is handed to a shell of its own, which takes the first one's place: line numbers in its messages and
+        the way it ends, by a signal or not, stay as they are.
+        """
+        words = [f"{name}={shlex.quote(value)}" for name, value in self.variables.items()]
+        setting = os.fsencode("export " + " ".join(words) + "; exec /bin/sh -c ")
+        followed = setting + b"'" + command.replace(b"'", b"'\"'\"'") + b"'"
+        return followed if len(followed) < _LONGEST else None
 
 
 def promise(
@@ -49,9 +64,10 @@ def promise(
         if promised is None:
             return None
         token, slug, run = promised
-        return Child(token, {**environment, **_variables(token, slug, run)})
+        variables = _variables(token, slug, run)
+        return Child(token, {**environment, **variables}, variables)
     except Exception as error:  # noqa: BLE001 - starting the child comes first
-        runtime.say(logging.WARNING, "not traced: a child process (%.100r): %s", args, error)
+        runtime.lose(f"a child process ({args!r:.100}) could not be followed: {error}")
         return None
 
 
@@ -77,6 +93,10 @@ def _is_python(program: str, environment: Mapping[Any, Any]) -> bool:
         return False
     if _PYTHON.match(Path(os.path.realpath(found)).name):
         return True
-    with Path(found).open("rb") as file:
-        line = file.readline(200)
+    try:
+        with Path(found).open("rb") as file:
+            line = file.readline(200)
+    except OSError:
+        # A program that may be executed and not read.
+        return False
     return line.startswith(b"#!") and b"python" in line

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from . import __version__, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .settings import Settings
 
@@ -42,8 +42,10 @@ def current_settings() -> Settings:
     return _settings
 
 
-def start(role: str, app_dir: Path | None = None) -> bool:
+def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | None = None) -> bool:
     """Switch the agent on if ``ENABLE_PROFILE_COVERAGE`` is; say whether it is on now.
+
+    The settings are those of ``environ`` (of the process's own environment without it).
 
     Raises:
         SettingsError: The settings can't be followed.
@@ -51,14 +53,14 @@ def start(role: str, app_dir: Path | None = None) -> bool:
     global _settings, _pid
     if _settings is not None:
         return True
-    if not settings.enabled():
+    if not settings.enabled(environ):
         return False
     if not hasattr(sys, "monitoring"):
         raise settings.SettingsError(
             f"{settings.ENABLE} is set, but this is Python {platform.python_version()}: "
             "tracing needs sys.monitoring, which CPython has from 3.12 on"
         )
-    wanted = settings.load(app_dir=app_dir)
+    wanted = settings.load(environ, app_dir)
     from . import _native, processes, propagation
 
     try:
@@ -149,6 +151,20 @@ def say(level: int, message: str, *args: object) -> None:
         log.log(level, message, *args)
     finally:
         _native.enter(before)
+
+
+def lose(what: str) -> None:
+    """Say, and put down for the verdict of the running code's run, that something can't be traced."""
+    from . import _native
+
+    say(logging.WARNING, "not traced: %s", what)
+
+    def note() -> None:
+        run = _native.current_run()
+        if run is not None:
+            _native.lost(*run, what)
+
+    guard("noting a loss", note)
 
 
 def guard(doing: str, work: Callable[[], object]) -> None:
