@@ -47,7 +47,8 @@ class Child:
         """
         words = [f"{name}={shlex.quote(value)}" for name, value in self.variables.items()]
         setting = os.fsencode("export " + " ".join(words) + "; exec /bin/sh -c ")
-        followed = setting + b"'" + command.replace(b"'", b"'\"'\"'") + b"'"
+        # The last word is the shell's own name, as the C library's `system` has it.
+        followed = setting + b"'" + command.replace(b"'", b"'\"'\"'") + b"' sh"
         return followed if len(followed) < _LONGEST else None
 
 
@@ -60,7 +61,9 @@ def promise(
         argv = _words(args)
         program = os.fsdecode(executable) if executable is not None else argv[0] if argv else ""
         python = not shell and _is_python(program, environment)
-        promised = _native.spawn(" ".join(argv)[:200], python)
+        # A command need not be text.
+        what = " ".join(argv)[:200].encode(errors="backslashreplace").decode()
+        promised = _native.spawn(what, python)
         if promised is None:
             return None
         token, slug, run = promised

@@ -28,6 +28,8 @@ else:
     multiprocess.arrive(told)
 """
 
+#: On the process object of a pool's worker: the initializer that was promised.
+_INITIALIZER = "_playtrace_initializer"
 #: Functions that are a process's whole life, in the service of whoever asks.
 _serving: dict[int, object] = {}
 
@@ -41,6 +43,8 @@ def change_process(module: ModuleType) -> None:
     """Follow ``multiprocessing.process.BaseProcess``."""
     process: Any = module.BaseProcess
     process.start = _start(process.start)
+    process.terminate = _ending(process.terminate)
+    process.kill = _ending(process.kill)
 
 
 def change_spawn(module: ModuleType) -> None:
@@ -66,7 +70,9 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
         pending.process = processes.NewProcess(f"multiprocessing: {self.name}", serves_all=serving)
         prepared = _initializer(self) if serving else None
         try:
-            return original(self)
+            original(self)
+            if prepared is not None:
+                setattr(self, _INITIALIZER, prepared)
         except BaseException:
             for promised in (prepared, pending.process.promised):
                 if promised is not None:
@@ -76,6 +82,18 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
             pending.process = before
 
     return start
+
+
+def _ending(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(original)
+    def end(self: Any) -> None:
+        prepared = vars(self).pop(_INITIALIZER, None)
+        original(self)
+        if prepared is not None:
+            # If it had begun, its unit stays open, and the verdict names it.
+            prepared.never_started("the worker was ended")
+
+    return end
 
 
 def _initializer(process: Any) -> workitems.Promise | None:
