@@ -322,7 +322,7 @@ def test_system_does_what_it_does(workspace: Workspace) -> None:
                     os.system(wrong)
                 except (TypeError, ValueError) as error:
                     print(type(error).__name__, error)
-            assert os.system("true " + 130_000 * "x") == 0
+            assert os.system("true " + 131_000 * "x") == 0
 
         os.dup2(1, 2)
         with open("plain", "w+b") as plain, open("traced", "w+b") as traced:
