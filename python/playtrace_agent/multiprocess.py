@@ -28,15 +28,21 @@ else:
     multiprocess.arrive(told)
 """
 
-#: On the process object of a pool's worker: the initializer that was promised.
-_INITIALIZER = "_playtrace_initializer"
 #: Functions that are a process's whole life, in the service of whoever asks.
-_serving: dict[int, object] = {}
+#: With the place of the initializer among the arguments.
+_serving: dict[int, tuple[object, int]] = {}
+#: On the process object of such a process: the initializer that was promised.
+_INITIALIZER = "_playtrace_initializer"
 
 
-def serves_all(target: Callable[..., Any]) -> None:
-    """Let processes with this target, a pool's worker, belong to nobody."""
-    _serving[id(target)] = target
+def serves_all(target: Any, *, initializer: int) -> None:
+    """Let processes with this target belong to nobody.
+
+    Its argument of that index is an initializer, the next one the initializer's arguments: they are the work of whoever
+    starts the process.
+    """
+    target = getattr(target, "__func__", target)
+    _serving[id(target)] = target, initializer
 
 
 def change_process(module: ModuleType) -> None:
@@ -64,11 +70,12 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
     def start(self: Any) -> None:
         if _native.current_token() is None:
             return original(self)
-        serving = id(vars(self).get("_target")) in _serving
+        target = vars(self).get("_target")
+        serving = _serving.get(id(getattr(target, "__func__", target)))
         pending = processes.pending
         before = pending.process
-        pending.process = processes.NewProcess(f"multiprocessing: {self.name}", serves_all=serving)
-        prepared = _initializer(self) if serving else None
+        pending.process = processes.NewProcess(f"multiprocessing: {self.name}", serves_all=serving is not None)
+        prepared = _initializer(self, serving[1]) if serving is not None else None
         try:
             original(self)
             if prepared is not None:
@@ -96,15 +103,15 @@ def _ending(original: Callable[[Any], None]) -> Callable[[Any], None]:
     return end
 
 
-def _initializer(process: Any) -> workitems.Promise | None:
-    """Make the initializer of a pool's process a call of the work that starts the process."""
+def _initializer(process: Any, index: int) -> workitems.Promise | None:
+    """Make the initializer of such a process a call of the work that starts the process."""
     args = process._args
-    if len(args) < 4 or not callable(args[2]):
+    if len(args) < index + 2 or not callable(args[index]):
         return None
-    call = workitems.call(f"{workitems.name(args[2])}, a pool's initializer", args[2], args[3])
+    call = workitems.call(f"{workitems.name(args[index])}, an initializer", args[index], args[index + 1])
     if call is None:
         return None
-    process._args = (*args[:2], call, (), *args[4:])
+    process._args = (*args[:index], call, (), *args[index + 2 :])
     promised: workitems.Promise = call.promised
     return promised
 

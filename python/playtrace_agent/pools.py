@@ -32,7 +32,7 @@ class _Part(Protocol):
 def change_executor(module: ModuleType) -> None:
     """Follow ``concurrent.futures.ProcessPoolExecutor``."""
     propagation.serves_all(module._ExecutorManagerThread)
-    multiprocess.serves_all(module._process_worker)
+    multiprocess.serves_all(module._process_worker, initializer=2)
     executor: Any = module.ProcessPoolExecutor
     executor.submit = _submit(executor.submit, module._process_chunk)
 
@@ -64,7 +64,7 @@ def change_pool(module: ModuleType) -> None:
     pool: Any = module.Pool
     for serving in (pool._handle_workers, pool._handle_tasks, pool._handle_results, module.worker):
         propagation.serves_all(serving)
-    multiprocess.serves_all(module.worker)
+    multiprocess.serves_all(module.worker, initializer=2)
     pool.apply_async = _apply_async(pool.apply_async, module)
     pool._map_async = _map_async(pool._map_async)
     pool._guarded_task_generation = _task_generation(pool._guarded_task_generation, module)

@@ -11,18 +11,19 @@ import importlib
 import inspect
 import subprocess
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from . import _native, children, onimport, processes, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
     from types import ModuleType
 
 _UNIT = "_playtrace_unit"
 _installed = False
+#: Callbacks from there pass a result on to those who wait for it.
+_PLUMBING = ("asyncio.", "concurrent.futures.", "playtrace_agent.")
 #: Functions and classes of threads that serve whoever asks.
 _serving: dict[int, object] = {}
 
@@ -37,12 +38,14 @@ def install() -> None:
     thread.start = _thread_start(thread.start)
     thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
     ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
+    Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
     subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
     onimport.install(
         {
             "multiprocessing.process": _change("multiprocess", "change_process"),
             "multiprocessing.spawn": _change("multiprocess", "change_spawn"),
             "multiprocessing.queues": _change("multiprocess", "change_queues"),
+            "multiprocessing.managers": _change("managers", "change_managers"),
             "multiprocessing.pool": _change("pools", "change_pool"),
             "concurrent.futures.process": _change("pools", "change_executor"),
         }
@@ -169,6 +172,18 @@ class Task:
         unit, self.unit = self.unit, None
         if unit is not None:
             units.end(unit)
+
+
+def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def add_done_callback(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
+        # It will be called by a thread of the pool, which is nobody's.
+        if _native.current_token() is None or str(getattr(fn, "__module__", "")).startswith(_PLUMBING):
+            return original(self, fn)
+        unit = units.begin_within("thread", what=f"{_name(fn)}, when a future is done")
+        return original(self, fn if unit is None else Task(fn, unit))
+
+    return add_done_callback
 
 
 def _name(fn: object) -> str:
