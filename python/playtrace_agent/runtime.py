@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,11 +51,32 @@ def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | N
     Raises:
         SettingsError: The settings can't be followed.
     """
-    global _settings, _pid
     if _settings is not None:
         return True
     if not settings.enabled(environ):
         return False
+    with _starting.lock:
+        # A thread that waited finds the agent on, with everything that follows its work in place.
+        if _settings is None:
+            _start(role, app_dir, environ)
+    return True
+
+
+class _Starting:
+    """The lock of the one thread that switches the agent on. A forked child gets a new one."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self.lock = threading.RLock()
+
+
+_starting = _Starting()
+
+
+def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -> None:
+    global _settings, _pid
     if not hasattr(sys, "monitoring"):
         raise settings.SettingsError(
             f"{settings.ENABLE} is set, but this is Python {platform.python_version()}: "
@@ -77,19 +99,19 @@ def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | N
         raise settings.SettingsError(str(error)) from error
     for notice in notices:
         log.warning("coverage configuration: %s", notice)
-    _settings, _pid = wanted, os.getpid()
     _native.install_import_hook()
     propagation.install()
     processes.install()
     atexit.register(_finish)
+    os.register_at_fork(after_in_child=_starting.renew)
     boot()
+    _settings, _pid = wanted, os.getpid()
     log.info(
         "agent on (%s): data goes to %s, measured files are named from %s",
         role,
         wanted.directory,
         wanted.root,
     )
-    return True
 
 
 def boot() -> None:

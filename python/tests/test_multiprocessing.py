@@ -5,8 +5,12 @@ The lines that each profile must have are known in advance: each runs functions 
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import coverage
 import pytest
 
 if TYPE_CHECKING:
@@ -60,7 +64,7 @@ def drive(workspace: Workspace, body: str, *, method: str = "fork", check: bool 
         'if __name__ == "__main__":\n    main()\n',
         check=check,
         # A fork beside threads is a DeprecationWarning.
-        warnings="default" if method == "fork" else "error",
+        warnings="ignore" if method == "fork" else "error",
     )
 
 
@@ -620,3 +624,135 @@ def test_off_means_that_nothing_is_changed(workspace: Workspace) -> None:
     )
     assert outcome.err == ""
     assert not workspace.data.exists()
+
+
+def test_overlapping_callers_of_one_pool(workspace: Workspace) -> None:
+    outcome = drive(
+        workspace,
+        """
+import contextlib, threading
+from concurrent.futures import ProcessPoolExecutor
+
+def call(slug, fn):
+    for n in range(40):
+        with playtrace_agent.trace(slug) if slug else contextlib.nullcontext():
+            first, second = executor.submit(fn, n), pool.apply_async(fn, (n,))
+            assert first.result() == second.get()
+
+with ProcessPoolExecutor(2, mp_context=context) as executor, context.Pool(2) as pool:
+    callers = [
+        threading.Thread(target=call, args=args)
+        for args in (("a", work.one), ("b", work.two), ("", work.three), ("c", work.four))
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+""",
+        method="forkserver",
+    )
+    assert lines(outcome.wrote) == {"a": [ONE], "b": [TWO], "c": [FOUR]}
+    for slug in ("a", "b", "c"):
+        assert whole(outcome.wrote, slug), slug
+        assert len(outcome.wrote.of_kind(slug, "spawn")) == 80
+
+
+MIX = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+
+def crunch(n):
+    total = 0
+    for i in range(n):
+        if i % 3 == 0:
+            total += i
+        elif i > 100:
+            total -= 1
+    else:
+        total += 1
+    return [total for _ in range(2)]
+
+
+def worker(queue, items):
+    for item in items:
+        try:
+            queue.put(crunch(item)[0] // (item - 2))
+        except ZeroDivisionError:
+            queue.put(None)
+    queue.close()
+    queue.join_thread()
+
+
+class Machine(multiprocessing.get_context(METHOD).Process):
+    def __init__(self, n):
+        super().__init__()
+        self.n = n
+
+    def run(self):
+        if self.n:
+            self.helper()
+
+    def helper(self):
+        crunch(self.n)
+
+
+def ready():
+    crunch(1)
+
+
+def run():
+    context = multiprocessing.get_context(METHOD)
+    queue = context.Queue()
+    process = context.Process(target=worker, args=(queue, [1, 2, 3]))
+    process.start()
+    results = [queue.get() for _ in range(3)]
+    process.join()
+    machine = Machine(4)
+    machine.start()
+    machine.join()
+    with ProcessPoolExecutor(1, mp_context=context, initializer=ready) as pool:
+        results += pool.map(crunch, range(6), chunksize=4)
+    pool = context.Pool(1, ready)
+    results += pool.imap(crunch, range(3))
+    pool.close()
+    pool.join()
+    assert len(results) == 12, results
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_same_lines_as_coverage(workspace: Workspace, method: str) -> None:
+    mix = workspace.write("mix.py", MIX.replace("METHOD", repr(method)))
+    outcome = drive(
+        workspace,
+        """
+import mix
+with playtrace_agent.trace("p"):
+    mix.run()
+""",
+        method=method,
+    )
+    config = workspace.write(
+        "coveragerc", "[run]\nconcurrency = multiprocessing\nparallel = True\ndata_file = oracle/data\nsource = .\n"
+    )
+    (workspace.app / "oracle").mkdir()
+    environment = workspace.environment({"ENABLE_PROFILE_COVERAGE": None, "COVERAGE_CORE": "ctrace"})
+    subprocess.run(
+        [sys.executable, "-m", "coverage", "run", f"--rcfile={config}", "driver.py"],
+        env=environment,
+        cwd=workspace.app,
+        check=True,
+    )
+    expected = set()
+    for path in (workspace.app / "oracle").iterdir():
+        data = coverage.CoverageData(str(path))
+        data.read()
+        expected.update(data.lines(str(mix)) or [])
+        data.close(force=True)
+    # Code of the module itself is the import's.
+    functions = [node for node in ast.walk(ast.parse(mix.read_text())) if isinstance(node, ast.FunctionDef)]
+    bodies = {line for node in functions for line in range(node.body[0].lineno, (node.end_lineno or 0) + 1)}
+    assert outcome.wrote.lines("p", "mix.py") == sorted(expected & bodies)
+    assert len(expected & bodies) > 30
+    assert whole(outcome.wrote, "p")
