@@ -55,6 +55,7 @@ def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | N
         return True
     if not settings.enabled(environ):
         return False
+    _starting.prepare()
     with _starting.lock:
         # A thread that waited finds the agent on, with everything that follows its work in place.
         if _settings is None:
@@ -66,9 +67,16 @@ class _Starting:
     """The lock of the one thread that switches the agent on. A forked child gets a new one."""
 
     def __init__(self) -> None:
-        self.renew()
+        self.forks = False
+        self._renew()
 
-    def renew(self) -> None:
+    def prepare(self) -> None:
+        """See to it that a fork doesn't leave the lock held by a thread that is not there."""
+        if not self.forks:
+            self.forks = True
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
         self.lock = threading.RLock()
 
 
@@ -103,7 +111,6 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
     propagation.install()
     processes.install()
     atexit.register(_finish)
-    os.register_at_fork(after_in_child=_starting.renew)
     boot()
     _settings, _pid = wanted, os.getpid()
     log.info(
