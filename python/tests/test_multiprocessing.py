@@ -756,3 +756,62 @@ with playtrace_agent.trace("p"):
     assert outcome.wrote.lines("p", "mix.py") == sorted(expected & bodies)
     assert len(expected & bodies) > 30
     assert whole(outcome.wrote, "p")
+
+
+def test_a_worker_that_is_ended_before_it_begins_has_lost_nothing(workspace: Workspace) -> None:
+    workspace.write("work.py", WORK)
+    outcome = workspace.run(
+        """
+        import multiprocessing, os, time, work, playtrace_agent
+
+        if __name__ == "__mp_main__":
+            # A worker reads its main module before it unpickles the initializer.
+            open("begun", "w").close()
+            while True:
+                time.sleep(1)
+
+        if __name__ == "__main__":
+            with playtrace_agent.trace("p"):
+                with multiprocessing.get_context("spawn").Pool(1, work.prepare, (1,)):
+                    while not os.path.exists("begun"):
+                        time.sleep(0.001)
+        """
+    )
+    assert [record["command"] for record in outcome.wrote.of_kind("p", "spawn")] == ["prepare, an initializer"]
+    assert whole(outcome.wrote, "p")
+
+
+def test_no_thread_is_traced_before_its_work_can_be_followed(workspace: Workspace) -> None:
+    outcome = workspace.run(
+        """
+        import threading, time, playtrace_agent
+        from playtrace_agent import runtime
+
+        events = []
+        coming = threading.Event()
+
+        def second():
+            coming.set()
+            with playtrace_agent.trace("second"):
+                events.append("second is traced")
+
+        class Registry:
+            def register(self, function):
+                # In the middle of the start: long enough for the other to overtake, if it could.
+                thread.start()
+                coming.wait()
+                for _ in range(200):
+                    time.sleep(0.001)
+                    if events:
+                        break
+                events.append("the agent is on")
+
+        thread = threading.Thread(target=second)
+        runtime.atexit = Registry()
+        with playtrace_agent.trace("first"):
+            pass
+        thread.join()
+        assert events == ["the agent is on", "second is traced"], events
+        """
+    )
+    assert whole(outcome.wrote, "second")
