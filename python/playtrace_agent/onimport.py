@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 from . import runtime
@@ -32,7 +31,7 @@ def _change(change: Change, module: ModuleType) -> None:
     runtime.guard(f"following what {module.__name__} starts", lambda: change(module))
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds nothing by itself: it lends the loader that another finder found one more step."""
 
     def __init__(self, changes: dict[str, Change]) -> None:

@@ -269,10 +269,11 @@ def _drop(parts: Iterable[_Part]) -> None:
 def _delitem(original: Callable[[Any, int], None]) -> Callable[[Any, int], None]:
     @functools.wraps(original)
     def __delitem__(self: Any, item: int) -> None:  # noqa: N807 - it is one
+        original(self, item)
+        # Only now: who adds a part looks afterwards whether its job is still there.
         jobs = vars(self).get(_JOBS)
         if jobs:
             runtime.guard("ending a pool's job", lambda: _settle(jobs, item))
-        original(self, item)
 
     return __delitem__
 
