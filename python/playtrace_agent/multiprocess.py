@@ -74,7 +74,9 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
         serving = _serving.get(id(getattr(target, "__func__", target)))
         pending = processes.pending
         before = pending.process
-        pending.process = processes.NewProcess(f"multiprocessing: {self.name}", serves_all=serving is not None)
+        pending.process = processes.NewProcess(
+            workitems.printable(f"multiprocessing: {self.name}"), serves_all=serving is not None
+        )
         prepared = _initializer(self, serving[1]) if serving is not None else None
         try:
             original(self)

@@ -69,7 +69,7 @@ class Promise(NamedTuple):
 
 def promise(what: str) -> Promise | None:
     """Promise work that the running code hands to another process; ``None`` outside traced work or if that fails."""
-    what = what[:200]
+    what = printable(what)
     try:
         promised = _native.spawn(what, True)
         if promised is None:
@@ -160,6 +160,11 @@ def call(what: str, fn: Callable[..., Any], args: Iterable[Any] = (), kwargs: Ma
     """Return the call as a traced piece of work without arguments; ``None`` where it can't be one."""
     promised = promise(what)
     return None if promised is None else Call(promised, _native.current_token(), fn, args, kwargs or {})
+
+
+def printable(what: str) -> str:
+    """Return what the ledger takes: not too long, and text, which a name need not be."""
+    return what[:200].encode(errors="backslashreplace").decode()
 
 
 def name(fn: object) -> str:

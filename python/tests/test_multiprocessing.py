@@ -21,7 +21,7 @@ def test_a_process_belongs_to_the_work_that_starts_it(workspace: Workspace, meth
         workspace,
         """
 with playtrace_agent.trace("p", "r"):
-    process = context.Process(target=work.one, args=(1,), name="one")
+    process = context.Process(target=work.one, args=(1,), name="one \\udcff")
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -53,7 +53,7 @@ os.remove("gate")
     wrote = outcome.wrote
     assert lines(wrote) == {"p": [ONE]}
     assert whole(wrote, "p", "r")
-    assert "multiprocessing: one" in [record["command"] for record in wrote.of_kind("p", "spawn", "r")]
+    assert "multiprocessing: one \\udcff" in [record["command"] for record in wrote.of_kind("p", "spawn", "r")]
     # A daemon that is ended by a signal has lost what it did.
     assert [(record["kind"], record["what"]) for record in wrote.unclosed("q")] == [
         ("child", "multiprocessing: endless")

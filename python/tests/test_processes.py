@@ -344,3 +344,26 @@ def test_system_does_what_it_does(workspace: Workspace) -> None:
     # What can't be followed is not silent.
     [lost] = outcome.wrote.of_kind("p", "lost")
     assert "too long" in lost["reason"]
+
+
+def test_a_child_that_cannot_be_promised_runs_and_is_named(workspace: Workspace) -> None:
+    workspace.write("tool.py", TOOL)
+    outcome = workspace.run(
+        """
+        import os, subprocess, sys, playtrace_agent
+        from playtrace_agent import children
+
+        def broken(program, environment):
+            raise OSError("broken")
+
+        command = [sys.executable, "tool.py"]
+        with playtrace_agent.trace("p"):
+            children._is_python = broken
+            assert subprocess.check_output(command) == b"args 1\\n"
+            assert os.spawnv(os.P_WAIT, command[0], command) == 0
+        """
+    )
+    assert "not traced: a child process" in outcome.err
+    lost = [record["reason"] for record in outcome.wrote.of_kind("p", "lost")]
+    assert len(lost) == 2
+    assert all("could not be followed: broken" in reason for reason in lost)
