@@ -279,6 +279,7 @@ def test_every_other_way_to_start_a_program(workspace: Workspace) -> None:
             if pid == 0:
                 import tool
                 tool.main()
+                sys.stdout.flush()
                 os._exit(0)
             said = b""
             while not said.endswith(b"\\n"):
