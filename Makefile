@@ -9,11 +9,11 @@ SHELL := bash
 
 PYTHON := .venv/bin/python
 PROGRAM := target/release/playtrace
-PATHS := python demo tests
+PATHS := python demo tests benches
 
 .PHONY: help
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: program
 program:
@@ -45,6 +45,10 @@ test: setup check  ## Unit, property and end-to-end tests
 	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server $(PYTHON) -m pytest python/tests
 	@echo '==> end-to-end tests'
 	@$(PYTHON) -m pytest tests
+
+.PHONY: bench-tracer
+bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.json and a table (about 12 minutes)
+	@exec $(PYTHON) -m benches.tracer --redis-server .tools/redis-server
 
 .PHONY: check
 check:

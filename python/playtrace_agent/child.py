@@ -24,6 +24,7 @@ def start() -> None:
     # The token is this process's alone: what it starts in ways that nobody follows must not answer to it.
     child = os.environ.pop(settings.CHILD, None)
     run = os.environ.get(settings.RUN) or None
+    scope = os.environ.pop(settings.SCOPE, None) or None
     horse = os.environ.pop(settings.HORSE, None)
     try:
         from . import runtime
@@ -36,7 +37,7 @@ def start() -> None:
         elif runtime.start("child"):
             from . import processes
 
-            processes.begin_process(slug, run, child, " ".join(sys.orig_argv)[:200])
+            processes.begin_process(slug, run, child, " ".join(sys.orig_argv)[:200], scope)
     except Exception:
         import logging
 

@@ -35,7 +35,7 @@ class Child:
         def close() -> None:
             opened = _native.open_within("child", child=self.token, what="it could not be started")
             if opened is not None:
-                _native.close_unit(opened[0])
+                _native.close_unit(opened)
 
         runtime.guard("withdrawing a child process", close)
 
@@ -66,18 +66,18 @@ def promise(
         promised = _native.spawn(what, python)
         if promised is None:
             return None
-        token, slug, run = promised
-        variables = _variables(token, slug, run)
-        return Child(token, {**environment, **variables}, variables)
+        variables = _variables(*promised)
+        return Child(promised[0], {**environment, **variables}, variables)
     except Exception as error:  # noqa: BLE001 - starting the child comes first
         runtime.lose(f"a child process ({args!r:.100}) could not be followed: {error}")
         return None
 
 
-def _variables(token: str, slug: str, run: str | None) -> dict[str, str]:
+def _variables(token: str, slug: str, run: str | None, scope: str | None) -> dict[str, str]:
     variables = {**runtime.current_settings().for_child(), settings.SLUG: slug, settings.CHILD: token}
-    # An inherited run token would be another run's.
+    # An inherited run token or scope would be another run's.
     variables[settings.RUN] = run or ""
+    variables[settings.SCOPE] = scope or ""
     return variables
 
 

@@ -51,7 +51,7 @@ def _callmethod(original: Callable[..., Any], harmless: Container[str]) -> Calla
 
 
 def _name_loss(typeid: str, harmless: Container[str]) -> None:
-    if _native.current_token() is None or typeid in harmless:
+    if not _native.traced() or typeid in harmless:
         return
 
     def note() -> None:

@@ -68,7 +68,7 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
 
     @functools.wraps(original)
     def start(self: Any) -> None:
-        if _native.current_token() is None:
+        if not _native.traced():
             return original(self)
         target = vars(self).get("_target")
         serving = _serving.get(id(getattr(target, "__func__", target)))
@@ -157,6 +157,6 @@ def arrive(told: tuple[Any, ...] | None) -> None:
             return
         promised = workitems.Promise(*told)
         if runtime.start("child", environ={**os.environ, **promised.environment}):
-            processes.begin_process(promised.slug, promised.run, promised.child, promised.what)
+            processes.begin_process(promised.slug, promised.run, promised.child, promised.what, promised.scope)
     except Exception:
         logging.getLogger("playtrace_agent").warning("this child process is not traced", exc_info=True)

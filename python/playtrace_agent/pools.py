@@ -40,7 +40,7 @@ def change_executor(module: ModuleType) -> None:
 def _submit(original: Callable[..., Any], process_chunk: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if _native.current_token() is None:
+        if not _native.traced():
             return original(self, fn, *args, **kwargs)
         # `map` submits chunks.
         chunk = isinstance(fn, functools.partial) and fn.func is process_chunk
@@ -97,7 +97,7 @@ def _apply_async(original: Callable[..., Any], module: ModuleType) -> Callable[.
         callback: Any = None,
         error_callback: Any = None,
     ) -> Any:
-        if _native.current_token() is None or self._state != module.RUN:
+        if not _native.traced() or self._state != module.RUN:
             return original(self, func, args, kwds, callback, error_callback)
         parts: list[_Part] = []
         callback, error_callback = _callbacks(parts, callback, error_callback)
@@ -128,7 +128,7 @@ def _map_async(original: Callable[..., Any]) -> Callable[..., Any]:
         error_callback: Any = None,
     ) -> Any:
         parts: list[_Part] = []
-        if _native.current_token() is not None:
+        if _native.traced():
             callback, error_callback = _callbacks(parts, callback, error_callback)
         try:
             result = original(self, func, iterable, mapper, chunksize, callback, error_callback)
@@ -167,7 +167,7 @@ class _Feed:
 
     def __next__(self) -> Any:
         unit = self.unit
-        before = _native.enter(unit.token) if unit is not None else None
+        before = _native.enter(unit.number) if unit is not None else None
         try:
             # The app's iterable runs here.
             return self._follow(next(self.tasks))
@@ -215,7 +215,7 @@ class _Callbacks:
             unit = self.unit
             if unit is None:
                 return callback(value)
-            before = _native.enter(unit.token)
+            before = _native.enter(unit.number)
             try:
                 return callback(value)
             finally:

@@ -65,7 +65,7 @@ def install() -> None:
 
 def _before() -> None:
     pending.child = None
-    if pending.by_subprocess or _native.current_token() is None:
+    if pending.by_subprocess or not _native.traced():
         return
 
     process = pending.process
@@ -99,16 +99,16 @@ def _after_in_child() -> None:
             return
         opened = _native.open_within("child", child=child, what=what)
         if opened is not None:
-            _unit = units.Unit(opened[0], opened[1])
-            _native.set_process_unit(*_unit)
+            _unit = units.Unit(opened)
+            _native.set_process_unit(opened)
 
     runtime.guard("beginning a forked child", begin)
 
 
 def _let_go() -> None:
     _native.enter(None)
-    # No unit and no token has the number 0: what has no token of its own belongs to nobody from now on.
-    _native.set_process_unit(0, 0)
+    # No unit has the number 0: what has no token of its own belongs to nobody from now on.
+    _native.set_process_unit(0)
     _native.set_role("child")
 
 
@@ -126,9 +126,8 @@ def _following_exec(original: Callable[..., NoReturn], *, with_environment: bool
 
     @functools.wraps(original)
     def run(path: Any, argv: Any, *rest: Any) -> NoReturn:
-        token = _native.current_token()
         environment = rest[0] if with_environment and len(rest) == 1 else os.environ
-        child = children.promise(argv, executable=path, environment=environment) if token is not None else None
+        child = children.promise(argv, executable=path, environment=environment) if _native.traced() else None
         runtime.finish()
         if child is None and pending.environment:
             os_execve(path, argv, {**environment, **pending.environment})
@@ -150,7 +149,7 @@ def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(original)
     def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
         child = None
-        if _native.current_token() is not None and not pending.by_subprocess:
+        if _native.traced() and not pending.by_subprocess:
             child = children.promise(argv, executable=path, environment=env)
         if child is None:
             return original(path, argv, {**env, **pending.environment} if pending.environment else env, **options)
@@ -168,7 +167,7 @@ def _following_system(original: Callable[[Any], int]) -> Callable[[Any], int]:
 
     @functools.wraps(original)
     def system(command: Any) -> int:
-        if _native.current_token() is None or not isinstance(command, str | bytes | os.PathLike):
+        if not _native.traced() or not isinstance(command, str | bytes | os.PathLike):
             return original(command)
         child = children.promise(command, shell=True)  # noqa: S604 - it is not called here
         if child is None:
@@ -191,11 +190,11 @@ def _following_system(original: Callable[[Any], int]) -> Callable[[Any], int]:
 os_execve = os.execve
 
 
-def begin_process(slug: str, run: str | None, child: str | None, what: str) -> None:
+def begin_process(slug: str, run: str | None, child: str | None, what: str, scope: str | None = None) -> None:
     """Make this process, which traced work started, belong to its run from now to its end."""
     global _unit
-    before, _unit = _unit, units.begin("child", slug, run, child=child, what=what)
-    _native.set_process_unit(_unit.number, _unit.token)
+    before, _unit = _unit, units.begin("child", slug, run, child=child, what=what, scope=scope)
+    _native.set_process_unit(_unit.number)
     if before is not None:
         units.end(before)
 

@@ -76,7 +76,7 @@ def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[thr
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
         # A thread that runs already will be refused by the original.
-        if _native.current_token() is None or self.ident is not None:
+        if not _native.traced() or self.ident is not None:
             return original(self)
         if _serves_all(self):
             before = _native.enter(None)
@@ -107,7 +107,7 @@ def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[thre
         unit = self.__dict__.pop(_UNIT, None)
         if unit is None:
             return original(self)
-        enter(unit.token)
+        enter(unit.number)
         try:
             return original(self)
         finally:
@@ -120,8 +120,7 @@ def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[thre
 def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        token = _native.current_token()
-        unit = units.begin_within("thread", what=_name(fn)) if token is not None else None
+        unit = units.begin_within("thread", what=_name(fn)) if _native.traced() else None
         if unit is None:
             return original(self, fn, *args, **kwargs)
         task = Task(fn, unit)
@@ -152,7 +151,7 @@ class Task:
         unit = self.unit
         if unit is None:
             return self.fn(*args, **kwargs)
-        before = _native.enter(unit.token)
+        before = _native.enter(unit.number)
         try:
             return self.fn(*args, **kwargs)
         finally:
@@ -178,7 +177,7 @@ def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def add_done_callback(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
         # It will be called by a thread of the pool, which is nobody's.
-        if _native.current_token() is None or str(getattr(fn, "__module__", "")).startswith(_PLUMBING):
+        if not _native.traced() or str(getattr(fn, "__module__", "")).startswith(_PLUMBING):
             return original(self, fn)
         unit = units.begin_within("thread", what=f"{_name(fn)}, when a future is done")
         return original(self, fn if unit is None else Task(fn, unit))
@@ -195,7 +194,7 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(original)
     def __init__(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is one
-        if _native.current_token() is None:
+        if not _native.traced():
             return original(self, *args, **kwargs)
         try:
             bound = signature.bind(self, *args, **kwargs)

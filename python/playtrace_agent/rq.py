@@ -271,7 +271,7 @@ def _traced(job: Any, work: Callable[[], Any], *, by_worker: bool) -> Any:
     from . import _native
 
     setattr(job, _RUNNING, True)
-    before = _native.enter(unit.token)
+    before = _native.enter(unit.number)
     try:
         return work()
     finally:

@@ -99,6 +99,7 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
             root=wanted.root,
             config=wanted.config,
             prefix=wanted.prefix,
+            granularity=wanted.granularity,
             role_name=role,
             program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, native",
             **_installation(),

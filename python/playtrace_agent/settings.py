@@ -26,9 +26,16 @@ GRANULARITY = "PROFILE_COVERAGE_GRANULARITY"
 ENGINE = "PROFILE_COVERAGE_ENGINE"
 SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
 
+#: What can be recorded: lines by profile; besides, functions entered by request and job; lines by request and job;
+#: functions entered by profile.
+GRANULARITIES = ("profile", "steps", "request", "symbol")
+DEFAULT_GRANULARITY = "steps"
+
 SLUG = "PROFILE_TRACE_SLUG"
 RUN = "PROFILE_TRACE_RUN"
 CHILD = "PROFILE_TRACE_CHILD"
+#: The request or job that a child process works for, where they are told apart.
+SCOPE = "PROFILE_TRACE_SCOPE"
 #: Set for a work horse that is a program of its own: it is told by its job's meta whose work it does.
 HORSE = "PROFILE_TRACE_HORSE"
 
@@ -49,6 +56,7 @@ class Settings:
     config: Path | None
     prefix: str
     strict: bool
+    granularity: str
 
     def for_child(self) -> dict[str, str]:
         """Return the variables that make a child process come to the same settings, wherever it runs."""
@@ -58,6 +66,7 @@ class Settings:
             ROOT: str(self.root),
             PREFIX: self.prefix,
             STRICT: "1" if self.strict else "0",
+            GRANULARITY: self.granularity,
         }
         if self.config is not None:
             variables[CONFIG] = str(self.config)
@@ -96,6 +105,7 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
         config=config,
         prefix=prefix,
         strict=_switch(environ, STRICT),
+        granularity=_granularity(environ),
     )
 
 
@@ -108,11 +118,17 @@ def _switch(environ: Mapping[str, str], name: str) -> bool:
     raise SettingsError(f"{name}={environ[name]}: use 1, true, yes or on, or leave it unset")
 
 
+def _granularity(environ: Mapping[str, str]) -> str:
+    value = environ.get(GRANULARITY) or DEFAULT_GRANULARITY
+    if value not in GRANULARITIES:
+        raise SettingsError(f"{GRANULARITY}={value}: use one of {', '.join(GRANULARITIES)}")
+    return value
+
+
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    for name, default in ((ENGINE, "native"), (GRANULARITY, "profile")):
-        value = environ.get(name) or default
-        if value != default:
-            raise SettingsError(f"{name}={value}: this version does {default!r} only; unset the variable")
+    engine = environ.get(ENGINE) or "native"
+    if engine != "native":
+        raise SettingsError(f"{ENGINE}={engine}: this version does 'native' only; unset the variable")
     if environ.get(SECRET):
         raise SettingsError(
             f"{SECRET} is set, but this version can't check signed headers: "

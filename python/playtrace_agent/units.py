@@ -16,7 +16,6 @@ class Unit(NamedTuple):
     """A unit that is open in this process."""
 
     number: int
-    token: int
 
 
 def begin(
@@ -28,8 +27,9 @@ def begin(
     job: str | None = None,
     child: str | None = None,
     what: str = "",
+    scope: str | None = None,
 ) -> Unit:
-    """Open a unit of work of a run.
+    """Open a unit of work of a run; ``scope`` is the one that a child process was given.
 
     Raises:
         ValueError: The slug or the run can't be one.
@@ -37,7 +37,7 @@ def begin(
     """
     from . import _native
 
-    number, token, first = _native.open_unit(slug, run, kind, step=step, job=job, child=child, what=what)
+    number, first = _native.open_unit(slug, run, kind, step=step, job=job, child=child, what=what, scope=scope)
     if first:
         settings = runtime.current_settings()
         runtime.say(
@@ -49,7 +49,7 @@ def begin(
             settings.prefix,
             slug,
         )
-    return Unit(number, token)
+    return Unit(number)
 
 
 def begin_within(kind: str, *, what: str = "") -> Unit | None:
@@ -63,7 +63,7 @@ def begin_within(kind: str, *, what: str = "") -> Unit | None:
     except _native.TraceError as error:
         runtime.say(logging.WARNING, "not traced: %s %s: %s", kind, what, error)
         return None
-    return Unit(opened[0], opened[1]) if opened else None
+    return Unit(opened) if opened is not None else None
 
 
 def end(unit: Unit) -> None:
@@ -93,7 +93,7 @@ def block(slug: str, run: str | None) -> Iterator[None]:
     from . import _native
 
     unit = begin("block", slug, run, what="trace()")
-    before = _native.enter(unit.token)
+    before = _native.enter_here(unit.number)
     try:
         yield
     finally:

@@ -28,13 +28,15 @@ class Promise(NamedTuple):
     #: The process that promised it.
     pid: int
     environment: dict[str, str]
+    #: The request or job that it is for, where they are told apart.
+    scope: str | None
 
     def begin(self) -> units.Unit | None:
         """Open the promised unit in this process. A fault is said; as nothing keeps the promise, the verdict tells."""
         try:
             if not runtime.start("child", environ={**os.environ, **self.environment}):
                 return None
-            return units.begin("child", self.slug, self.run, child=self.child, what=self.what)
+            return units.begin("child", self.slug, self.run, child=self.child, what=self.what, scope=self.scope)
         except _native.SwitchedOffError:
             return None
         except Exception as error:  # noqa: BLE001 - the work comes first
@@ -45,7 +47,9 @@ class Promise(NamedTuple):
         """Keep the promise at once: there is no work. Harmless if there was some after all."""
 
         def close() -> None:
-            unit = units.begin("child", self.slug, self.run, child=self.child, what=f"{self.what}: {why}")
+            unit = units.begin(
+                "child", self.slug, self.run, child=self.child, what=f"{self.what}: {why}", scope=self.scope
+            )
             units.end(unit)
 
         runtime.guard("withdrawing work of another process", close)
@@ -74,8 +78,8 @@ def promise(what: str) -> Promise | None:
         promised = _native.spawn(what, True)
         if promised is None:
             return None
-        child, slug, run = promised
-        return Promise(child, slug, run, what, os.getpid(), runtime.current_settings().for_child())
+        child, slug, run, scope = promised
+        return Promise(child, slug, run, what, os.getpid(), runtime.current_settings().for_child(), scope)
     except Exception as error:  # noqa: BLE001 - the work comes first
         runtime.lose(f"{what} could not be followed into another process: {error}")
         return None
@@ -87,13 +91,13 @@ class Call:
     def __init__(
         self,
         promised: Promise,
-        token: int | None,
+        token: _native.Token | None,
         fn: Callable[..., Any],
         args: Iterable[Any],
         kwargs: Mapping[str, Any],
     ) -> None:
         self.promised = promised
-        #: The submitting work's, in its process.
+        #: The submitting work's, in its process, until the call is on its way.
         self.token = token
         self.fn, self.args, self.kwargs = fn, args, kwargs
         self.unit: units.Unit | None = None
@@ -103,7 +107,7 @@ class Call:
         unit, self.unit = self.unit or self.promised.begin(), None
         if unit is None:
             return self.fn(*self.args, **self.kwargs)
-        before = _native.enter(unit.token)
+        before = _native.enter(unit.number)
         try:
             return self.fn(*self.args, **self.kwargs)
         finally:
@@ -112,7 +116,7 @@ class Call:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the call in one piece: the app's code that takes part in it (``__getstate__``) is traced work."""
-        before = _native.enter(self.token)
+        before, self.token = _native.enter(self.token), None
         unit = units.begin_within("thread", what=f"sending {self.promised.what}")
         try:
             payload = bytes(_pickler().dumps((self.fn, self.args, self.kwargs)))
@@ -134,7 +138,7 @@ def receive(promised: tuple[Any, ...], payload: bytes) -> Call | None:
         promise_.dropped()
         return None
     unit = promise_.begin()
-    before = _native.enter(unit.token) if unit is not None else None
+    before = _native.enter(unit.number) if unit is not None else None
     try:
         fn, args, kwargs = _pickler().loads(payload)
     except BaseException:
@@ -156,10 +160,16 @@ def _pickler() -> Any:
     return vars(context)["reduction"].ForkingPickler
 
 
+def _own_token() -> _native.Token | None:
+    token = _native.enter(None)
+    _native.enter(token)
+    return token
+
+
 def call(what: str, fn: Callable[..., Any], args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
     """Return the call as a traced piece of work without arguments; ``None`` where it can't be one."""
     promised = promise(what)
-    return None if promised is None else Call(promised, _native.current_token(), fn, args, kwargs or {})
+    return None if promised is None else Call(promised, _own_token(), fn, args, kwargs or {})
 
 
 def printable(what: str) -> str:

@@ -83,7 +83,7 @@ class TraceMiddleware:
         from . import _native
 
         try:
-            before = _native.enter(unit.token)
+            before = _native.enter(unit.number)
             try:
                 body = self.app(environ, start_response)
             finally:
@@ -143,7 +143,7 @@ class TracedBody:
             return work()
         from . import _native
 
-        before = _native.enter(self._unit.token)
+        before = _native.enter(self._unit.number)
         try:
             return work()
         finally:

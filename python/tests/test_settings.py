@@ -59,7 +59,7 @@ def test_a_child_elsewhere_comes_to_the_same(tmp_path: Path, monkeypatch: pytest
     [
         ("ENABLE_PROFILE_COVERAGE", "maybe", "use 1, true, yes or on"),
         ("PROFILE_COVERAGE_ENGINE", "coverage", "'native' only"),
-        ("PROFILE_COVERAGE_GRANULARITY", "request", "'profile' only"),
+        ("PROFILE_COVERAGE_GRANULARITY", "lines", "use one of profile, steps, request, symbol"),
         ("PROFILE_TRACE_SECRET", "s3cret", "can't check signed headers"),
         ("PROFILE_COVERAGE_CONFIG", "none.ini", "no such file"),
         ("PROFILE_COVERAGE_ROOT", "nowhere", "no such directory"),

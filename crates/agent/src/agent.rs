@@ -5,15 +5,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use playtrace_ledger::{Journal, Layout, Record, UnitKind};
+use playtrace_ledger::{Granularity, Journal, Layout, Record, RunLedger, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::{CodeId, ContextId, Token, Tracer};
+use playtrace_tracer::{CodeId, ContextId, Fresh, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
 use crate::error::AgentError;
 use crate::jobs;
 use crate::run::{Place, Run, Written, now};
 use crate::sources::Sources;
+use crate::token;
 
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
@@ -37,11 +38,13 @@ pub(crate) struct UnitSpec {
     pub(crate) job: Option<String>,
     pub(crate) child: Option<String>,
     pub(crate) what: String,
+    /// Of a child: the scope of what started it. Of a job: its function.
+    pub(crate) scope: Option<String>,
 }
 
 impl UnitSpec {
     pub(crate) fn new(kind: UnitKind, what: impl Into<String>) -> Self {
-        Self { kind, step: None, job: None, child: None, what: what.into() }
+        Self { kind, step: None, job: None, child: None, what: what.into(), scope: None }
     }
 }
 
@@ -55,11 +58,23 @@ pub(crate) struct Opened {
     pub(crate) first: bool,
 }
 
+/// A child process that was promised.
+#[derive(Debug)]
+pub(crate) struct Promised {
+    pub(crate) child: String,
+    pub(crate) slug: Slug,
+    pub(crate) run: RunToken,
+    /// The scope that its work belongs to.
+    pub(crate) scope: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Unit {
     run: RunId,
     context: ContextId,
     kind: UnitKind,
+    /// Whether it is over but for what it left behind.
+    left: bool,
 }
 
 /// The agent of this process.
@@ -123,7 +138,10 @@ impl Agent {
         spec: UnitSpec,
     ) -> Result<Opened, AgentError> {
         let (id, first) = self.run(slug, token)?;
-        let context = self.runs[&id].profile;
+        let context = match self.scope_name(&spec, id)? {
+            Some(name) => self.scope(id, name),
+            None => self.runs[&id].profile,
+        };
         self.open_unit(id, context, spec, first)
     }
 
@@ -143,9 +161,25 @@ impl Agent {
     ) -> Result<Opened, AgentError> {
         self.last_unit += 1;
         let unit = self.last_unit;
-        let UnitSpec { kind, step, job, child, what } = spec;
-        self.append(id, Record::Open { unit: unit.to_string(), kind, step, job, child, what })?;
+        let UnitSpec { kind, step, job, child, what, .. } = spec;
+        let scope = self.runs.get_mut(&id).and_then(|run| run.scope_of(context));
+        let scope = scope.map(|scope| {
+            scope.units += 1;
+            scope.name.clone()
+        });
+        let opened =
+            self.append(id, Record::Open { unit: unit.to_string(), kind, step, job, child, what, scope });
+        if let Err(error) = opened {
+            self.leave_scope(id, context);
+            return Err(error);
+        }
+        let mut rearm = Vec::new();
+        if self.granularity() == Granularity::Steps {
+            // The scope's lines go there.
+            rearm = self.tracer.activate(self.runs[&id].profile).rearm;
+        }
         let activation = self.tracer.activate(context);
+        rearm.extend(activation.rearm);
         if let Some(run) = self.runs.get_mut(&id) {
             run.open += 1;
             run.last_used = Instant::now();
@@ -153,14 +187,74 @@ impl Agent {
                 run.imports += 1;
             }
         }
-        self.units.insert(unit, Unit { run: id, context, kind });
-        Ok(Opened { unit, token: activation.token, rearm: activation.rearm, first })
+        self.units.insert(unit, Unit { run: id, context, kind, left: false });
+        Ok(Opened { unit, token: activation.token, rearm, first })
+    }
+
+    fn granularity(&self) -> Granularity {
+        self.place.as_ref().map(|place| place.granularity).unwrap_or_default()
+    }
+
+    /// The scope that a request, job, block or child process has for itself; `None` where all share the profile's.
+    fn scope_name(&self, spec: &UnitSpec, run: RunId) -> Result<Option<String>, AgentError> {
+        if !self.granularity().by_unit() {
+            return Ok(None);
+        }
+        Ok(Some(match (&spec.kind, &spec.job, &spec.scope, spec.step) {
+            (UnitKind::Job, Some(job), function, _) => {
+                let function = function.clone().or_else(|| self.function_of(run, job));
+                format!("job:{}:{job}", function.as_deref().unwrap_or("?"))
+            }
+            (_, _, Some(scope), _) => scope.clone(),
+            (_, _, None, Some(step)) => step.to_string(),
+            (_, _, None, None) => format!("{}-{}", std::process::id(), self.last_unit + 1),
+        }))
+    }
+
+    /// What a job runs, as whoever enqueued it promised. (Asking the job would unpickle its arguments, which runs the
+    /// app's code.)
+    fn function_of(&self, run: RunId, job: &str) -> Option<String> {
+        let (run, place) = (self.runs.get(&run)?, self.place.as_ref()?);
+        let ledger = RunLedger::read(&Layout::new(&place.directory), &run.slug, &run.token).ok()?;
+        ledger.writers.iter().flat_map(|writer| &writer.entries).find_map(|entry| match &entry.record {
+            Record::Enqueue { job: known, function, .. } if known == job => Some(function.clone()),
+            _ => None,
+        })
+    }
+
+    /// The context of a scope, made if need be.
+    fn scope(&mut self, id: RunId, name: String) -> ContextId {
+        let wants = if self.granularity() == Granularity::Steps { Wants::Entries } else { Wants::Lines };
+        let Some(run) = self.runs.get_mut(&id) else { return self.tracer.add_context(wants, None) };
+        if let Some(scope) = run.scope(&name) {
+            return scope.context;
+        }
+        let lines_go_to = (wants == Wants::Entries).then_some(run.profile);
+        let context = self.tracer.add_context(wants, lines_go_to);
+        run.add_scope(context, name);
+        self.owners.insert(context, id);
+        context
+    }
+
+    /// A unit of a scope is gone; with the last one goes the scope.
+    fn leave_scope(&mut self, id: RunId, context: ContextId) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(scope) = run.scope_of(context) else { return };
+        scope.units = scope.units.saturating_sub(1);
+        if scope.units == 0 {
+            run.scopes.retain(|scope| scope.context != context);
+            self.owners.remove(&context);
+            self.tracer.remove_context(context);
+        }
     }
 
     /// Ends a unit: its lines go to disk, then the ledger says so. A unit that is not open here (it was the parent
     /// process's) is nothing.
     pub(crate) fn close(&mut self, unit: UnitId) -> Result<Option<Written>, AgentError> {
-        let Some(Unit { run: id, context, .. }) = self.units.remove(&unit) else { return Ok(None) };
+        let Some(Unit { run: id, context, left, .. }) = self.units.remove(&unit) else { return Ok(None) };
+        if left {
+            token::count_left(false);
+        }
         let result = self.flush_run(id, Some(&unit.to_string()));
         if let Some(run) = self.runs.get_mut(&id) {
             run.open = run.open.saturating_sub(1);
@@ -169,7 +263,29 @@ impl Agent {
                 self.end_import(id);
             }
         }
+        self.leave_scope(id, context);
         result
+    }
+
+    /// A unit is over, but something that it left behind may go on: its lines so far go to disk, and it stays open
+    /// until nothing is left.
+    pub(crate) fn leave_behind(&mut self, unit: UnitId) -> Result<Option<Written>, AgentError> {
+        let Some(Unit { run: id, left, .. }) = self.units.get_mut(&unit) else { return Ok(None) };
+        if !std::mem::replace(left, true) {
+            token::count_left(true);
+        }
+        let id = *id;
+        let written = self.flush_run(id, None)?;
+        self.append(id, Record::Left { unit: unit.to_string() })?;
+        Ok(written)
+    }
+
+    /// Nothing that could run under a unit is left.
+    pub(crate) fn settle(&mut self, unit: UnitId) {
+        if self.units.get(&unit).is_some_and(|unit| unit.left) {
+            // There is nobody to tell; the run's ledger has the fault, or the open unit tells of it.
+            let _ = self.close(unit);
+        }
     }
 
     /// Writes what is new of a run. A fault switches the run off.
@@ -207,9 +323,10 @@ impl Agent {
             let lost = Record::Lost { unit: unit.map(str::to_owned), reason: reason.to_owned() };
             let _ = run.append(&place, lost);
         }
-        let (profile, import) = (run.profile, run.import);
-        self.tracer.deactivate(profile);
-        self.tracer.deactivate(import);
+        let contexts: Vec<ContextId> = run.contexts().collect();
+        for context in contexts {
+            self.tracer.deactivate(context);
+        }
     }
 
     /// Notes something about a run that is no unit of work in this process.
@@ -219,14 +336,14 @@ impl Agent {
     }
 
     /// Keeps in mind who enqueued a job.
-    pub(crate) fn remember_job(&self, job: &str, slug: &Slug, run: &RunToken) {
+    pub(crate) fn remember_job(&self, job: &str, slug: &Slug, run: &RunToken, function: &str) {
         if let Some(place) = &self.place {
-            jobs::remember(&place.directory, job, slug, run);
+            jobs::remember(&place.directory, job, slug, run, function);
         }
     }
 
     /// Who enqueued a job; asked once.
-    pub(crate) fn recall_job(&self, job: &str) -> Option<(Slug, RunToken)> {
+    pub(crate) fn recall_job(&self, job: &str) -> Option<jobs::Note> {
         jobs::take(&self.place.as_ref()?.directory, job)
     }
 
@@ -248,7 +365,8 @@ impl Agent {
             }
             self.remove_run(id);
         }
-        let (profile, import) = (self.tracer.add_context(), self.tracer.add_context());
+        let wants = if self.granularity() == Granularity::Symbol { Wants::Entries } else { Wants::Lines };
+        let (profile, import) = (self.tracer.add_context(wants, None), self.tracer.add_context(wants, None));
         self.last_run += 1;
         let id = self.last_run;
         self.runs.insert(id, Run::new(slug.clone(), token.clone(), profile, import));
@@ -261,7 +379,7 @@ impl Agent {
     fn remove_run(&mut self, id: RunId) -> Option<Run> {
         let run = self.runs.remove(&id)?;
         self.by_name.remove(&(run.slug.clone(), run.token.clone()));
-        for context in [run.profile, run.import] {
+        for context in run.contexts() {
             self.owners.remove(&context);
             self.tracer.remove_context(context);
         }
@@ -320,26 +438,30 @@ impl Agent {
         }
     }
 
+    /// Keeps a line from being lost by a kill.
+    pub(crate) fn keep(&mut self, fresh: Fresh) {
+        let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
+        if let Some(run) = owners.get(&fresh.context).and_then(|id| runs.get_mut(id)) {
+            run.keep(place, sources, fresh);
+        }
+    }
+
     /// The run that a token belongs to.
     pub(crate) fn run_of(&self, token: Token) -> Option<&Run> {
         self.runs.get(self.owners.get(&self.tracer.resolve(token)?)?)
     }
 
     /// Says that a child process is about to be started by the token's work; answers with the child's own token.
-    pub(crate) fn spawn(
-        &mut self,
-        token: Token,
-        command: String,
-        python: bool,
-    ) -> Option<(String, Slug, RunToken)> {
+    pub(crate) fn spawn(&mut self, token: Token, command: String, python: bool) -> Option<Promised> {
         let context = self.tracer.resolve(token)?;
         let id = *self.owners.get(&context)?;
         self.last_child += 1;
         let process = playtrace_ledger::ProcessId::current();
         let child = format!("{}-{}-{}", process.pid, process.start, self.last_child);
         self.append(id, Record::Spawn { child: child.clone(), command, python }).ok()?;
-        let run = self.runs.get(&id)?;
-        Some((child, run.slug.clone(), run.token.clone()))
+        let run = self.runs.get_mut(&id)?;
+        let scope = run.scope_of(context).map(|scope| scope.name.clone());
+        Some(Promised { child, slug: run.slug.clone(), run: run.token.clone(), scope })
     }
 
     /// Writes everything that is not written yet.
@@ -356,7 +478,9 @@ impl Agent {
     /// The process ends: closes its unit and writes what is left.
     pub(crate) fn finish(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
         // Threads that still run now are daemons: the end of the process is theirs. Requests are cut off, and stay open.
-        let daemons = self.units.iter().filter(|(_, unit)| unit.kind == UnitKind::Thread).map(|(id, _)| *id);
+        // So is it of what a unit left behind.
+        let over = |unit: &Unit| unit.left || unit.kind == UnitKind::Thread;
+        let daemons = self.units.iter().filter(|(_, unit)| over(unit)).map(|(id, _)| *id);
         let ending: Vec<UnitId> = daemons.chain(self.process_unit.take()).collect();
         let mut results: Vec<_> = ending.into_iter().map(|unit| self.close(unit)).collect();
         results.extend(self.flush_all());
@@ -366,7 +490,8 @@ impl Agent {
     /// This is a forked child now. What is open belongs to the parent; the run of `token` goes on here with nothing
     /// seen. Answers with whether there is one, and the code objects to arm again.
     pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Vec<CodeId>) {
-        let kept = token.and_then(|token| self.owners.get(&self.tracer.resolve(token)?).copied());
+        let context = token.and_then(|token| self.tracer.resolve(token));
+        let kept = context.and_then(|context| self.owners.get(&context).copied());
         // Imports that the units kept open are the parent's; the one around the fork, if any, goes on here.
         for unit in std::mem::take(&mut self.units).into_values() {
             if let Some(run) = self.runs.get_mut(&unit.run).filter(|run| run.import == unit.context) {
@@ -384,9 +509,15 @@ impl Agent {
         let run = kept.and_then(|id| self.runs.get_mut(&id));
         let contexts = run.map(|run| {
             run.start_over();
-            [run.profile, run.import]
+            // Other requests' scopes are the parent's, like their units.
+            run.scopes.retain(|scope| Some(scope.context) == context);
+            for scope in &mut run.scopes {
+                scope.units = 0;
+            }
+            run.contexts().collect::<Vec<_>>()
         });
-        let rearm = self.tracer.after_fork(contexts.as_ref().map_or(&[], |contexts| contexts.as_slice()));
+        let rearm = self.tracer.after_fork(contexts.as_deref().unwrap_or_default());
+        self.owners.retain(|context, _| contexts.iter().flatten().any(|kept| kept == context));
         (kept.is_some(), rearm)
     }
 }

@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use playtrace_tracer::Token;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::token::TokenObject;
 use crate::{AGENT, current, monitor};
 
 /// The `exec_module` that was there before ours.
@@ -71,7 +71,7 @@ unsafe extern "C" fn exec_module(
 /// An import under way in traced work.
 struct Scope {
     run: u64,
-    before: Option<Token>,
+    before: Option<Py<TokenObject>>,
 }
 
 impl Scope {
@@ -80,9 +80,10 @@ impl Scope {
         let (run, inner, rearm) =
             AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten()?;
         monitor::rearm(py, &rearm);
-        let before = current::own(py);
+        let before = current::own(py).map(Bound::unbind);
         // No running frame goes on under the import's context, so the stack needs no arming.
-        if current::set(py, Some(inner)).is_err() {
+        let inner = Bound::new(py, TokenObject::new(0, inner)).ok();
+        if inner.is_none_or(|inner| current::set(py, Some(&inner)).is_err()) {
             AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
             return None;
         }
@@ -91,7 +92,7 @@ impl Scope {
 
     fn leave(self, py: Python<'_>) {
         // Nothing is left to do for an import if the variable can't be set back.
-        let _ = current::set(py, self.before);
+        let _ = current::set(py, self.before.as_ref().map(|before| before.bind(py)));
         AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(self.run)));
     }
 }

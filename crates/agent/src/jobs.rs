@@ -1,4 +1,4 @@
-//! Which run enqueued a job, kept apart from the job itself.
+//! Which run enqueued a job, and what it runs, kept apart from the job itself.
 //!
 //! An app may replace a job's meta, and the slug with it. The worker then sees a job that belongs to nobody, and nothing
 //! would tell it from one that does. So the enqueueing process leaves a note, `<dir>/.playtrace/.jobs/<hash of the id>`,
@@ -21,19 +21,29 @@ fn note(directory: &Path, job: &str) -> PathBuf {
 }
 
 /// Leaves the note. It is a second line of defence: where it can't be written, the slug in the job's meta still counts.
-pub(crate) fn remember(directory: &Path, job: &str, slug: &Slug, run: &RunToken) {
+pub(crate) fn remember(directory: &Path, job: &str, slug: &Slug, run: &RunToken, function: &str) {
     let path = note(directory, job);
     if let Some(parent) = path.parent() {
         let _ = fs::create_dir_all(parent);
     }
-    let _ = fs::write(path, format!("{slug}\n{run}\n"));
+    let _ = fs::write(path, format!("{slug}\n{run}\n{function}\n"));
+}
+
+/// What a note says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) slug: Slug,
+    pub(crate) run: RunToken,
+    /// The function's full name.
+    pub(crate) function: String,
 }
 
 /// Takes the note, if there is one.
-pub(crate) fn take(directory: &Path, job: &str) -> Option<(Slug, RunToken)> {
+pub(crate) fn take(directory: &Path, job: &str) -> Option<Note> {
     let path = note(directory, job);
     let text = fs::read_to_string(&path).ok()?;
     let _ = fs::remove_file(path);
-    let (slug, run) = text.split_once('\n')?;
-    Some((Slug::parse(slug).ok()?, RunToken::try_from(run.trim_end().to_owned()).ok()?))
+    let mut lines = text.splitn(3, '\n');
+    let (slug, run) = (Slug::parse(lines.next()?).ok()?, RunToken::try_from(lines.next()?.to_owned()).ok()?);
+    Some(Note { slug, run, function: lines.next().unwrap_or_default().trim_end().to_owned() })
 }

@@ -13,15 +13,17 @@ mod jobs;
 mod monitor;
 mod run;
 mod sources;
+mod token;
+mod unflushed;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use playtrace_covdata::Installation;
-use playtrace_ledger::{Record, Role, UnitKind};
+use playtrace_ledger::{Granularity, Record, Role, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::{CodeId, Token};
+use playtrace_tracer::CodeId;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -32,6 +34,7 @@ use crate::error::AgentError;
 use crate::monitor::Monitor;
 use crate::run::{Place, Written};
 use crate::sources::Sources;
+use crate::token::TokenObject;
 
 create_exception!(
     _native,
@@ -53,10 +56,16 @@ struct State {
     monitor: Option<Arc<Monitor>>,
     /// The registered code objects, kept alive.
     objects: BTreeMap<CodeId, Py<PyAny>>,
+    /// The tokens of the units that are under way.
+    tokens: BTreeMap<UnitId, Py<TokenObject>>,
 }
 
-static AGENT: AttachedCell<State> =
-    AttachedCell::new(State { agent: None, monitor: None, objects: BTreeMap::new() });
+static AGENT: AttachedCell<State> = AttachedCell::new(State {
+    agent: None,
+    monitor: None,
+    objects: BTreeMap::new(),
+    tokens: BTreeMap::new(),
+});
 
 /// What a flush wrote: the shard's name, how many files, how many lines.
 type Report = (String, usize, usize);
@@ -113,22 +122,27 @@ fn kind(name: &str) -> PyResult<UnitKind> {
 
 /// Takes the tool ids at the first traced work of the process.
 fn start_monitor(py: Python<'_>) -> PyResult<()> {
-    if AGENT.with(py, |state| state.monitor.is_some()).unwrap_or(true) {
-        return Ok(());
-    }
-    let monitor = Monitor::start(py).map_err(|error| raise(&error))?;
+    let state = AGENT.with(py, |state| {
+        let place = state.agent.as_ref().and_then(|agent| agent.place.as_ref());
+        (state.monitor.is_some(), place.map(|place| place.granularity).unwrap_or_default())
+    });
+    let Some((false, granularity)) = state else { return Ok(()) };
+    let lines = granularity != Granularity::Symbol;
+    let monitor = Monitor::start(py, lines).map_err(|error| raise(&error))?;
     AGENT.with(py, |state| state.monitor = Some(Arc::new(monitor)));
     monitor::scout_running(py)
 }
 
-fn opened(py: Python<'_>, opened: &Opened) -> (UnitId, u64, bool) {
+fn opened(py: Python<'_>, opened: &Opened) -> PyResult<(UnitId, bool)> {
     monitor::rearm(py, &opened.rearm);
-    (opened.unit, opened.token.raw(), opened.first)
+    let token = Py::new(py, TokenObject::new(opened.unit, opened.token))?;
+    AGENT.with(py, |state| state.tokens.insert(opened.unit, token));
+    Ok((opened.unit, opened.first))
 }
 
 /// Sets the agent up. Nothing is traced yet. Answers with the configuration's keys that have no effect here.
 #[pyfunction]
-#[pyo3(signature = (*, directory, root, config, prefix, role_name, program, stdlib, third_party, tracers))]
+#[pyo3(signature = (*, directory, root, config, prefix, granularity, role_name, program, stdlib, third_party, tracers))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // keyword arguments, as Python hands them over
 fn configure(
     py: Python<'_>,
@@ -136,13 +150,16 @@ fn configure(
     root: PathBuf,
     config: Option<PathBuf>,
     prefix: String,
+    granularity: &str,
     role_name: &str,
     program: String,
     stdlib: Vec<PathBuf>,
     third_party: Vec<PathBuf>,
     tracers: Vec<PathBuf>,
 ) -> PyResult<Vec<String>> {
-    let place = Place { directory, prefix, role: role(role_name)?, program };
+    let granularity = Granularity::parse(granularity)
+        .ok_or_else(|| PyValueError::new_err(format!("{granularity:?} is not a granularity")))?;
+    let place = Place { directory, prefix, role: role(role_name)?, program, granularity };
     let config = sources::read_config(config.as_deref()).map_err(|error| raise(&error))?;
     let notices = config.notices.iter().map(|notice| {
         format!("{}:{}: {} has no effect: {}", notice.path.display(), notice.line, notice.key, notice.why)
@@ -183,9 +200,9 @@ fn check_names(slug: &str, run: Option<&str>) -> PyResult<()> {
     parse_names(slug, run).map(|_| ())
 }
 
-/// Opens a unit of work of a run: its number, its token, whether it is the run's first here.
+/// Opens a unit of work of a run: its number, whether it is the run's first here.
 #[pyfunction]
-#[pyo3(signature = (slug, run, kind_name, *, step=None, job=None, child=None, what=""))]
+#[pyo3(signature = (slug, run, kind_name, *, step=None, job=None, child=None, what="", scope=None))]
 #[allow(clippy::too_many_arguments)] // keyword arguments in Python
 fn open_unit(
     py: Python<'_>,
@@ -196,18 +213,21 @@ fn open_unit(
     job: Option<String>,
     child: Option<String>,
     what: &str,
-) -> PyResult<(UnitId, u64, bool)> {
+    scope: Option<String>,
+) -> PyResult<(UnitId, bool)> {
     let (slug, run) = parse_names(slug, run)?;
-    let spec = UnitSpec { kind: kind(kind_name)?, step, job, child, what: what.to_owned() };
+    let mut spec = UnitSpec { kind: kind(kind_name)?, step, job, child, what: what.to_owned(), scope };
     start_monitor(py)?;
+    token::settle_gone(py);
     let unit = with_agent(py, |agent| {
         if let Some(job) = &spec.job {
             // It came with its slug: the note about it is not needed any more.
-            agent.recall_job(job);
+            let note = agent.recall_job(job);
+            spec.scope = note.map(|note| note.function).filter(|function| !function.is_empty());
         }
         agent.open(&slug, &run, spec)
     })?;
-    Ok(opened(py, &unit))
+    opened(py, &unit)
 }
 
 /// Opens a unit of work that belongs where the running code belongs; `None` outside traced work.
@@ -218,37 +238,87 @@ fn open_within(
     kind_name: &str,
     child: Option<String>,
     what: &str,
-) -> PyResult<Option<(UnitId, u64, bool)>> {
+) -> PyResult<Option<UnitId>> {
     let Some(token) = current::token(py) else { return Ok(None) };
     let mut spec = UnitSpec::new(kind(kind_name)?, what);
     spec.child = child;
     let unit = with_agent(py, |agent| agent.open_within(token, spec).transpose())?;
-    Ok(unit.map(|unit| opened(py, &unit)))
+    unit.map(|unit| opened(py, &unit).map(|(unit, _)| unit)).transpose()
 }
 
 /// Ends a unit: its lines are on disk when this returns. What was written, if there was something new.
+///
+/// The running code must not belong to it any more. While something else does (a task that was left behind), the unit
+/// stays open in the ledger.
 #[pyfunction]
 fn close_unit(py: Python<'_>, unit: UnitId) -> PyResult<Option<Report>> {
-    Ok(with_agent(py, |agent| agent.close(unit))?.map(report))
+    token::settle_gone(py);
+    let held = AGENT.with(py, |state| state.tokens.remove(&unit)).flatten();
+    let held = held.filter(is_held);
+    // Tasks that ended may be parts of cycles.
+    let left = held.filter(|token| collect(py) && is_held(token));
+    let written = with_agent(py, |agent| match &left {
+        Some(_) => agent.leave_behind(unit),
+        None => agent.close(unit),
+    });
+    // Only now: the last holder may have gone in the meantime.
+    drop(left);
+    Ok(written?.map(report))
 }
 
-/// Lets the running code belong to `token` (`None`: to nobody); answers with what it belonged to before.
+/// Whether anything but us holds a token.
+fn is_held(token: &Py<TokenObject>) -> bool {
+    // SAFETY: we hold the object, and the interpreter's lock.
+    (unsafe { pyo3::ffi::Py_REFCNT(token.as_ptr()) }) > 1
+}
+
+/// Frees what was made lately and is reachable no more; true, whatever comes of it.
+fn collect(py: Python<'_>) -> bool {
+    let _ = py.import("gc").and_then(|gc| gc.call_method1("collect", (1,)));
+    true
+}
+
+/// Lets the running code belong to `to`: a unit's number, what an earlier call answered, or `None` (nobody). Answers
+/// with what it belonged to before.
+///
+/// For callers under which nothing that is running now goes on: a function that calls another one and then goes back.
 #[pyfunction]
-#[pyo3(signature = (token))]
-fn enter(py: Python<'_>, token: Option<u64>) -> PyResult<Option<u64>> {
+#[pyo3(signature = (to))]
+fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, TokenObject>>> {
     let before = current::own(py);
-    let token = token.map(Token::from_raw);
-    current::set(py, token)?;
-    if let Some(token) = token {
-        monitor::rearm_stack(py, token)?;
-    }
-    Ok(before.map(Token::raw))
+    current::set(py, named(py, to)?.as_ref())?;
+    Ok(before)
 }
 
-/// The token of the running code.
+/// The same for a caller that returns into the work: the code that is running now goes on under it.
 #[pyfunction]
-fn current_token(py: Python<'_>) -> Option<u64> {
-    current::token(py).map(Token::raw)
+#[pyo3(signature = (to))]
+fn enter_here<'py>(
+    py: Python<'py>,
+    to: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, TokenObject>>> {
+    let before = enter(py, to)?;
+    if let Some(held) = current::own(py) {
+        monitor::rearm_stack(py, held.get().token())?;
+    }
+    Ok(before)
+}
+
+/// The token that `to` means.
+fn named<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, TokenObject>>> {
+    let Some(to) = to else { return Ok(None) };
+    if let Ok(held) = to.cast::<TokenObject>() {
+        return Ok(Some(held.clone()));
+    }
+    let unit: UnitId = to.extract()?;
+    let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.clone_ref(py))).flatten();
+    Ok(token.map(|token| token.into_bound(py)))
+}
+
+/// Whether the running code is traced.
+#[pyfunction]
+fn traced(py: Python<'_>) -> bool {
+    current::token(py).is_some()
 }
 
 /// Slug and run (`None` for the untokened one) of the running code.
@@ -275,7 +345,7 @@ fn enqueue(
 ) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
     with_agent(py, |agent| {
-        agent.remember_job(&job, &slug, &run);
+        agent.remember_job(&job, &slug, &run, &function);
         agent.note(&slug, &run, Record::Enqueue { job, function, queue })
     })
 }
@@ -284,9 +354,9 @@ fn enqueue(
 #[pyfunction]
 fn promised_run(py: Python<'_>, job: &str) -> PyResult<Option<(String, Option<String>)>> {
     with_agent(py, |agent| {
-        Ok(agent.recall_job(job).map(|(slug, run)| {
-            let run = (!run.is_untokened()).then(|| run.as_str().to_owned());
-            (slug.as_str().to_owned(), run)
+        Ok(agent.recall_job(job).map(|note| {
+            let run = (!note.run.is_untokened()).then(|| note.run.as_str().to_owned());
+            (note.slug.as_str().to_owned(), run)
         }))
     })
 }
@@ -319,37 +389,45 @@ fn lost(py: Python<'_>, slug: &str, run: Option<&str>, reason: String) -> PyResu
     with_agent(py, |agent| agent.note(&slug, &run, Record::Lost { unit: None, reason }))
 }
 
-/// Promises a child process of the running code; the child's token, slug and run. `None` outside traced work.
+/// Promises a child process of the running code: the child's token, slug, run and scope. `None` outside traced work.
 #[pyfunction]
 fn spawn(
     py: Python<'_>,
     command: String,
     python: bool,
-) -> PyResult<Option<(String, String, Option<String>)>> {
+) -> PyResult<Option<(String, String, Option<String>, Option<String>)>> {
     let Some(token) = current::token(py) else { return Ok(None) };
     with_agent(py, |agent| {
-        Ok(agent.spawn(token, command, python).map(|(child, slug, run)| {
-            let run = (!run.is_untokened()).then(|| run.as_str().to_owned());
-            (child, slug.as_str().to_owned(), run)
+        Ok(agent.spawn(token, command, python).map(|promised| {
+            let run = (!promised.run.is_untokened()).then(|| promised.run.as_str().to_owned());
+            (promised.child, promised.slug.as_str().to_owned(), run, promised.scope)
         }))
     })
 }
 
 /// Makes a unit the one that ends with the process; all work without a token of its own belongs to it.
 #[pyfunction]
-fn set_process_unit(py: Python<'_>, unit: UnitId, token: u64) -> PyResult<()> {
+fn set_process_unit(py: Python<'_>, unit: UnitId) -> PyResult<()> {
     with_agent(py, |agent| {
         agent.set_process_unit(unit);
         Ok(())
     })?;
-    current::set_base(Some(Token::from_raw(token)));
+    let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.get().token())).flatten();
+    current::set_base(token);
+    if let Some(token) = token {
+        monitor::rearm_stack(py, token)?;
+    }
     Ok(())
 }
 
 /// Starts over in a forked child; whether the running code belongs to a run there.
 #[pyfunction]
 fn after_fork(py: Python<'_>) -> PyResult<bool> {
+    token::forget_left(py);
     let token = current::token(py);
+    // The units are the parent's; what still holds one of their tokens keeps it.
+    let parents = AGENT.with(py, |state| std::mem::take(&mut state.tokens));
+    drop(parents);
     let Some((kept, rearm)) = AGENT.with(py, |state| Some(state.agent.as_mut()?.after_fork(token))).flatten()
     else {
         return Ok(false);
@@ -392,6 +470,7 @@ fn reports(results: Vec<Result<Option<Written>, AgentError>>) -> PyResult<Vec<Re
 /// A request that is not traced passes by: time to see whether anything is still worth listening for.
 #[pyfunction]
 fn rest(py: Python<'_>) {
+    token::settle_gone(py);
     AGENT.with(py, |state| state.agent.as_mut().map(Agent::rest));
 }
 
@@ -416,6 +495,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
+    module.add_class::<TokenObject>()?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
@@ -427,7 +507,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(open_within, module)?,
         wrap_pyfunction!(close_unit, module)?,
         wrap_pyfunction!(enter, module)?,
-        wrap_pyfunction!(current_token, module)?,
+        wrap_pyfunction!(enter_here, module)?,
+        wrap_pyfunction!(traced, module)?,
         wrap_pyfunction!(current_run, module)?,
         wrap_pyfunction!(enqueue, module)?,
         wrap_pyfunction!(withdraw, module)?,

@@ -34,17 +34,18 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Takes two tool ids and begins to listen for first runs.
-    pub(crate) fn start(py: Python<'_>) -> Result<Self, AgentError> {
+    /// Takes two tool ids and begins to listen for first runs. Without `lines`, entries are all that is wanted.
+    pub(crate) fn start(py: Python<'_>, lines: bool) -> Result<Self, AgentError> {
         let monitoring = py.import("sys").and_then(|sys| sys.getattr("monitoring")).map_err(|_| {
             AgentError::Monitoring {
                 reason: "this Python has no sys.monitoring: CPython 3.12 or newer is needed".to_owned(),
             }
         })?;
-        Self::take_tools(&monitoring).map_err(|error| AgentError::Monitoring { reason: error.to_string() })
+        Self::take_tools(&monitoring, lines)
+            .map_err(|error| AgentError::Monitoring { reason: error.to_string() })
     }
 
-    fn take_tools(monitoring: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn take_tools(monitoring: &Bound<'_, PyAny>, lines: bool) -> PyResult<Self> {
         let py = monitoring.py();
         let mut free = Vec::new();
         for id in TOOL_IDS {
@@ -81,7 +82,7 @@ impl Monitor {
             set_events: set_events.unbind(),
             scout,
             reader,
-            events: line | start | resume,
+            events: start | resume | if lines { line } else { 0 },
         })
     }
 
@@ -219,7 +220,8 @@ unsafe extern "C" fn on_line(
             Some((id, None)) => {
                 if let Some(token) = current::token(py) {
                     AGENT.with(py, |state| {
-                        state.agent.as_mut().map(|agent| agent.tracer.line(id, line, token))
+                        let agent = state.agent.as_mut()?;
+                        agent.tracer.line(id, line, token).map(|fresh| agent.keep(fresh))
                     });
                 }
                 Answer::Keep
@@ -232,8 +234,13 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, resumed: bool) -> Answer {
     let Some(id) = registered(py, code) else { return Answer::Keep };
     let token = current::token(py);
     let entry = AGENT.with(py, |state| {
-        let tracer = &mut state.agent.as_mut()?.tracer;
-        Some(if resumed { tracer.resume(id, token) } else { tracer.start(id, token) })
+        let agent = state.agent.as_mut()?;
+        let (entry, fresh) =
+            if resumed { agent.tracer.resume(id, token) } else { agent.tracer.start(id, token) };
+        if let Some(fresh) = fresh {
+            agent.keep(fresh);
+        }
+        Some(entry)
     });
     match entry.flatten() {
         Some(Entry::Silence) => Answer::Silence,
@@ -299,6 +306,8 @@ unsafe extern "C" fn on_first(
     guarded(|py| {
         if let Some(code) = code {
             scout(py, code);
+            // Armed only now, the reader is not told of this very entry.
+            entered(py, code, false);
         }
         Answer::Silence
     })
@@ -347,13 +356,14 @@ fn register(code: &Bound<'_, PyAny>, frame: &Bound<'_, PyAny>) -> PyResult<()> {
             lines.push(line);
         }
     }
+    let defined_at: u32 = code.getattr("co_firstlineno")?.extract()?;
     let address = code.as_ptr() as usize;
     let monitor = AGENT.with(py, |state| {
         let agent = state.agent.as_mut()?;
         if agent.codes.contains_key(&address) {
             return None;
         }
-        let id = agent.tracer.add_code(file, lines);
+        let id = agent.tracer.add_code(file, defined_at, lines);
         agent.codes.insert(address, id);
         // It lives for ever from now on, so its address can't become another one's.
         state.objects.insert(id, code.clone().unbind());

@@ -6,12 +6,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use playtrace_covdata::CovdataError;
 use playtrace_covdata::shard::ShardWriter;
-use playtrace_ledger::{Journal, Layout, NewLines, ProcessId, Record, Role};
+use playtrace_ledger::{Granularity, Journal, Layout, NewLines, ProcessId, Record, Role};
 use playtrace_model::{ContextLabel, LineData, RunToken, Slug};
-use playtrace_tracer::{ContextId, FileId, FileLines, Tracer};
+use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
 
 use crate::error::AgentError;
 use crate::sources::Sources;
+use crate::unflushed::Unflushed;
 
 /// What all runs of the process share.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub(crate) struct Place {
     pub(crate) role: Role,
     /// Names the agent for people.
     pub(crate) program: String,
+    /// How finely it records.
+    pub(crate) granularity: Granularity,
 }
 
 /// What a flush put on disk.
@@ -32,6 +35,18 @@ pub(crate) struct Written {
     pub(crate) shard: String,
     pub(crate) files: usize,
     pub(crate) lines: usize,
+}
+
+/// A context of its own that a request or a job has, with step and request granularity.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    pub(crate) context: ContextId,
+    /// What its labels end in.
+    pub(crate) name: String,
+    /// Units that belong to it and are open: the request itself, threads, child processes.
+    pub(crate) units: u32,
+    /// Its number in the memory map.
+    number: u32,
 }
 
 /// One run.
@@ -43,6 +58,9 @@ pub(crate) struct Run {
     pub(crate) profile: ContextId,
     /// Lines run by imports.
     pub(crate) import: ContextId,
+    /// Requests and jobs under way that have a context of their own.
+    pub(crate) scopes: Vec<Scope>,
+    last_scope: u32,
     /// Imports under way, and threads that they started.
     pub(crate) imports: u32,
     /// Units of work that are open.
@@ -52,9 +70,16 @@ pub(crate) struct Run {
     pub(crate) off: Option<String>,
     journal: Option<Journal>,
     shard: Option<ShardWriter>,
+    unflushed: Option<Unflushed>,
+    /// The memory map can't be had; until the next flush, a kill would lose the lines since the last one.
+    unmapped: bool,
     /// Files whose hash is in the ledger.
     hashed: BTreeSet<FileId>,
 }
+
+/// The contexts' numbers in the memory map; scopes have higher ones.
+const PROFILE_NUMBER: u32 = 0;
+const IMPORT_NUMBER: u32 = 1;
 
 /// Milliseconds since 1970-01-01 UTC.
 pub(crate) fn now() -> u64 {
@@ -69,12 +94,16 @@ impl Run {
             token,
             profile,
             import,
+            scopes: Vec::new(),
+            last_scope: IMPORT_NUMBER,
             imports: 0,
             open: 0,
             last_used: Instant::now(),
             off: None,
             journal: None,
             shard: None,
+            unflushed: None,
+            unmapped: false,
             hashed: BTreeSet::new(),
         }
     }
@@ -83,9 +112,13 @@ impl Run {
     pub(crate) fn append(&mut self, place: &Place, record: Record) -> Result<(), AgentError> {
         if !self.journal.as_ref().is_some_and(Journal::is_current) {
             let layout = Layout::new(&place.directory);
-            let journal = Journal::open(&layout, &self.slug, &self.token, place.role, &place.program, now())?;
+            let Place { role, program, granularity, .. } = place;
+            let (slug, token) = (&self.slug, &self.token);
+            let journal = Journal::open_fine(&layout, slug, token, *role, program, *granularity, now())?;
             self.journal = Some(journal);
             self.hashed.clear();
+            // It lay in the same directory.
+            self.unflushed = None;
         }
         if let Some(journal) = &mut self.journal {
             journal.append(now(), record)?;
@@ -98,6 +131,54 @@ impl Run {
         self.shard.as_ref().is_some_and(|shard| !shard.is_current())
     }
 
+    /// The scope of that name, if it is under way.
+    pub(crate) fn scope(&mut self, name: &str) -> Option<&mut Scope> {
+        self.scopes.iter_mut().find(|scope| scope.name == name)
+    }
+
+    /// The scope of a context, if it is one's.
+    pub(crate) fn scope_of(&mut self, context: ContextId) -> Option<&mut Scope> {
+        self.scopes.iter_mut().find(|scope| scope.context == context)
+    }
+
+    /// Adds a scope, with no unit yet.
+    pub(crate) fn add_scope(&mut self, context: ContextId, name: String) {
+        self.last_scope += 1;
+        self.scopes.push(Scope { context, name, units: 0, number: self.last_scope });
+    }
+
+    /// All contexts of the run.
+    pub(crate) fn contexts(&self) -> impl Iterator<Item = ContextId> {
+        [self.profile, self.import].into_iter().chain(self.scopes.iter().map(|scope| scope.context))
+    }
+
+    /// Keeps a line from being lost by a kill before the next flush.
+    pub(crate) fn keep(&mut self, place: &Place, sources: &Sources, fresh: Fresh) {
+        let scope = self.scopes.iter().find(|scope| scope.context == fresh.context);
+        let number = match scope {
+            // What a step entered is told when it ends.
+            Some(_) if place.granularity == Granularity::Steps => return,
+            Some(scope) => scope.number,
+            None if fresh.context == self.import => IMPORT_NUMBER,
+            None => PROFILE_NUMBER,
+        };
+        if self.unmapped {
+            return;
+        }
+        let mut map = self.unflushed.take().or_else(|| {
+            let layout = Layout::new(&place.directory);
+            let name = Layout::file_name(&ProcessId::current());
+            let path = layout.run_dir(&self.slug, &self.token).join(name).with_extension(Layout::UNFLUSHED);
+            Unflushed::create(&path).ok()
+        });
+        let label = || self.label(place, fresh.context);
+        let noted = map.as_mut().is_some_and(|map| {
+            map.note((number, label), (fresh.file.0, || sources.path(fresh.file)), fresh.line)
+        });
+        self.unflushed = map.filter(|_| noted);
+        self.unmapped = !noted;
+    }
+
     /// Puts on disk what the contexts saw since the last flush; with a unit, the ledger says that it ended.
     pub(crate) fn flush(
         &mut self,
@@ -106,8 +187,18 @@ impl Run {
         sources: &Sources,
         unit: Option<&str>,
     ) -> Result<Option<Written>, AgentError> {
-        let fresh = [(self.profile, tracer.drain(self.profile)), (self.import, tracer.drain(self.import))];
+        let fresh: Vec<(ContextId, FileLines)> = self
+            .contexts()
+            .filter(|context| tracer.has_fresh(*context))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|context| (context, tracer.drain(context)))
+            .collect();
+        let (entered, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|(context, _)| {
+            place.granularity == Granularity::Steps && *context != self.profile && *context != self.import
+        });
         let new = self.labelled(place, sources, &fresh);
+        let entered = self.entered(sources, &entered);
         let mut written = None;
         if !new.is_empty() {
             self.note_sources(place, sources, &fresh)?;
@@ -116,14 +207,16 @@ impl Run {
             let shard = self.write_shard(place, tracer, sources, &new)?;
             written = Some(Written { shard, files, lines });
         }
-        if let Some(unit) = unit {
+        // Lines between two units (a flush that the app asked for) are proven by a unit of no name.
+        if unit.is_some() || !new.is_empty() || !entered.is_empty() {
+            let (unit, new) = (unit.unwrap_or_default().to_owned(), NewLines(new));
             let shard = self.shard.as_ref().map(|shard| shard.file_name().to_owned());
-            self.append(place, Record::Closed { unit: unit.to_owned(), shard, new: NewLines(new) })?;
-        } else if !new.is_empty() {
-            // Lines between two units (a flush that the app asked for) are proven by an unit of no name.
-            let shard = self.shard.as_ref().map(|shard| shard.file_name().to_owned());
-            self.append(place, Record::Closed { unit: String::new(), shard, new: NewLines(new) })?;
+            self.append(place, Record::Closed { unit, shard, new, entered: NewLines(entered) })?;
         }
+        if let Some(map) = &mut self.unflushed {
+            map.clear();
+        }
+        self.unmapped = false;
         Ok(written)
     }
 
@@ -140,18 +233,39 @@ impl Run {
             shard.leak();
         }
         self.journal = None;
+        self.unflushed = None;
         self.hashed.clear();
         self.open = 0;
+    }
+
+    fn label(&self, place: &Place, context: ContextId) -> ContextLabel {
+        if context == self.import {
+            return ContextLabel::import();
+        }
+        let profile = self.slug.context_label(&place.prefix);
+        match self.scopes.iter().find(|scope| scope.context == context) {
+            Some(scope) => ContextLabel::new(format!("{profile}:{}", scope.name)),
+            None => profile,
+        }
     }
 
     fn labelled(&self, place: &Place, sources: &Sources, contexts: &[(ContextId, FileLines)]) -> LineData {
         let mut data = LineData::new();
         for (context, files) in contexts {
-            let label = if *context == self.import {
-                ContextLabel::import()
-            } else {
-                self.slug.context_label(&place.prefix)
-            };
+            let label = self.label(place, *context);
+            for (file, lines) in files {
+                data.add(&label, sources.path(*file), lines);
+            }
+        }
+        data
+    }
+
+    /// What was entered, by the scopes' own names.
+    fn entered(&self, sources: &Sources, contexts: &[(ContextId, FileLines)]) -> LineData {
+        let mut data = LineData::new();
+        for (context, files) in contexts {
+            let scope = self.scopes.iter().find(|scope| scope.context == *context);
+            let label = ContextLabel::new(scope.map(|scope| scope.name.as_str()).unwrap_or_default());
             for (file, lines) in files {
                 data.add(&label, sources.path(*file), lines);
             }
@@ -194,7 +308,10 @@ impl Run {
             }
         }
         // The first shard, or somebody took the last one away: a new one holds everything.
-        let whole = [(self.profile, tracer.whole(self.profile)), (self.import, tracer.whole(self.import))];
+        let lined = self.contexts().filter(|context| {
+            place.granularity != Granularity::Steps || *context == self.profile || *context == self.import
+        });
+        let whole: Vec<_> = lined.map(|context| (context, tracer.whole(context))).collect();
         let whole = self.labelled(place, sources, &whole);
         let mut shard = new_shard(&place.directory, &self.slug, &self.token)?;
         shard.add(&whole)?;

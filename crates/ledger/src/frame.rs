@@ -76,7 +76,10 @@ mod tests {
             &MeasuredPath::new("x/\n\u{1f}é.py"),
             &lines.iter().copied().collect(),
         );
-        Entry { at: 7, record: Record::Closed { unit: unit.to_owned(), shard: None, new } }
+        Entry {
+            at: 7,
+            record: Record::Closed { unit: unit.to_owned(), shard: None, new, entered: NewLines::default() },
+        }
     }
 
     proptest! {

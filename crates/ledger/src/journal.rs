@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use playtrace_model::{RunToken, Slug};
 
-use crate::{Entry, Layout, LedgerError, ProcessId, Record, Role, VERSION, encode};
+use crate::{Entry, Granularity, Layout, LedgerError, ProcessId, Record, Role, VERSION, encode};
 
 /// One process's ledger of one run, open for appending.
 ///
@@ -31,19 +31,41 @@ impl Journal {
         program: &str,
         at: u64,
     ) -> Result<Self, LedgerError> {
-        Self::open_in(&layout.run_dir(slug, run), role, program, at)
+        Self::open_fine(layout, slug, run, role, program, Granularity::Profile, at)
+    }
+
+    /// The same for an agent that records so finely.
+    pub fn open_fine(
+        layout: &Layout,
+        slug: &Slug,
+        run: &RunToken,
+        role: Role,
+        program: &str,
+        granularity: Granularity,
+        at: u64,
+    ) -> Result<Self, LedgerError> {
+        Self::open_in(&layout.run_dir(slug, run), role, program, granularity, at)
     }
 
     /// The same among the boot records: this process is switched on, whether or not it ever serves a run.
     pub fn open_boot(layout: &Layout, role: Role, program: &str, at: u64) -> Result<Self, LedgerError> {
-        Self::open_in(&layout.boot_dir(), role, program, at)
+        Self::open_in(&layout.boot_dir(), role, program, Granularity::Profile, at)
     }
 
-    fn open_in(dir: &Path, role: Role, program: &str, at: u64) -> Result<Self, LedgerError> {
+    fn open_in(
+        dir: &Path,
+        role: Role,
+        program: &str,
+        granularity: Granularity,
+        at: u64,
+    ) -> Result<Self, LedgerError> {
         let process = ProcessId::current();
         let mut journal = Self::append_to(dir.join(Layout::file_name(&process)))?;
         let (version, ppid) = (VERSION, std::os::unix::process::parent_id());
-        journal.append(at, Record::Boot { version, process, ppid, role, program: program.to_owned() })?;
+        journal.append(
+            at,
+            Record::Boot { version, process, ppid, role, program: program.to_owned(), granularity },
+        )?;
         Ok(journal)
     }
 

@@ -4,10 +4,10 @@ mod facts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use playtrace_model::{LineData, MeasuredPath, SourceHash, Status, Verdict};
+use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, SourceHash, Status, Verdict};
 
 use self::facts::{Facts, Unit};
-use crate::{Damage, Outcome, RunLedger, UnitKind};
+use crate::{Damage, Outcome, RunLedger, Unflushed, UnitKind};
 
 /// What a run's ledger proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,27 @@ pub struct Judgement {
     pub shards: BTreeSet<String>,
     /// The content of each measured file as loaded.
     pub sources: BTreeMap<MeasuredPath, SourceHash>,
+    /// With step granularity: what each request and job entered, sorted by scope.
+    pub entered: Vec<Entered>,
+}
+
+/// Which functions a request or a job entered, threads and child processes that it started included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entered {
+    /// Names it within the run: the step, or `job:<function>:<id>`.
+    pub scope: String,
+    /// Request or job; otherwise a block or child whose request or job is not known.
+    pub kind: UnitKind,
+    /// Of a request: the player's step.
+    pub step: Option<u32>,
+    /// Of a job: its id.
+    pub job: Option<String>,
+    /// `POST /weppcloud/…`, or the job's function.
+    pub what: String,
+    /// The HTTP status of its answer, or the app's word for the job's state, as the player saw it.
+    pub outcome: Option<String>,
+    /// File → first lines (`co_firstlineno`) of the functions.
+    pub functions: BTreeMap<MeasuredPath, LineBits>,
 }
 
 /// Something that is missing and may yet arrive.
@@ -44,7 +65,7 @@ pub struct Pending {
 /// closed. Without a manifest the best is **consistent**. **partial**: data is missing. **failed**: the replay went
 /// wrong, or work ran where a slug was owed and no agent listened.
 pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement {
-    let facts = Facts::gather(ledger);
+    let mut facts = Facts::gather(ledger);
     let mut judging = Judging {
         verdict: Verdict::new(if facts.manifest.is_some() { Status::Complete } else { Status::Consistent }),
         pending: Vec::new(),
@@ -56,12 +77,19 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     judging.open_units(&facts);
     judging.losses(&facts, ledger);
     judging.shards(&facts, shards_present);
+    judging.unflushed(&facts, ledger);
+    let entered = entered(&facts);
+    let mut lines = std::mem::take(&mut facts.lines);
+    for Unflushed { lines: more, .. } in &ledger.unflushed {
+        lines.union_with(more);
+    }
     Judgement {
         verdict: judging.verdict,
         pending: judging.pending,
         requests: if facts.sent.is_empty() { facts.count(UnitKind::Request) } else { facts.sent.len() },
         jobs: facts.job_ids().len(),
-        lines: facts.lines,
+        lines,
+        entered,
         shards: facts.shards,
         sources: facts
             .sources
@@ -69,6 +97,27 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
             .filter_map(|(path, mut hashes)| Some((path, hashes.pop_first()?)))
             .collect(),
     }
+}
+
+fn entered(facts: &Facts) -> Vec<Entered> {
+    let described = facts.scopes.iter().map(|(scope, of)| {
+        let target = of.step.and_then(|step| facts.sent.get(&step)).cloned();
+        let function = of.job.as_ref().and_then(|job| facts.enqueued.get(job)).cloned();
+        let status = of.step.and_then(|step| facts.answered.get(&step)?.0).map(|status| status.to_string());
+        let state = of.job.as_ref().and_then(|job| facts.job_states.get(job)).map(|(state, _)| state.clone());
+        let functions =
+            facts.entered.context(&ContextLabel::new(scope.as_str())).cloned().unwrap_or_default();
+        Entered {
+            scope: scope.clone(),
+            kind: of.kind,
+            step: of.step,
+            job: of.job.clone(),
+            what: target.or(function).unwrap_or_else(|| of.what.clone()),
+            outcome: status.or(state),
+            functions,
+        }
+    });
+    described.collect()
 }
 
 struct Judging {
@@ -232,6 +281,19 @@ impl Judging {
                     facts.unknown
                 ),
             );
+        }
+    }
+
+    /// What was saved from the maps of processes that are gone. Of a living one, the open units say enough.
+    fn unflushed(&mut self, facts: &Facts, ledger: &RunLedger) {
+        for Unflushed { writer, lines } in &ledger.unflushed {
+            if let Some((name, Some(false))) = facts.writers.get(writer) {
+                let count = lines.iter().map(|(.., lines)| lines.len()).sum::<usize>();
+                let plural = if count == 1 { "line" } else { "lines" };
+                self.verdict.notes.push(format!(
+                    "{count} {plural} that {name} had executed before it ended were taken from its memory map"
+                ));
+            }
         }
     }
 

@@ -21,6 +21,8 @@ impl Layout {
     const BOOT: &'static str = ".boot";
     /// The ending of a ledger file.
     pub const EXTENSION: &'static str = "ledger";
+    /// The ending of the file with lines that are not in a shard yet ([`unflushed`](crate::unflushed)).
+    pub const UNFLUSHED: &'static str = "lines";
 
     /// The layout under `coverage_dir`.
     pub fn new(coverage_dir: &Path) -> Self {

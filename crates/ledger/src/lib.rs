@@ -18,11 +18,12 @@ mod layout;
 mod process;
 mod read;
 mod record;
+pub mod unflushed;
 
 pub use error::LedgerError;
 pub use frame::{Damage, decode, encode};
 pub use journal::Journal;
 pub use layout::Layout;
 pub use process::ProcessId;
-pub use read::{RunLedger, Writer};
-pub use record::{Entry, NewLines, Outcome, Record, Role, UnitKind, VERSION};
+pub use read::{RunLedger, Unflushed, Writer};
+pub use record::{Entry, Granularity, NewLines, Outcome, Record, Role, UnitKind, VERSION};

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use playtrace_model::{RunToken, Slug};
+use playtrace_model::{LineData, RunToken, Slug};
 
-use crate::{Damage, Entry, Layout, LedgerError, ProcessId, Record, Role, decode};
+use crate::{Damage, Entry, Layout, LedgerError, ProcessId, Record, Role, decode, unflushed};
 
 /// One process's records of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +51,22 @@ impl Writer {
     }
 }
 
+/// Lines that a process has executed and not put into its shard yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unflushed {
+    /// The name of the same process's ledger file.
+    pub writer: String,
+    /// The lines; at least one.
+    pub lines: LineData,
+}
+
 /// All records of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunLedger {
     /// One entry a file, sorted by file name.
     pub writers: Vec<Writer>,
+    /// What was in the memory maps of the run's processes when this was read, sorted by their names.
+    pub unflushed: Vec<Unflushed>,
 }
 
 impl RunLedger {
@@ -71,8 +82,16 @@ impl RunLedger {
             let path = entry.map_err(|source| LedgerError::Read { path: dir.clone(), source })?.path();
             if path.extension().is_some_and(|ending| ending == Layout::EXTENSION) {
                 ledger.add_file(&path)?;
+            } else if path.extension().is_some_and(|ending| ending == Layout::UNFLUSHED) {
+                let lines = unflushed::read(&path)?;
+                let writer = path.with_extension(Layout::EXTENSION);
+                let writer = writer.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if !lines.is_empty() {
+                    ledger.unflushed.push(Unflushed { writer, lines });
+                }
             }
         }
+        ledger.unflushed.sort_by(|a, b| a.writer.cmp(&b.writer));
         Ok(ledger)
     }
 

@@ -40,6 +40,50 @@ pub enum Role {
     Other,
 }
 
+/// How finely an agent records (`PROFILE_COVERAGE_GRANULARITY`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Granularity {
+    /// Lines by profile.
+    #[default]
+    Profile,
+    /// Lines by profile, functions entered by request and job.
+    Steps,
+    /// Lines by request and job.
+    Request,
+    /// Functions entered by profile; no lines.
+    Symbol,
+}
+
+impl Granularity {
+    /// Whether it is the one that a record without the field has.
+    pub fn is_profile(&self) -> bool {
+        *self == Self::Profile
+    }
+
+    /// Whether a request or job has a context of its own.
+    pub fn by_unit(self) -> bool {
+        matches!(self, Self::Steps | Self::Request)
+    }
+
+    /// The word of the setting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Steps => "steps",
+            Self::Request => "request",
+            Self::Symbol => "symbol",
+        }
+    }
+
+    /// The granularity that a word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Profile, Self::Steps, Self::Request, Self::Symbol]
+            .into_iter()
+            .find(|known| known.as_str() == word)
+    }
+}
+
 /// What a unit of traced work is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,6 +130,9 @@ pub enum Record {
         role: Role,
         /// `playtrace-agent 0.1.0, CPython 3.12.1, native`, say.
         program: String,
+        /// Of an agent: how finely it records.
+        #[serde(default, skip_serializing_if = "Granularity::is_profile")]
+        granularity: Granularity,
     },
     /// A unit of traced work is about to begin.
     Open {
@@ -105,6 +152,14 @@ pub enum Record {
         /// For people: `POST /weppcloud/…`, a function's name.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         what: String,
+        /// With a granularity finer than the profile: what the labels of its data end in, after the slug.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
+    },
+    /// A unit of work is over, but something that it left behind (a task, a timer, a stored context) may go on.
+    Left {
+        /// The unit. Its `closed` follows when nothing is left.
+        unit: String,
     },
     /// A unit of work ended and its lines are on disk.
     Closed {
@@ -116,6 +171,9 @@ pub enum Record {
         /// The lines that this process has executed in this run since the record before this one.
         #[serde(default, skip_serializing_if = "NewLines::is_empty")]
         new: NewLines,
+        /// With step granularity: the first line of every function entered since the record before this one.
+        #[serde(default, skip_serializing_if = "NewLines::is_empty")]
+        entered: NewLines,
     },
     /// Data was lost, and why.
     Lost {

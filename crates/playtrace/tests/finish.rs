@@ -7,7 +7,7 @@ use playtrace::finish::{Finished, MergeRun, Merged, Patience, VerdictFile, finis
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::data::ContextPolicy;
 use playtrace_covdata::shard::ShardWriter;
-use playtrace_ledger::{Journal, Layout, NewLines, Outcome, Record, Role, UnitKind};
+use playtrace_ledger::{Granularity, Journal, Layout, NewLines, Outcome, Record, Role, UnitKind};
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, Status};
 use tempfile::TempDir;
 
@@ -34,7 +34,14 @@ fn traced(dir: &Path, run: &str, at: u64, numbers: &[u32], ended: bool) -> Shard
     let path = Layout::new(dir).run_dir(&slug(), &token(run)).join("h.9.1.ledger");
     let mut journal = Journal::append_to(path).unwrap();
     let process = playtrace_ledger::ProcessId { pid: 9, start: 1, ..playtrace_ledger::ProcessId::current() };
-    let boot = Record::Boot { version: 1, process, ppid: 1, role: Role::Web, program: "test".to_owned() };
+    let boot = Record::Boot {
+        version: 1,
+        process,
+        ppid: 1,
+        role: Role::Web,
+        program: "test".to_owned(),
+        granularity: Granularity::Profile,
+    };
     let open = Record::Open {
         unit: "1".to_owned(),
         kind: UnitKind::Request,
@@ -42,13 +49,22 @@ fn traced(dir: &Path, run: &str, at: u64, numbers: &[u32], ended: bool) -> Shard
         job: None,
         child: None,
         what: String::new(),
+        scope: None,
     };
     journal.append(at, boot).unwrap();
     journal.append(at, open).unwrap();
     if ended {
         let shard = Some(shard.file_name().to_owned());
         journal
-            .append(at, Record::Closed { unit: "1".to_owned(), shard, new: NewLines(lines(numbers)) })
+            .append(
+                at,
+                Record::Closed {
+                    unit: "1".to_owned(),
+                    shard,
+                    new: NewLines(lines(numbers)),
+                    entered: NewLines::default(),
+                },
+            )
             .unwrap();
     }
     shard

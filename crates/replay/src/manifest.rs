@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use playtrace_ledger::{Journal, Layout, LedgerError, Outcome, ProcessId, Record, Role, VERSION};
+use playtrace_ledger::{
+    Granularity, Journal, Layout, LedgerError, Outcome, ProcessId, Record, Role, VERSION,
+};
 
 use crate::plan::Plan;
 use crate::step::Tracing;
@@ -64,8 +66,14 @@ impl Manifest {
 fn copy(path: &Path) -> Result<Journal, LedgerError> {
     let mut journal = Journal::append_to(path.to_owned())?;
     let (process, ppid) = (ProcessId::current(), std::os::unix::process::parent_id());
-    let boot =
-        Record::Boot { version: VERSION, process, ppid, role: Role::Player, program: PROGRAM.to_owned() };
+    let boot = Record::Boot {
+        version: VERSION,
+        process,
+        ppid,
+        role: Role::Player,
+        program: PROGRAM.to_owned(),
+        granularity: Granularity::Profile,
+    };
     journal.append(now(), boot)?;
     Ok(journal)
 }

@@ -20,6 +20,8 @@ const BUDGET_PER_LINE: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct Code {
     pub(crate) file: FileId,
+    /// `co_firstlineno`.
+    pub(crate) defined_at: u32,
     first_line: u32,
     /// By line, counted from `first_line`: the active contexts that have it.
     seen: Box<[u64]>,
@@ -38,7 +40,7 @@ pub(crate) struct Code {
 
 impl Code {
     /// `lines` as `co_lines()` has them, in any order, repeated or not.
-    pub(crate) fn new(file: FileId, lines: impl IntoIterator<Item = u32>) -> Self {
+    pub(crate) fn new(file: FileId, defined_at: u32, lines: impl IntoIterator<Item = u32>) -> Self {
         let (mut first, mut last) = (u32::MAX, 0);
         for line in lines {
             first = first.min(line);
@@ -47,6 +49,7 @@ impl Code {
         let span = if first <= last { (last - first + 1) as usize } else { 0 };
         let mut code = Self {
             file,
+            defined_at,
             first_line: first,
             seen: vec![0; span].into_boxed_slice(),
             started: 0,
@@ -104,22 +107,22 @@ mod tests {
 
     #[test]
     fn lines_outside_the_table_are_nobodys() {
-        let mut code = Code::new(FileId(0), [7, 5, 9]);
+        let mut code = Code::new(FileId(0), 1, [7, 5, 9]);
         for line in [0, 4, 10, u32::MAX] {
             code.see(line, 1);
             assert_eq!(code.seen(line), None);
         }
         code.see(6, 2);
         assert_eq!((code.seen(5), code.seen(6)), (Some(0), Some(2)));
-        let empty = Code::new(FileId(0), []);
+        let empty = Code::new(FileId(0), 1, []);
         assert_eq!(empty.seen(1), None);
     }
 
     #[test]
     fn the_budget_grows_with_the_lines_and_comes_back_with_arming() {
         let spent = |code: &mut Code| (1..100_000).find(|_| code.spend()).unwrap();
-        let mut small = Code::new(FileId(0), [1]);
-        let mut large = Code::new(FileId(0), [1, 1000]);
+        let mut small = Code::new(FileId(0), 1, [1]);
+        let mut large = Code::new(FileId(0), 1, [1, 1000]);
         assert_eq!(spent(&mut small), BUDGET + BUDGET_PER_LINE);
         assert_eq!(spent(&mut large), BUDGET + 1000 * BUDGET_PER_LINE);
         assert!(small.spend());

@@ -15,8 +15,20 @@ pub struct ContextId(pub(crate) u32);
 /// Executed lines by file.
 pub type FileLines = BTreeMap<FileId, LineBits>;
 
-#[derive(Debug, Default)]
+/// What a context records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// Every line.
+    Lines,
+    /// The first line (`co_firstlineno`) of every code object that it enters: which functions ran.
+    Entries,
+}
+
+#[derive(Debug)]
 pub(crate) struct Context {
+    pub(crate) wants: Wants,
+    /// Whose lines this context's lines are, if it does not want them itself.
+    pub(crate) lines_go_to: Option<ContextId>,
     /// Lines that were drained.
     drained: FileLines,
     /// Lines since.
@@ -33,10 +45,17 @@ pub(crate) struct Active {
 }
 
 impl Context {
-    pub(crate) fn record(&mut self, file: FileId, line: u32) {
-        if self.drained.get(&file).is_none_or(|lines| !lines.contains(line)) {
-            self.fresh.entry(file).or_default().insert(line);
+    pub(crate) fn new(wants: Wants, lines_go_to: Option<ContextId>) -> Self {
+        let (drained, fresh) = (FileLines::new(), FileLines::new());
+        Self { wants, lines_go_to, drained, fresh, touched: Vec::new(), active: None }
+    }
+
+    /// Says whether it is news.
+    pub(crate) fn record(&mut self, file: FileId, line: u32) -> bool {
+        if self.drained.get(&file).is_some_and(|lines| lines.contains(line)) {
+            return false;
         }
+        self.fresh.entry(file).or_default().insert(line)
     }
 
     pub(crate) fn drain(&mut self) -> FileLines {

@@ -14,6 +14,6 @@ mod token;
 mod tracer;
 
 pub use code::{CodeId, FileId};
-pub use context::{ContextId, FileLines};
+pub use context::{ContextId, FileLines, Wants};
 pub use token::Token;
-pub use tracer::{Activation, Entry, Tracer, Verdict};
+pub use tracer::{Activation, Entry, Fresh, Tracer, Verdict};

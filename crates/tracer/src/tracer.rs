@@ -3,8 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::code::{Code, CodeId, FileId};
-use crate::context::{Active, Context, ContextId, FileLines};
-use crate::token::{OVERFLOW, OWN_SLOTS, Token, bit};
+use crate::context::{Active, Context, ContextId, FileLines, Wants};
+use crate::token::{OVERFLOW, OWN_SLOTS, Slot, Token, bit};
 
 /// What the interpreter should do with the place that it reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,17 @@ pub struct Activation {
     pub rearm: Vec<CodeId>,
 }
 
+/// A line that a context had not recorded before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fresh {
+    /// Whose line it is now.
+    pub context: ContextId,
+    /// The file.
+    pub file: FileId,
+    /// The line; of a context that wants entries, the first one of what was entered.
+    pub line: u32,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Occupant {
     generation: u64,
@@ -53,6 +64,10 @@ pub struct Tracer {
     overflow: FxHashMap<u64, ContextId>,
     /// The slots in use.
     active: u64,
+    /// Those of contexts that want lines.
+    lined: u64,
+    /// How many of the contexts beyond the slots want lines.
+    lined_overflow: usize,
     generation: u64,
     /// Code objects whose entry was silenced; some may have been armed since.
     quiet: Vec<CodeId>,
@@ -73,16 +88,24 @@ impl Tracer {
             slots: [None; OWN_SLOTS as usize],
             overflow: FxHashMap::default(),
             active: 0,
+            lined: 0,
+            lined_overflow: 0,
             generation: 0,
             quiet: Vec::new(),
         }
     }
 
-    /// Adds a code object, from now on reported at every place. `lines` as `co_lines()` has them.
-    pub fn add_code(&mut self, file: FileId, lines: impl IntoIterator<Item = u32>) -> CodeId {
+    /// Adds a code object, from now on reported at every place. `defined_at` is its `co_firstlineno`; `lines` as
+    /// `co_lines()` has them.
+    pub fn add_code(
+        &mut self,
+        file: FileId,
+        defined_at: u32,
+        lines: impl IntoIterator<Item = u32>,
+    ) -> CodeId {
         // Four thousand million code objects don't fit into memory.
         let id = CodeId(u32::try_from(self.codes.len()).unwrap_or(u32::MAX));
-        self.codes.push(Code::new(file, lines));
+        self.codes.push(Code::new(file, defined_at, lines));
         id
     }
 
@@ -92,13 +115,16 @@ impl Tracer {
     }
 
     /// Adds a context that has seen nothing and does not run yet.
-    pub fn add_context(&mut self) -> ContextId {
+    ///
+    /// With `lines_go_to`, a context that wants entries hands its lines to another one, which must be active for as
+    /// long as it is itself.
+    pub fn add_context(&mut self, wants: Wants, lines_go_to: Option<ContextId>) -> ContextId {
         let free = self.contexts.iter().position(Option::is_none);
         let index = free.unwrap_or_else(|| {
             self.contexts.push(None);
             self.contexts.len() - 1
         });
-        self.contexts[index] = Some(Context::default());
+        self.contexts[index] = Some(Context::new(wants, lines_go_to));
         ContextId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
@@ -118,8 +144,12 @@ impl Tracer {
         }
         self.active |= bit(slot);
         let token = Token::new(generation, slot);
-        if let Some(context) = self.context_mut(id) {
+        if let Some(context) = self.contexts.get_mut(id.0 as usize).and_then(Option::as_mut) {
             context.active = Some(Active { token, slot });
+            if context.wants == Wants::Lines {
+                self.lined |= bit(slot);
+                self.lined_overflow += usize::from(slot == OVERFLOW);
+            }
         }
         Activation { token, rearm: self.arm_quiet() }
     }
@@ -129,13 +159,19 @@ impl Tracer {
         let Some(context) = self.context_mut(id) else { return };
         let Some(active) = context.active.take() else { return };
         let touched = std::mem::take(&mut context.touched);
+        let lined = context.wants == Wants::Lines;
         if active.slot == OVERFLOW {
             self.overflow.remove(&active.token.generation());
+            self.lined_overflow -= usize::from(lined);
+            if self.lined_overflow == 0 {
+                self.lined &= !bit(OVERFLOW);
+            }
             if !self.overflow.is_empty() {
                 return;
             }
         } else {
             self.slots[usize::from(active.slot)] = None;
+            self.lined &= !bit(active.slot);
         }
         self.active &= !bit(active.slot);
         for code in touched {
@@ -170,7 +206,7 @@ impl Tracer {
     /// a line event: it needs no token.
     pub fn redundant_line(&mut self, id: CodeId, line: u32) -> Option<Verdict> {
         let code = &mut self.codes[id.0 as usize];
-        if self.active & !code.seen(line)? != 0 {
+        if self.lined & !code.seen(line)? != 0 {
             return None;
         }
         if code.spend() {
@@ -181,59 +217,95 @@ impl Tracer {
     }
 
     /// A line was reached under a token. Whoever else lacks it still needs the place.
-    pub fn line(&mut self, id: CodeId, line: u32, token: Token) {
-        let Some(owner) = self.resolve(token) else { return };
-        let Some(context) = self.contexts.get_mut(owner.0 as usize).and_then(Option::as_mut) else { return };
+    pub fn line(&mut self, id: CodeId, line: u32, token: Token) -> Option<Fresh> {
+        let (owner, slot) = self.lined_of(self.resolve(token)?)?;
+        let context = self.contexts.get_mut(owner.0 as usize)?.as_mut()?;
         let code = &mut self.codes[id.0 as usize];
-        let slot = token.slot();
         if slot != OVERFLOW {
             if code.seen(line).is_some_and(|seen| seen & bit(slot) != 0) {
-                return;
+                return None;
             }
             code.see(line, bit(slot));
             touch(code, id, context, bit(slot));
         }
-        context.record(code.file, line);
+        context.record(code.file, line).then_some(Fresh { context: owner, file: code.file, line })
     }
 
     /// A code object was called, under a token or none.
-    pub fn start(&mut self, id: CodeId, token: Option<Token>) -> Entry {
+    pub fn start(&mut self, id: CodeId, token: Option<Token>) -> (Entry, Option<Fresh>) {
         self.enter(id, token, |code| &mut code.started)
     }
 
     /// A generator or coroutine was resumed.
-    pub fn resume(&mut self, id: CodeId, token: Option<Token>) -> Entry {
+    pub fn resume(&mut self, id: CodeId, token: Option<Token>) -> (Entry, Option<Fresh>) {
         self.enter(id, token, |code| &mut code.resumed)
     }
 
-    fn enter(&mut self, id: CodeId, token: Option<Token>, known: fn(&mut Code) -> &mut u64) -> Entry {
-        let owner = token.and_then(|token| Some((token, self.resolve(token)?)));
+    fn enter(
+        &mut self,
+        id: CodeId,
+        token: Option<Token>,
+        known: fn(&mut Code) -> &mut u64,
+    ) -> (Entry, Option<Fresh>) {
         let code = &mut self.codes[id.0 as usize];
         if self.active & !*known(code) == 0 {
             if !code.spend() {
-                return Entry::Keep;
+                return (Entry::Keep, None);
             }
             if !code.entries_silenced {
                 code.entries_silenced = true;
                 self.quiet.push(id);
             }
-            return Entry::Silence;
+            return (Entry::Silence, None);
         }
-        let Some((token, owner)) = owner else { return Entry::Keep };
-        let slot = token.slot();
-        // What was silenced since this context began to run was silenced because this context has it.
-        let settled = (code.started | code.resumed) & bit(slot) != 0;
-        if slot != OVERFLOW {
-            *known(code) |= bit(slot);
-            if let Some(context) = self.contexts.get_mut(owner.0 as usize).and_then(Option::as_mut) {
-                touch(code, id, context, bit(slot));
-            }
+        let Some(owner) = token.and_then(|token| self.resolve(token)) else { return (Entry::Keep, None) };
+        let lined = self.lined_of(owner);
+        // What was silenced since a context began to run was silenced because that context has it.
+        let entered =
+            |slot: Slot, code: &Code| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
+        let settled = lined.is_none_or(|(_, slot)| entered(slot, &self.codes[id.0 as usize]));
+        let fresh = self.note_entry(id, owner, known);
+        if let Some((lined, _)) = lined.filter(|(lined, _)| *lined != owner) {
+            self.note_entry(id, lined, known);
         }
+        let code = &mut self.codes[id.0 as usize];
         if code.lines_silenced && !settled {
             code.armed();
-            return Entry::Rearm;
+            return (Entry::Rearm, fresh);
         }
-        Entry::Keep
+        (Entry::Keep, fresh)
+    }
+
+    /// Notes that a context entered a code object; gives the first line of it if that is what the context wants.
+    fn note_entry(
+        &mut self,
+        id: CodeId,
+        owner: ContextId,
+        known: fn(&mut Code) -> &mut u64,
+    ) -> Option<Fresh> {
+        let context = self.contexts.get_mut(owner.0 as usize)?.as_mut()?;
+        let slot = context.active?.slot;
+        let code = &mut self.codes[id.0 as usize];
+        if slot != OVERFLOW {
+            *known(code) |= bit(slot);
+            touch(code, id, context, bit(slot));
+        }
+        let (file, line) = (code.file, code.defined_at);
+        (context.wants == Wants::Entries && context.record(file, line)).then_some(Fresh {
+            context: owner,
+            file,
+            line,
+        })
+    }
+
+    /// The context that gets the lines of `id`, and its slot.
+    fn lined_of(&self, id: ContextId) -> Option<(ContextId, Slot)> {
+        let context = self.context(id)?;
+        let lined = match context.wants {
+            Wants::Lines => id,
+            Wants::Entries => context.lines_go_to?,
+        };
+        Some((lined, self.context(lined)?.active?.slot))
     }
 
     /// The work of a token goes on in the middle of a running code object (a context was switched there, or an
@@ -242,9 +314,11 @@ impl Tracer {
     /// This is not an entry: the next call must still be reported, because a one-line function reports its line
     /// only together with its entry (CPython 3.13).
     pub fn goes_on(&mut self, id: CodeId, token: Token) -> bool {
-        let code = &mut self.codes[id.0 as usize];
-        let settled = token.slot() != OVERFLOW && (code.started | code.resumed) & bit(token.slot()) != 0;
-        if settled || !(code.lines_silenced || code.entries_silenced) || self.resolve(token).is_none() {
+        let Some(owner) = self.resolve(token) else { return false };
+        let code = &self.codes[id.0 as usize];
+        let entered = |slot: Slot| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
+        let settled = entered(token.slot()) && self.lined_of(owner).is_none_or(|(_, slot)| entered(slot));
+        if settled || !(code.lines_silenced || code.entries_silenced) {
             return false;
         }
         self.codes[id.0 as usize].armed();

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use playtrace_tracer::{CodeId, ContextId, Entry, FileId, Token, Tracer, Verdict};
+use playtrace_tracer::{CodeId, ContextId, Entry, FileId, Token, Tracer, Verdict, Wants};
 use proptest::prelude::*;
 
 /// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.
@@ -72,13 +72,15 @@ struct World {
     threads: Vec<Thread>,
     contexts: Vec<Naive>,
     mutation: Mutation,
+    /// Whether all contexts but the first want entries, their lines going to the first, which is always active.
+    steps: bool,
 }
 
 impl World {
     fn new(mutation: Mutation) -> Self {
         let mut tracer = Tracer::new();
         let codes =
-            (0u32..).zip(SHAPES).map(|(file, lines)| tracer.add_code(FileId(file), 1..=lines)).collect();
+            (0u32..).zip(SHAPES).map(|(file, lines)| tracer.add_code(FileId(file), 1, 1..=lines)).collect();
         Self {
             tracer,
             codes,
@@ -86,7 +88,13 @@ impl World {
             threads: vec![Thread::default(); THREADS],
             contexts: (0..CONTEXTS).map(|_| Naive::default()).collect(),
             mutation,
+            steps: false,
         }
+    }
+
+    /// Whose lines the context's lines are.
+    fn lined(&self, context: usize) -> usize {
+        if self.steps { 0 } else { context }
     }
 
     fn rearm(&mut self, ids: &[CodeId]) {
@@ -106,13 +114,17 @@ impl World {
     fn step(&mut self, op: &Op) {
         match *op {
             Op::Activate(context) => {
-                let id = *self.contexts[context].id.get_or_insert_with(|| self.tracer.add_context());
+                let parent = self.contexts[0].id.filter(|_| self.steps && context > 0);
+                let wants = if parent.is_some() { Wants::Entries } else { Wants::Lines };
+                let id =
+                    *self.contexts[context].id.get_or_insert_with(|| self.tracer.add_context(wants, parent));
                 let activation = self.tracer.activate(id);
                 self.contexts[context].token = Some(activation.token);
                 if self.mutation != Mutation::NoRearmAtActivation {
                     self.rearm(&activation.rearm);
                 }
             }
+            Op::Deactivate(0) if self.steps => {}
             Op::Deactivate(context) => {
                 if let Some(id) = self.contexts[context].id {
                     self.tracer.deactivate(id);
@@ -167,12 +179,16 @@ impl World {
     }
 
     fn entry(&mut self, thread: usize, code: usize, resume: bool) {
+        if let Some(context) = self.running(thread).filter(|context| self.steps && *context > 0) {
+            self.contexts[context].lines.insert((u32::try_from(code).unwrap(), 1));
+        }
         let silenced = if resume { self.silenced[code].resume } else { self.silenced[code].start };
         if silenced {
             return;
         }
         let (id, token) = (self.codes[code], self.threads[thread].token);
-        match if resume { self.tracer.resume(id, token) } else { self.tracer.start(id, token) } {
+        let (entry, _) = if resume { self.tracer.resume(id, token) } else { self.tracer.start(id, token) };
+        match entry {
             Entry::Keep => {}
             Entry::Silence if resume => self.silenced[code].resume = true,
             Entry::Silence => self.silenced[code].start = true,
@@ -186,7 +202,8 @@ impl World {
 
     fn line(&mut self, thread: usize, code: usize, line: u32, reported: bool) {
         if let Some(context) = self.running(thread) {
-            self.contexts[context].lines.insert((u32::try_from(code).unwrap(), line));
+            let lined = self.lined(context);
+            self.contexts[lined].lines.insert((u32::try_from(code).unwrap(), line));
         }
         if !reported || self.silenced[code].lines.contains(&line) {
             return;
@@ -214,13 +231,14 @@ impl World {
     }
 
     fn fork(&mut self, keep: usize) {
-        let kept: Vec<ContextId> = self.contexts[keep].id.into_iter().collect();
+        let parent = if self.steps { self.contexts[0].id } else { None };
+        let kept: Vec<ContextId> = parent.into_iter().chain(self.contexts[keep].id).collect();
         let rearm = self.tracer.after_fork(&kept);
         self.rearm(&rearm);
         for (index, context) in self.contexts.iter_mut().enumerate() {
             context.lines.clear();
             context.drained.clear();
-            if index != keep {
+            if index != keep && !(self.steps && index == 0) {
                 context.id = None;
                 context.token = None;
             }
@@ -257,11 +275,22 @@ impl World {
 }
 
 fn run(ops: &[Op], mutation: Mutation) -> World {
-    let mut world = World::new(mutation);
+    run_in(World::new(mutation), ops)
+}
+
+fn run_in(mut world: World, ops: &[Op]) -> World {
     for op in ops {
         world.step(op);
     }
     world
+}
+
+/// A world of units that want entries, within one context that wants lines.
+fn steps(ops: Vec<Op>) -> World {
+    let mut world = World::new(Mutation::None);
+    world.steps = true;
+    let all: Vec<Op> = std::iter::once(Op::Activate(0)).chain(ops).collect();
+    run_in(world, &all)
 }
 
 fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
@@ -297,6 +326,18 @@ proptest! {
         let mut all: Vec<Op> = (0..68).map(Op::Activate).collect();
         all.extend(ops);
         prop_assert_eq!(run(&all, Mutation::None).lost_or_wrong(), BTreeMap::new());
+    }
+
+    #[test]
+    fn units_know_what_they_entered_and_their_context_every_line(ops in ops(4)) {
+        prop_assert_eq!(steps(ops).lost_or_wrong(), BTreeMap::new());
+    }
+
+    #[test]
+    fn more_units_than_slots_lose_no_entry(ops in ops(CONTEXTS)) {
+        let mut all: Vec<Op> = (0..68).map(Op::Activate).collect();
+        all.extend(ops);
+        prop_assert_eq!(steps(all).lost_or_wrong(), BTreeMap::new());
     }
 
     #[test]
@@ -376,8 +417,8 @@ fn each_forgotten_arming_is_noticed() {
 #[test]
 fn a_stale_token_hits_nobody() {
     let mut tracer = Tracer::new();
-    let code = tracer.add_code(FileId(0), [1]);
-    let (old, new) = (tracer.add_context(), tracer.add_context());
+    let code = tracer.add_code(FileId(0), 1, [1]);
+    let (old, new) = (tracer.add_context(Wants::Lines, None), tracer.add_context(Wants::Lines, None));
     let stale = tracer.activate(old).token;
     tracer.deactivate(old);
     let token = tracer.activate(new).token;
@@ -392,12 +433,12 @@ fn a_stale_token_hits_nobody() {
 #[test]
 fn ten_thousand_contexts_do_not_grow() {
     let mut tracer = Tracer::new();
-    let code = tracer.add_code(FileId(0), 1..=9);
+    let code = tracer.add_code(FileId(0), 1, 1..=9);
     let mut highest = 0;
     for _ in 0..10_000 {
-        let context = tracer.add_context();
+        let context = tracer.add_context(Wants::Lines, None);
         let token = tracer.activate(context).token;
-        assert_eq!(tracer.start(code, Some(token)), Entry::Keep);
+        assert_eq!(tracer.start(code, Some(token)), (Entry::Keep, None));
         assert_eq!(tracer.redundant_line(code, 3), None);
         tracer.line(code, 3, token);
         assert_eq!(tracer.drain(context).len(), 1);

@@ -14,14 +14,35 @@ pub(super) struct Unit {
     pub(super) child: Option<String>,
     pub(super) what: String,
     pub(super) closed: bool,
+    /// Whether it is over but for what it left behind.
+    pub(super) left: bool,
     /// The process, for people.
     pub(super) writer: String,
     pub(super) alive: Option<bool>,
 }
 
+/// What the data of a scope belongs to: a request or a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scoped {
+    pub(super) kind: UnitKind,
+    pub(super) step: Option<u32>,
+    pub(super) job: Option<String>,
+    pub(super) what: String,
+}
+
 impl Unit {
     /// The unit, for people.
     pub(super) fn describe(&self, facts: &Facts) -> String {
+        if self.left && !self.closed {
+            return format!(
+                "what {} left behind (a task, a timer or a stored context)",
+                self.describe_work(facts)
+            );
+        }
+        self.describe_work(facts)
+    }
+
+    fn describe_work(&self, facts: &Facts) -> String {
         let what = if self.what.is_empty() { String::new() } else { format!(" ({})", self.what) };
         match (self.kind, self.step, &self.job) {
             (UnitKind::Request, Some(step), _) => match facts.sent.get(&step) {
@@ -69,10 +90,14 @@ pub(super) struct Facts {
     pub(super) lost: Vec<String>,
     pub(super) owed: Vec<String>,
     pub(super) lines: LineData,
+    pub(super) entered: LineData,
+    pub(super) scopes: BTreeMap<String, Scoped>,
     pub(super) shards: BTreeSet<String>,
     pub(super) merged: BTreeSet<String>,
     pub(super) sources: BTreeMap<MeasuredPath, BTreeSet<SourceHash>>,
     pub(super) unknown: usize,
+    /// Ledger file → its process, for people, and whether that runs.
+    pub(super) writers: BTreeMap<String, (String, Option<bool>)>,
 }
 
 impl Facts {
@@ -80,6 +105,7 @@ impl Facts {
         let mut facts = Self::default();
         for writer in &ledger.writers {
             let (name, alive) = (writer.describe(), writer.is_alive());
+            facts.writers.insert(writer.file.clone(), (name.clone(), alive));
             for entry in &writer.entries {
                 facts.take(writer, &name, alive, &entry.record);
             }
@@ -103,7 +129,7 @@ impl Facts {
         match record {
             Record::Boot { .. } => {}
             Record::Unknown => self.unknown += 1,
-            Record::Open { unit, kind, step, job, child, what } => {
+            Record::Open { unit, kind, step, job, child, what, scope } => {
                 let opened = Unit {
                     kind: *kind,
                     step: *step,
@@ -111,12 +137,27 @@ impl Facts {
                     child: child.clone(),
                     what: what.clone(),
                     closed: false,
+                    left: false,
                     writer: name.to_owned(),
                     alive,
                 };
+                if let Some(scope) = scope {
+                    let scoped = Scoped { kind: *kind, step: *step, job: job.clone(), what: what.clone() };
+                    // Threads and children share the scope of what started them.
+                    let known = self.scopes.entry(scope.clone()).or_insert_with(|| scoped.clone());
+                    if matches!(kind, UnitKind::Request | UnitKind::Job) {
+                        *known = scoped;
+                    }
+                }
                 self.units.insert((writer.file.clone(), unit.clone()), opened);
             }
-            Record::Closed { unit, shard, new } => {
+            Record::Left { unit } => {
+                if let Some(unit) = self.units.get_mut(&(writer.file.clone(), unit.clone())) {
+                    unit.left = true;
+                }
+            }
+            Record::Closed { unit, shard, new, entered } => {
+                self.entered.union_with(&entered.0);
                 if let Some(unit) = self.units.get_mut(&(writer.file.clone(), unit.clone())) {
                     unit.closed = true;
                 }

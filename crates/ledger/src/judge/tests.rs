@@ -3,12 +3,22 @@ use std::collections::BTreeSet;
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, SourceHash, Status};
 
 use super::{Judgement, judge};
-use crate::{Entry, NewLines, Outcome, ProcessId, Record, Role, RunLedger, UnitKind, Writer, encode};
+use crate::{
+    Entry, Granularity, NewLines, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind, Writer,
+    encode,
+};
 
 /// A ledger file of a process that ended long ago (its host is this one, its start time no one's).
 fn writer(pid: u32, role: Role, records: Vec<Record>) -> Writer {
     let process = ProcessId { pid, start: 1, ..ProcessId::current() };
-    let boot = Record::Boot { version: 1, process, ppid: 1, role, program: "test".to_owned() };
+    let boot = Record::Boot {
+        version: 1,
+        process,
+        ppid: 1,
+        role,
+        program: "test".to_owned(),
+        granularity: Granularity::Profile,
+    };
     let entries = std::iter::once(boot).chain(records).map(|record| Entry { at: 5, record });
     let bytes: Vec<u8> = entries.flat_map(|entry| encode(&entry).unwrap()).collect();
     Writer::from_bytes(format!("h.{pid}.1.ledger"), &bytes)
@@ -44,6 +54,7 @@ fn open(unit: &str, step: u32) -> Record {
         job: None,
         child: None,
         what: String::new(),
+        scope: None,
     }
 }
 
@@ -55,6 +66,7 @@ fn open_job(unit: &str, job: &str) -> Record {
         job: Some(job.to_owned()),
         child: None,
         what: String::new(),
+        scope: None,
     }
 }
 
@@ -69,6 +81,7 @@ fn closed(unit: &str, numbers: &[u32]) -> Record {
         unit: unit.to_owned(),
         shard: Some("p.coverage.h.9.Xaaaaaax".to_owned()),
         new: NewLines(lines(numbers)),
+        entered: NewLines::default(),
     }
 }
 
@@ -78,7 +91,7 @@ fn enqueue(job: &str) -> Record {
 
 fn judged(writers: Vec<Writer>) -> Judgement {
     let present = BTreeSet::from(["p.coverage.h.9.Xaaaaaax".to_owned()]);
-    judge(&RunLedger { writers }, &present)
+    judge(&RunLedger { writers, ..RunLedger::default() }, &present)
 }
 
 fn assert_reason(judgement: &Judgement, status: Status, part: &str) {
@@ -209,6 +222,7 @@ fn a_python_child_owes_a_record_and_another_command_does_not() {
         job: None,
         child: Some("c1".to_owned()),
         what: String::new(),
+        scope: None,
     };
     assert_reason(
         &judged(vec![player(1, vec![], passed()), web(true)]),
@@ -246,7 +260,10 @@ fn the_replays_failures_are_the_verdicts() {
 #[test]
 fn a_shard_that_is_gone_is_restored_from_the_ledger() {
     let web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[4, 5])]);
-    let judgement = judge(&RunLedger { writers: vec![player(1, vec![], passed()), web] }, &BTreeSet::new());
+    let judgement = judge(
+        &RunLedger { writers: vec![player(1, vec![], passed()), web], ..RunLedger::default() },
+        &BTreeSet::new(),
+    );
     assert_eq!(judgement.verdict.status, Status::Complete);
     assert_eq!(judgement.lines, lines(&[4, 5]));
     assert!(
@@ -291,6 +308,47 @@ fn the_golden_ledger_reads_as_it_was_written() {
         again, bytes,
         "the format changed: raise VERSION, keep reading this file, and write a new golden one"
     );
-    let judgement = judge(&RunLedger { writers: vec![read] }, &BTreeSet::new());
+    let judgement = judge(&RunLedger { writers: vec![read], ..RunLedger::default() }, &BTreeSet::new());
     insta::assert_debug_snapshot!(judgement);
+}
+
+#[test]
+fn what_a_unit_left_behind_is_waited_for_and_named() {
+    let web = |more: Vec<Record>| {
+        let begun = vec![open("1", 1), closed("", &[1]), Record::Left { unit: "1".to_owned() }];
+        writer(9, Role::Web, [begun, more].concat())
+    };
+    let left = judged(vec![player(1, vec![], passed()), web(vec![])]);
+    assert_reason(&left, Status::Partial, "left behind");
+    let ended = judged(vec![player(1, vec![], passed()), web(vec![closed("1", &[2])])]);
+    assert_eq!(ended.verdict.status, Status::Complete, "{:?}", ended.verdict);
+}
+
+#[test]
+fn lines_of_a_memory_map_count_and_are_named_where_their_process_is_gone() {
+    let web = writer(9, Role::Web, vec![open("1", 1)]);
+    let unflushed = vec![Unflushed { writer: web.file.clone(), lines: lines(&[4, 5]) }];
+    let ledger = RunLedger { writers: vec![player(1, vec![], passed()), web], unflushed };
+    let judgement = judge(&ledger, &BTreeSet::new());
+    assert_eq!(judgement.lines, lines(&[4, 5]));
+    assert_eq!(judgement.verdict.status, Status::Partial, "the unit never ended");
+    let saved = judgement.verdict.notes.iter().find(|note| note.contains("memory map"));
+    assert!(saved.is_some_and(|note| note.starts_with("2 lines")), "{:?}", judgement.verdict);
+}
+
+#[test]
+fn entered_functions_are_told_by_step_and_job() {
+    let mut opened = open("1", 3);
+    if let Record::Open { scope, .. } = &mut opened {
+        *scope = Some("3".to_owned());
+    }
+    let mut done = closed("1", &[1]);
+    if let Record::Closed { entered, .. } = &mut done {
+        entered.0.add(&ContextLabel::new("3"), &MeasuredPath::new("a.py"), &[10, 20].into_iter().collect());
+    }
+    let judgement = judged(vec![writer(9, Role::Web, vec![opened, done])]);
+    let [step] = judgement.entered.as_slice() else { panic!("{:?}", judgement.entered) };
+    assert_eq!((step.step, step.scope.as_str()), (Some(3), "3"));
+    let functions = &step.functions[&MeasuredPath::new("a.py")];
+    assert_eq!(functions.iter().collect::<Vec<_>>(), [10, 20]);
 }

@@ -154,7 +154,10 @@ fn trace(coverage: &Path, slug: &str, run: &str, step: u32) {
         job: None,
         child: None,
         what: String::new(),
+        scope: None,
     };
     journal.append(2, open).unwrap();
-    journal.append(3, Record::Closed { unit, shard: None, new: NewLines(data) }).unwrap();
+    journal
+        .append(3, Record::Closed { unit, shard: None, new: NewLines(data), entered: NewLines::default() })
+        .unwrap();
 }

@@ -1,0 +1,1 @@
+"""`make bench-tracer`: what tracing costs, against untraced twins and against other tools."""

@@ -1,0 +1,233 @@
+"""Rows that time the same bodies in several processes: off, never, idle, fixed, cpu, cpu-request, flat-request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .inside.packaged import BODIES as PACKAGED
+from .processes import WorkerError, Workers
+from .results import Row, not_measured, row
+from .rounds import Samples, turns
+from .setting import Setting
+from .traced_lines import same_lines
+
+#: Requests that are timed at once, so that they take some 3 ms; one, where nothing is said.
+COUNTS = {
+    "trivial": 400,
+    "flat": 40,
+    "calls": 2,
+    "flask.trivial": 40,
+    "flask.template": 2,
+    "flask.calls": 2,
+    "flask.flat": 20,
+}
+WAITING = ("waiting", "flask.waiting")
+PACKAGES = tuple(PACKAGED)
+CPU = ("loops", "calls", *PACKAGES)
+#: Of the packaged ones, those that are bound by loops.
+LOOPS = ("loops", "one-line", "nbody", "fannkuch", "float", "spectral_norm", "scimark", "flask.loops")
+BODIES = (
+    *("trivial", "loops", "one-line", "calls", "recursion", "flat", "waiting"),
+    *("flask.trivial", "flask.template", "flask.loops", "flask.calls", "flask.flat", "flask.waiting"),
+    *PACKAGES,
+)
+UNTRACED_VIEWS = ("flask.trivial", "flask.template", "flask.loops", "flask.calls")
+
+#: Which bodies each way is timed on, and in how many rounds: 1 is every round. What takes long is asked less often.
+_WAYS: dict[str, tuple[Sequence[str], int]] = {
+    "twin": (BODIES, 1),
+    "twin again": (BODIES, 1),
+    "off": (("trivial", *UNTRACED_VIEWS, "loops", "calls"), 1),
+    "never": ((*(body for body in BODIES if "flat" not in body),), 1),
+    "idle": (BODIES, 1),
+    "agent": (BODIES, 1),
+    "request": ((*LOOPS, "flat", "flask.flat"), 1),
+    "slipcover": (CPU, 1),
+    "ctrace": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
+    "sysmon": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
+}
+TRACED = ("agent", "request", "ctrace", "sysmon")
+#: How often a body is run, three times over, before it is timed.
+_WARM = 3
+
+
+@dataclass
+class Measured:
+    """All samples, and what else was found out."""
+
+    samples: Samples
+    #: Why a way could not be measured.
+    missing: dict[str, str]
+    #: What the agent that is off has left in its process.
+    left: list[str]
+
+
+def headers(way: str) -> dict[str, str]:
+    """What a request carries."""
+    return {"X-Profile-Trace": "bench", "X-Profile-Trace-Run": "one"} if way in TRACED else {}
+
+
+def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
+    """Time all bodies in all ways."""
+    groups, rounds = (2, 3) if setting.quick else (4, 8)
+    measured = Measured(Samples(), {}, [])
+    for group in range(groups):
+        say(f"{setting.version}: bodies, processes {group + 1} of {groups}")
+        with Workers() as workers:
+            for name, _ in _order(group):
+                way = name.partition(" ")[0]
+                workers.add(name, setting.start(f"{way}-{name.count(' ')}-{group}", way))
+            workers.await_ready()
+            measured.missing |= workers.missing
+            _prepare(setting, workers, measured, group)
+            for turn in range(rounds):
+                _round(workers, measured.samples, group, turn)
+    return measured
+
+
+def _order(group: int) -> list[tuple[str, tuple[Sequence[str], int]]]:
+    """The ways; in every other group, the other way round."""
+    return list(_WAYS.items())[:: 1 if group % 2 == 0 else -1]
+
+
+def _prepare(setting: Setting, workers: Workers, measured: Measured, group: int) -> None:
+    """Warm up, and compare what every process answers and what every tracer saw."""
+    _compare_lines(setting, workers, group)
+    answers: dict[str, str] = {}
+    for name in turns(list(workers.by_name), group):
+        worker, way = workers.by_name[name], name.partition(" ")[0]
+        for body in _WAYS[name][0]:
+            if name == "idle":
+                # It ends a trace first, and what it answers then is compared.
+                worker.do("time", name=body, headers=headers("agent"), count=_WARM)
+            answer = worker.do("answer", name=body, headers=headers(way))
+            if answers.setdefault(body, answer) != answer:
+                raise WorkerError(f"{name}: {body} answers {answer}, elsewhere {answers[body]}")
+            if _WAYS[name][1] == 1:
+                worker.do("time", name=body, headers=headers(way), count=_WARM)
+    if "off" in workers.by_name:
+        measured.left = workers.by_name["off"].do("left")
+    if "idle" in workers.by_name:
+        workers.by_name["idle"].do("rest")
+        for body in _WAYS["idle"][0]:
+            workers.by_name["idle"].do("time", name=body, headers={}, count=_WARM)
+
+
+def _compare_lines(setting: Setting, workers: Workers, group: int) -> None:
+    """The agent and coverage.py's ctrace must have seen the same lines of the same requests."""
+    if not {"agent", "ctrace"} <= workers.by_name.keys():
+        return
+    for name in ("agent", "ctrace"):
+        for body in _WAYS["ctrace"][0]:
+            workers.by_name[name].do("answer", name=body, headers=headers(name))
+        workers.by_name[name].do("save")
+    wrong = same_lines(setting.coverage_dir(f"agent-0-{group}"), setting.coverage_dir(f"ctrace-0-{group}"))
+    if wrong:
+        raise WorkerError(f"the agent and coverage.py's ctrace saw different lines: {wrong}")
+
+
+def _round(workers: Workers, samples: Samples, group: int, turn: int) -> None:
+    for body in BODIES:
+        asked = [name for name in workers.by_name if body in _WAYS[name][0] and turn % _WAYS[name][1] == 0]
+        for name in turns(asked, turn):
+            count = COUNTS.get(body, 1)
+            if name in ("ctrace", "sysmon"):
+                count = min(count, 2)
+            seconds = workers.by_name[name].do("time", name=body, headers=headers(name.partition(" ")[0]), count=count)
+            samples.note(name, body, group, turn, seconds["wall" if body in WAITING else "cpu"] / count)
+
+
+def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
+    """The sub-rows of one Python version."""
+    made: list[Row] = []
+    samples = measured.samples
+    version = setting.version
+
+    def ratio(
+        ident: str, way: str, bodies: Sequence[str], peers: Sequence[str] = (), target: float | None = None
+    ) -> None:
+        if way in measured.missing:
+            made.append(not_measured(ident, measured.missing[way], how))
+            return
+        control = samples.ratio("twin again", "twin", *bodies)
+        others = {
+            peer: samples.ratio(peer, "twin", *bodies).value
+            for peer in peers
+            if all(samples.has(peer, body) for body in bodies)
+        }
+        made.append(row(ident, samples.ratio(way, "twin", *bodies), control, how, others, target=target))
+
+    made.append(_off(setting, measured, how))
+    for name, bodies in (
+        ("cpu", CPU),
+        ("flask", UNTRACED_VIEWS),
+        ("trivial", ("flask.trivial",)),
+        ("waiting", WAITING),
+    ):
+        ratio(f"never.{name}.{version}", "never", bodies)
+    ratio(f"never.calls.{version}", "never", ("calls", "recursion", "flask.calls"))
+    ratio(f"never.one-line.{version}", "never", ("one-line",))
+    for name, bodies in (
+        ("cpu", CPU),
+        ("flask", UNTRACED_VIEWS),
+        ("trivial", ("flask.trivial",)),
+        ("waiting", WAITING),
+    ):
+        ratio(f"idle.{name}.{version}", "idle", bodies)
+    ratio(f"idle.calls.{version}", "idle", ("calls", "recursion", "flask.calls"))
+    ratio(f"idle.flat.{version}", "idle", ("flat", "flask.flat"))
+    ratio(f"idle.one-line.{version}", "idle", ("one-line",), target=1.05)
+    peers = ("ctrace", "sysmon", "slipcover")
+    ratio(f"cpu.all.{version}", "agent", CPU, peers)
+    for body in CPU:
+        ratio(f"cpu-body.{body}.{version}", "agent", (body,), peers, target=1.05)
+    for body in (
+        "one-line",
+        "recursion",
+        "flat",
+        "flask.loops",
+        "flask.calls",
+        "flask.template",
+        "flask.flat",
+        *WAITING,
+    ):
+        ratio(f"cpu-body.{body}.{version}", "agent", (body,), peers, target=1.05)
+    made += _fixed(setting, measured, how)
+    if samples.has("slipcover", CPU[0]):
+        control = samples.ratio("twin again", "twin", *CPU)
+        against = samples.ratio("agent", "slipcover", *CPU)
+        made.append(row(f"cpu.to-slipcover.{version}", against, control, how, target=1.03))
+    ratio(f"cpu-request.loops.{version}", "request", LOOPS, ("ctrace", "sysmon"))
+    ratio(f"flat-request.bare.{version}", "request", ("flat",), ("ctrace", "sysmon"))
+    ratio(f"flat-request.flask.{version}", "request", ("flask.flat",))
+    return made
+
+
+def _off(setting: Setting, measured: Measured, how: str) -> Row:
+    """Off is exact: the very same app, with nothing else in the process. The ratio is measured besides."""
+    ident = f"off.{setting.version}"
+    bodies = _WAYS["off"][0]
+    control = measured.samples.ratio("twin again", "twin", *bodies)
+    found = row(ident, measured.samples.ratio("off", "twin", *bodies), control, how, target=1.0)
+    contains = found.interval is not None and found.interval[0] <= 1.0 + control.far(1.0)
+    found.met = not measured.left and contains
+    found.note = f"left in the process: {', '.join(measured.left)}" if measured.left else None
+    found.how += "; met: no module, wrapper or tool is left, and the ratio can't be told from 1 by more than A/A"
+    return found
+
+
+def _fixed(setting: Setting, measured: Measured, how: str) -> list[Row]:
+    samples = measured.samples
+    made = []
+    for name in ("trivial", "flask.trivial"):
+        ident = f"fixed.{name.replace('flask.trivial', 'flask').replace('trivial', 'bare')}.{setting.version}"
+        if "agent" in measured.missing:
+            made.append(not_measured(ident, measured.missing["agent"], how))
+            continue
+        peers = {
+            peer: samples.more(peer, "twin", name).value for peer in ("ctrace", "sysmon") if samples.has(peer, name)
+        }
+        control = samples.more("twin again", "twin", name)
+        made.append(row(ident, samples.more("agent", "twin", name), control, how, peers, null=0.0))
+    return made

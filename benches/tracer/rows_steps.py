@@ -1,0 +1,107 @@
+"""The row `steps`: the demo's profiles, web requests and jobs, at each granularity."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .processes import ROOT, Worker, WorkerError, Workers, environment
+from .results import Row, not_measured, row
+from .rounds import Samples, turns
+from .setting import Setting
+
+_DEMO = ROOT / "demo"
+#: The table's row is `steps`; the others show what each granularity costs on the same work.
+_GRANULARITIES = ("profile", "steps", "symbol", "request")
+
+
+def steps(setting: Setting, redis_server: Path, how: str, say: Callable[[str], None]) -> list[Row]:
+    """Ratios to twins, for all profiles together: seconds of the processor in the app and its jobs."""
+    samples = Samples()
+    missing: dict[str, str] = {}
+    groups, rounds = (1, 2) if setting.quick else (1, 3)
+    names = ["twin d", "twin d again", *_GRANULARITIES]
+    for group in range(groups):
+        say(f"{setting.version}: the demo's profiles, processes {group + 1} of {groups}")
+        with Workers() as workers, _redis(setting, redis_server) as port:
+            for number, name in enumerate(names):
+                granularity = name if name in _GRANULARITIES else None
+                workers.add(
+                    name, _start(setting, name.replace(" ", "-"), granularity, f"redis://127.0.0.1:{port}/{number}")
+                )
+            workers.await_ready()
+            missing |= workers.missing
+            _rounds(workers, samples, group, rounds)
+    made = []
+    for name in _GRANULARITIES:
+        ident = f"steps.{name}.{setting.version}"
+        if name in missing:
+            made.append(not_measured(ident, missing[name], how))
+            continue
+        control = samples.ratio("twin d again", "twin d", "all")
+        made.append(row(ident, samples.ratio(name, "twin d", "all"), control, how))
+    return made
+
+
+def _rounds(workers: Workers, samples: Samples, group: int, rounds: int) -> None:
+    answers: list[object] = []
+    # The first turn warms up: it imports what is imported late, and meets all code.
+    for turn in range(-1, rounds):
+        for name in turns(list(workers.by_name), turn):
+            traced = not name.startswith("twin")
+            replayed = workers.by_name[name].do("replay", traced=traced, run="one")
+            answers = answers or replayed["answers"]
+            if replayed["answers"] != answers:
+                raise WorkerError(f"{name}: the demo app answers otherwise than elsewhere")
+            if turn >= 0:
+                samples.note(name, "all", group, turn, sum(replayed["seconds"].values()))
+
+
+def _start(setting: Setting, name: str, granularity: str | None, redis: str) -> Worker:
+    base = setting.work / "demo" / name
+    env = environment(
+        WEPPDEMO_RUNS_DIR=str(base / "runs"),
+        WEPPDEMO_REDIS_URL=redis,
+        ADMIN_EMAIL="admin@example.org",
+        ADMIN_PASSWORD="weppdemo-admin",
+        PROFILE_PLAYBACK_BASE=str(base / "playback"),
+    )
+    env["PYTHONPATH"] = ":".join([str(ROOT), str(_DEMO), str(_DEMO / "app")])
+    if granularity is not None:
+        env |= setting.agent_environment(base / "coverage", granularity)
+        env["PROFILE_COVERAGE_CONFIG"] = str(_DEMO / "app" / "coverage.profile-playback.ini")
+    return Worker(setting.python, "demo", base, env, setting.work / "logs" / f"demo-{name}.log")
+
+
+@contextmanager
+def _redis(setting: Setting, program: Path) -> Iterator[int]:
+    """A Redis of its own; its port."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    directory = setting.work / "redis"
+    directory.mkdir(parents=True, exist_ok=True)
+    command = [str(program), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        _await_port(port)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _await_port(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise WorkerError("redis-server did not answer within 20 s")

@@ -1,0 +1,84 @@
+//! What the `ContextVar` holds: an object for each unit of work, so that its end shows that no work of the unit is
+//! left.
+//!
+//! A copied context (an asyncio task's, a timer's) holds the object too. While one does, work may yet run under it, in
+//! whatever thread; when the last one is gone, none can.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use playtrace_tracer::Token;
+use pyo3::prelude::*;
+
+use crate::AGENT;
+use crate::agent::UnitId;
+use crate::cell::AttachedCell;
+
+/// How many units are over but for what they left behind. Nearly always none, and then the end of a token is nothing.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+/// Units of which nothing is left, found at a moment at which nothing could be done about it.
+static GONE: AttachedCell<Vec<UnitId>> = AttachedCell::new(Vec::new());
+
+/// A unit's token, as the `ContextVar` holds it.
+#[pyclass(frozen, module = "playtrace_agent._native", name = "Token")]
+pub(crate) struct TokenObject {
+    unit: UnitId,
+    token: Token,
+}
+
+impl TokenObject {
+    pub(crate) fn new(unit: UnitId, token: Token) -> Self {
+        Self { unit, token }
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        self.token
+    }
+}
+
+impl Drop for TokenObject {
+    fn drop(&mut self) {
+        if LEFT.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let unit = self.unit;
+        // A panic must not leave a deallocation.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            Python::attach(|py| {
+                let settled = AGENT.with(py, |state| {
+                    if let Some(agent) = state.agent.as_mut() {
+                        agent.settle(unit);
+                    }
+                });
+                if settled.is_none() {
+                    GONE.with(py, |gone| gone.push(unit));
+                }
+            });
+        }));
+    }
+}
+
+/// A unit is over, and something holds its token: `by` one more, or one less.
+pub(crate) fn count_left(more: bool) {
+    if more {
+        LEFT.fetch_add(1, Ordering::Relaxed);
+    } else {
+        let _ = LEFT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+    }
+}
+
+/// In a forked child: what is left is the parent's.
+pub(crate) fn forget_left(py: Python<'_>) {
+    LEFT.store(0, Ordering::Relaxed);
+    GONE.with(py, Vec::clear);
+}
+
+/// Settles the units whose end was found at a bad moment.
+pub(crate) fn settle_gone(py: Python<'_>) {
+    if LEFT.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    for unit in GONE.with(py, std::mem::take).unwrap_or_default() {
+        AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.settle(unit)));
+    }
+}

@@ -1,0 +1,121 @@
+//! The shared memory map with lines that are not in the shard yet: what a `kill -9` must not lose.
+//!
+//! The format is the ledger's ([`playtrace_ledger::unflushed`]); here is the mapping, which needs unsafe code.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::MmapMut;
+use nix::fcntl::posix_fallocate;
+use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, label_record, line_record};
+use playtrace_model::{ContextLabel, MeasuredPath};
+
+/// Two thousand lines; most requests add fewer.
+const FIRST_SIZE: usize = 16 * 1024;
+
+/// One process's map of one run.
+#[derive(Debug)]
+pub(crate) struct Unflushed {
+    file: File,
+    map: MmapMut,
+    /// Bytes of records.
+    used: usize,
+    /// Which numbers are defined among the records that count now, by number.
+    labels: Vec<bool>,
+    files: Vec<bool>,
+}
+
+impl Unflushed {
+    /// Makes the file; one that is there already is this process's own, of a run that was let go of, and is used anew.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        if let Some(dir) = path.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o2775).create(dir)?;
+        }
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o664).open(path)?;
+        let map = map(&file, FIRST_SIZE)?;
+        let mut unflushed = Self { file, map, used: 0, labels: Vec::new(), files: Vec::new() };
+        unflushed.map[..MAGIC.len()].copy_from_slice(&MAGIC);
+        unflushed.publish();
+        Ok(unflushed)
+    }
+
+    /// Notes a line; says whether that worked. `path` and `name` are asked for what the numbers mean, once.
+    pub(crate) fn note<'a>(
+        &mut self,
+        (label, name): (u32, impl FnOnce() -> ContextLabel),
+        (file, path): (u32, impl FnOnce() -> &'a MeasuredPath),
+        line: u32,
+    ) -> bool {
+        let Some(record) = line_record(label, file, line) else { return false };
+        if first_time(&mut self.labels, label) && !self.push(&label_record(label, &name())) {
+            return false;
+        }
+        if first_time(&mut self.files, file) && !self.push(&file_record(file, path())) {
+            return false;
+        }
+        self.push(&record.to_le_bytes())
+    }
+
+    /// Forgets everything: it is on disk.
+    pub(crate) fn clear(&mut self) {
+        if self.used > 0 {
+            self.used = 0;
+            self.labels.clear();
+            self.files.clear();
+            self.publish();
+        }
+    }
+
+    fn push(&mut self, record: &[u8]) -> bool {
+        let begin = HEADER + self.used;
+        let end = begin + record.len();
+        if end > self.map.len() && !self.grow(end) {
+            return false;
+        }
+        self.map[begin..end].copy_from_slice(record);
+        self.used += record.len();
+        self.publish();
+        true
+    }
+
+    fn grow(&mut self, needed: usize) -> bool {
+        match map(&self.file, needed.next_power_of_two()) {
+            Ok(map) => {
+                self.map = map;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Lets what was written count: the number is stored after the records.
+    fn publish(&mut self) {
+        let word = self.map[MAGIC.len()..HEADER].as_mut_ptr().cast::<u64>();
+        // SAFETY: eight bytes of the mapping, at an offset of eight from its beginning, which is page-aligned. Nobody
+        // else in this process has a reference; other processes only read.
+        let used = unsafe { AtomicU64::from_ptr(word) };
+        used.store((self.used as u64).to_le(), Ordering::Release);
+    }
+}
+
+/// Maps that many bytes of the file, which has them on disk: a full disk shows here, and not as SIGBUS later.
+fn map(file: &File, size: usize) -> io::Result<MmapMut> {
+    let length = i64::try_from(size).map_err(|_| io::Error::other("too large"))?;
+    posix_fallocate(file, 0, length)?;
+    // SAFETY: the file is this process's own by its name, and nothing shrinks it: whoever cleans up removes it whole,
+    // which leaves the mapping as it is.
+    unsafe { memmap2::MmapOptions::new().len(size).map_mut(file) }
+}
+
+/// Whether `number` was not in the table; now it is.
+fn first_time(table: &mut Vec<bool>, number: u32) -> bool {
+    let index = number as usize;
+    if index >= table.len() {
+        table.resize(index + 1, false);
+    }
+    !std::mem::replace(&mut table[index], true)
+}

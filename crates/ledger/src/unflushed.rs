@@ -1,0 +1,175 @@
+//! Lines that a process has executed and not put into its shard yet: what its shared memory map holds.
+//!
+//! The agent writes the map while it traces (a store per new line, no system call); the kernel keeps what was stored
+//! when the process is killed. Whoever merges reads the file. The format's contract is in
+//! `docs/adr/0007-memory-map.md`; the numbers are little-endian:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..8 | [`MAGIC`] |
+//! | 8..16 | how many bytes of records follow the header; stored last, so that what it counts is whole |
+//! | 16.. | records, each a multiple of eight bytes long |
+//!
+//! A record begins with a word. Its two lowest bits say what it is: [`LINE`] (label << 2, file << 24, line << 44),
+//! [`FILE`] and [`LABEL`] (number << 2, length of the text << 32; the text follows, padded with zeros). A number is
+//! defined before it is used, and means the same thing as long as the file lives.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath};
+
+use crate::LedgerError;
+
+/// How the file begins.
+pub const MAGIC: [u8; 8] = *b"PTLINES1";
+/// Where the records begin.
+pub const HEADER: usize = 16;
+
+const LINE: u64 = 1;
+const FILE: u64 = 2;
+const LABEL: u64 = 3;
+
+const LABEL_BITS: u32 = 22;
+const FILE_BITS: u32 = 20;
+const LINE_BITS: u32 = 20;
+
+/// The record of one line; `None` where a number is too large for it.
+pub fn line_record(label: u32, file: u32, line: u32) -> Option<u64> {
+    let fits = |number: u32, bits: u32| number >> bits == 0;
+    (fits(label, LABEL_BITS) && fits(file, FILE_BITS) && fits(line, LINE_BITS))
+        .then(|| LINE | u64::from(label) << 2 | u64::from(file) << 24 | u64::from(line) << 44)
+}
+
+/// The record that says which file a number means.
+pub fn file_record(file: u32, path: &MeasuredPath) -> Vec<u8> {
+    definition(FILE, file, path.as_str())
+}
+
+/// The record that says which context a number means.
+pub fn label_record(number: u32, label: &ContextLabel) -> Vec<u8> {
+    definition(LABEL, number, label.as_str())
+}
+
+fn definition(tag: u64, number: u32, text: &str) -> Vec<u8> {
+    // Neither paths nor labels are four thousand million bytes long.
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    let mut record =
+        (tag | u64::from(number & ((1 << 30) - 1)) << 2 | u64::from(length) << 32).to_le_bytes().to_vec();
+    record.extend_from_slice(text.as_bytes());
+    record.resize(record.len().next_multiple_of(8), 0);
+    record
+}
+
+/// Reads a map's file. What can't be understood ends the reading: everything before it counts.
+pub fn read(path: &Path) -> Result<LineData, LedgerError> {
+    let bytes = fs_err::read(path).map_err(|source| LedgerError::Read { path: path.to_owned(), source })?;
+    Ok(parse(&bytes))
+}
+
+/// The lines in a map's bytes.
+pub fn parse(bytes: &[u8]) -> LineData {
+    let mut lines: BTreeMap<(u32, u32), LineBits> = BTreeMap::new();
+    let (mut files, mut labels) = (BTreeMap::new(), BTreeMap::new());
+    let mut rest = records(bytes).unwrap_or_default();
+    while let Some((word, after)) = split_word(rest) {
+        rest = after;
+        let number = field(word, 2, 30);
+        match word & 3 {
+            LINE => {
+                let (label, file) = (field(word, 2, LABEL_BITS), field(word, 24, FILE_BITS));
+                lines.entry((label, file)).or_default().insert(field(word, 44, LINE_BITS));
+            }
+            tag @ (FILE | LABEL) => {
+                let length = field(word, 32, 32) as usize;
+                let text = rest.get(..length).and_then(|text| std::str::from_utf8(text).ok());
+                let (Some(text), Some(after)) = (text, rest.get(length.next_multiple_of(8)..)) else { break };
+                let table = if tag == FILE { &mut files } else { &mut labels };
+                table.insert(number, text);
+                rest = after;
+            }
+            _ => break,
+        }
+    }
+    let mut data = LineData::new();
+    for ((label, file), lines) in &lines {
+        // A number without a definition: the file was read while its process began to use it anew.
+        if let (Some(label), Some(file)) = (labels.get(label), files.get(file)) {
+            data.add(&ContextLabel::new(*label), &MeasuredPath::new(*file), lines);
+        }
+    }
+    data
+}
+
+fn records(bytes: &[u8]) -> Option<&[u8]> {
+    let (magic, rest) = bytes.split_at_checked(MAGIC.len())?;
+    let (used, rest) = split_word(rest)?;
+    let used = usize::try_from(used).unwrap_or(usize::MAX);
+    (magic == MAGIC).then(|| &rest[..used.min(rest.len())])
+}
+
+fn split_word(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (word, rest) = bytes.split_first_chunk()?;
+    Some((u64::from_le_bytes(*word), rest))
+}
+
+fn field(word: u64, shift: u32, bits: u32) -> u32 {
+    // At most 32 bits are left.
+    #[allow(clippy::cast_possible_truncation)]
+    let field = (word >> shift & ((1 << bits) - 1)) as u32;
+    field
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(records: &[u8], used: u64) -> Vec<u8> {
+        [&MAGIC[..], &used.to_le_bytes(), records].concat()
+    }
+
+    fn sample() -> Vec<u8> {
+        let mut records = label_record(0, &ContextLabel::new("profile:a"));
+        records.extend(label_record(9, &ContextLabel::new("import")));
+        records.extend(file_record(3, &MeasuredPath::new("app/ä.py")));
+        records.extend(line_record(0, 3, 7).unwrap().to_le_bytes());
+        records.extend(line_record(9, 3, (1 << 20) - 1).unwrap().to_le_bytes());
+        records
+    }
+
+    #[test]
+    fn lines_come_back() {
+        let records = sample();
+        let data = parse(&file(&records, records.len() as u64));
+        let found: Vec<_> = data
+            .iter()
+            .map(|(label, path, lines)| (label.as_str(), path.as_str(), lines.iter().collect::<Vec<_>>()))
+            .collect();
+        assert_eq!(found, [("import", "app/ä.py", vec![(1 << 20) - 1]), ("profile:a", "app/ä.py", vec![7])]);
+    }
+
+    #[test]
+    fn what_is_not_counted_is_not_there() {
+        let records = sample();
+        let all_but_last = parse(&file(&records, records.len() as u64 - 8));
+        assert_eq!(all_but_last.iter().count(), 1);
+        assert!(parse(&file(&records, 0)).is_empty());
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_refused() {
+        assert!(line_record(1 << 22, 0, 1).is_none());
+        assert!(line_record(0, 1 << 20, 1).is_none());
+        assert!(line_record(0, 0, 1 << 20).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), used: u64) {
+            parse(&bytes);
+            parse(&file(&bytes, used));
+        }
+    }
+}
