@@ -36,9 +36,9 @@ def killed(n):
 
 def waits(path):
     open(path, "w").close()
-    while os.path.exists(path):
-        time.sleep(0.01)
-    return 1
+    while os.path.exists(path): time.sleep(0.01)
+    found = 1
+    return found
 
 def prepare(n):
     os.environ["PREPARED"] = str(n)
