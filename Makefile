@@ -50,6 +50,10 @@ test: setup check  ## Unit, property and end-to-end tests
 bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.json and a table (about 12 minutes)
 	@exec $(PYTHON) -m benches.tracer --redis-server .tools/redis-server
 
+.PHONY: stress
+stress: setup  ## Attribution under load: 20,000 requests a scenario, then agents with one fault each
+	@exec $(PYTHON) -m tests.stress
+
 .PHONY: check
 check:
 	@echo '==> formats, types, arrows, messages'

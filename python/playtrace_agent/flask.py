@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,19 +45,17 @@ def _refusal(app: Flask) -> Callable[[], str | None]:
     """Return a check for the old middleware: two tracers of one request would each credit half of it."""
 
     def check() -> str | None:
-        if not any(name.endswith(_OLD_MODULE) for name in list(sys.modules)):
-            return None
-        hooks = [
-            hook
-            for table in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
-            for funcs in table.values()
-            for hook in funcs
-        ]
-        names = {getattr(hook, "__module__", None) or "" for hook in hooks}
-        names.add(type(getattr(app.wsgi_app, "app", None)).__module__)
-        old = sorted(name for name in names if name.endswith(_OLD_MODULE))
-        if not old:
-            return None
-        return f"the older coverage middleware {old[0]} is active in this app and traces it: remove one of the two"
+        # Asked for each traced request: a few dozen hooks, not all that is imported.
+        for table in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs):
+            for hooks in table.values():
+                for hook in hooks:
+                    if (getattr(hook, "__module__", None) or "").endswith(_OLD_MODULE):
+                        return _refused(hook.__module__)
+        wrapper = type(getattr(app.wsgi_app, "app", None)).__module__
+        return _refused(wrapper) if wrapper.endswith(_OLD_MODULE) else None
 
     return check
+
+
+def _refused(module: str) -> str:
+    return f"the older coverage middleware {module} is active in this app and traces it: remove one of the two"

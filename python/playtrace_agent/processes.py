@@ -55,12 +55,15 @@ def install() -> None:
         return
     _installed = True
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
-    os._exit = _flushing_exit(os._exit)  # type: ignore[assignment]
+    os._exit = _flushing_exit(os._exit)
     os.execv = _following_exec(os.execv, with_environment=False)
     os.posix_spawn = _following_spawn(os.posix_spawn)
     os.posix_spawnp = _following_spawn(os.posix_spawnp)
     os.execve = _following_exec(os.execve, with_environment=True)
     os.system = _following_system(os.system)  # type: ignore[assignment]
+    for function in (os._exit, os.execv, os.execve, os.posix_spawn, os.posix_spawnp, os.system):
+        # A pickle names a function by its module; `posix` has the original.
+        function.__module__ = "os"
 
 
 def _before() -> None:
@@ -112,33 +115,36 @@ def _let_go() -> None:
     _native.set_role("child")
 
 
-def _flushing_exit(original: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
+def _flushing_exit(original: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     @functools.wraps(original)
-    def _exit(status: int) -> NoReturn:
+    def _exit(*args: Any, **named: Any) -> NoReturn:
         runtime.finish()
-        original(status)
+        original(*args, **named)
 
     return _exit
 
 
 def _following_exec(original: Callable[..., NoReturn], *, with_environment: bool) -> Callable[..., NoReturn]:
     """Return an exec function whose new program, if it is Python, goes on for the same run."""
+    names = ("path", "argv", "env") if with_environment else ("path", "argv")
 
     @functools.wraps(original)
-    def run(path: Any, argv: Any, *rest: Any) -> NoReturn:
-        environment = rest[0] if with_environment and len(rest) == 1 else os.environ
+    def run(*args: Any, **named: Any) -> NoReturn:
+        given = dict(zip(names, args, strict=False), **named)
+        if given.keys() != set(names) or len(args) + len(named) != len(names):
+            original(*args, **named)  # says what is wrong
+        path, argv, environment = given["path"], given["argv"], given.get("env", os.environ)
         child = children.promise(argv, executable=path, environment=environment) if _native.traced() else None
         runtime.finish()
         if child is None and pending.environment:
             os_execve(path, argv, {**environment, **pending.environment})
-        if child is None:
-            original(path, argv, *rest)
-        try:
-            os_execve(path, argv, child.environment)
-        except BaseException:
-            # The program is not there (`execvp` tries many places): this process goes on.
-            child.never_started()
-            raise
+        if child is not None:
+            try:
+                os_execve(path, argv, child.environment)
+            except Exception:  # noqa: BLE001 - the app's own call below says what is wrong, in its own words
+                # The program is not there (`execvp` tries many places): this process goes on.
+                child.never_started()
+        original(*args, **named)
 
     return run
 
@@ -147,7 +153,10 @@ def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
     """Return a ``posix_spawn`` whose program, if it is Python, belongs to the run that starts it."""
 
     @functools.wraps(original)
-    def posix_spawn(path: Any, argv: Any, env: Any, /, **options: Any) -> int:
+    def posix_spawn(*args: Any, **options: Any) -> int:
+        if len(args) != 3:
+            return original(*args, **options)  # says what is wrong
+        path, argv, env = args
         child = None
         if _native.traced() and not pending.by_subprocess:
             child = children.promise(argv, executable=path, environment=env)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
+import os
 import subprocess
 import threading
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -151,8 +152,9 @@ class Task:
         unit = self.unit
         if unit is None:
             return self.fn(*args, **kwargs)
-        before = _native.enter(unit.number)
+        before = None
         try:
+            before = _native.enter(unit.number)
             return self.fn(*args, **kwargs)
         finally:
             _native.enter(before)
@@ -189,30 +191,49 @@ def _name(fn: object) -> str:
     return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)[:200]
 
 
-def _popen(original: Callable[..., None]) -> Callable[..., None]:
-    signature = inspect.signature(original)
+#: The parameters of `Popen` that may be given by position, as far as we need them.
+_POPEN = (
+    "args",
+    "bufsize",
+    "executable",
+    "stdin",
+    "stdout",
+    "stderr",
+    "preexec_fn",
+    "close_fds",
+    "shell",
+    "cwd",
+    "env",
+)
 
+
+def _popen(original: Callable[..., None]) -> Callable[..., None]:
+    # Not by the original's signature: another wrapper, there before ours, may have none that tells anything.
     @functools.wraps(original)
     def __init__(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is one
-        if not _native.traced():
+        given = {**dict(zip(_POPEN, args, strict=False)), **kwargs}
+        if not _native.traced() or "args" not in given:
             return original(self, *args, **kwargs)
-        try:
-            bound = signature.bind(self, *args, **kwargs)
-        except TypeError:
-            return original(self, *args, **kwargs)
-        given = bound.arguments
+        words = given["args"]
+        if isinstance(words, Iterable) and not isinstance(words, str | bytes | os.PathLike | Sequence):
+            # It may be read once only: `subprocess` gets what we read.
+            words = list(words)
+            args, kwargs = ((words, *args[1:]), kwargs) if args else (args, {**kwargs, "args": words})
         child = children.promise(
-            given.get("args"),
+            words,
             executable=given.get("executable"),
             shell=bool(given.get("shell")),
             environment=given.get("env"),
         )
         if child is None:
             return original(self, *args, **kwargs)
-        given["env"] = child.environment
+        if len(args) < len(_POPEN):
+            kwargs["env"] = child.environment
+        else:
+            args = (*args[: len(_POPEN) - 1], child.environment, *args[len(_POPEN) :])
         inner, processes.pending.by_subprocess = processes.pending.by_subprocess, True
         try:
-            return original(*bound.args, **bound.kwargs)
+            return original(self, *args, **kwargs)
         except BaseException:
             child.never_started()
             raise

@@ -271,8 +271,9 @@ def _traced(job: Any, work: Callable[[], Any], *, by_worker: bool) -> Any:
     from . import _native
 
     setattr(job, _RUNNING, True)
-    before = _native.enter(unit.number)
+    before = None
     try:
+        before = _native.enter(unit.number)
         return work()
     finally:
         _native.enter(before)

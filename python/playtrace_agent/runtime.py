@@ -18,7 +18,13 @@ from . import __version__, settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from . import _native
     from .settings import Settings
+
+    native = _native
+else:
+    #: ``_native`` once the agent is on. Not imported before: where the agent is off, nothing of it is loaded.
+    native = None
 
 log = logging.getLogger("playtrace_agent")
 
@@ -91,7 +97,15 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
             "tracing needs sys.monitoring, which CPython has from 3.12 on"
         )
     wanted = settings.load(environ, app_dir)
-    from . import _native, processes, propagation
+    try:
+        from . import _native
+    except ImportError as error:
+        # In a subinterpreter, say, as mod_wsgi makes them.
+        raise settings.SettingsError(
+            f"{settings.ENABLE} is set, but the agent can't be loaded here ({error}): trace in a process's main "
+            "interpreter (mod_wsgi: WSGIApplicationGroup %{GLOBAL}), with the wheel that was built for this machine"
+        ) from error
+    from . import processes, propagation
 
     try:
         notices = _native.configure(
@@ -108,6 +122,7 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
         raise settings.SettingsError(str(error)) from error
     for notice in notices:
         log.warning("coverage configuration: %s", notice)
+    globals()["native"] = _native
     _native.install_import_hook()
     propagation.install()
     processes.install()
@@ -167,20 +182,20 @@ def finish() -> None:
 
 def rest() -> None:
     """Stop listening for runs that have had no work for a while."""
-    from . import _native
-
-    _native.rest()
+    native.rest()
 
 
 def say(level: int, message: str, *args: object) -> None:
     """Log from within traced work: the app's handlers and formatters are not part of it."""
-    from . import _native
-
-    before = _native.enter(None)
+    if native is None:
+        # The agent could not be switched on.
+        log.log(level, message, *args)
+        return
+    before = native.enter(None)
     try:
         log.log(level, message, *args)
     finally:
-        _native.enter(before)
+        native.enter(before)
 
 
 def lose(what: str) -> None:
@@ -202,4 +217,9 @@ def guard(doing: str, work: Callable[[], object]) -> None:
     try:
         work()
     except Exception as error:  # noqa: BLE001 - the app comes first, whatever it is
-        say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)
+        say_fault(doing, error)
+
+
+def say_fault(doing: str, error: Exception) -> None:
+    """Log that a piece of the agent failed."""
+    say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)

@@ -33,11 +33,9 @@ def begin(
 
     Raises:
         ValueError: The slug or the run can't be one.
-        _native.TraceError: The work can't be traced.
+        native.TraceError: The work can't be traced.
     """
-    from . import _native
-
-    number, first = _native.open_unit(slug, run, kind, step=step, job=job, child=child, what=what, scope=scope)
+    number, first = runtime.native.open_unit(slug, run, kind, step=step, job=job, child=child, what=what, scope=scope)
     if first:
         settings = runtime.current_settings()
         runtime.say(
@@ -54,13 +52,11 @@ def begin(
 
 def begin_within(kind: str, *, what: str = "") -> Unit | None:
     """Open a unit that belongs where the running code belongs; ``None`` outside traced work, or if it can't be."""
-    from . import _native
-
     try:
-        opened = _native.open_within(kind, what=what)
-    except _native.SwitchedOffError:
+        opened = runtime.native.open_within(kind, what=what)
+    except runtime.native.SwitchedOffError:
         return None
-    except _native.TraceError as error:
+    except runtime.native.TraceError as error:
         runtime.say(logging.WARNING, "not traced: %s %s: %s", kind, what, error)
         return None
     return Unit(opened) if opened is not None else None
@@ -68,18 +64,18 @@ def begin_within(kind: str, *, what: str = "") -> Unit | None:
 
 def end(unit: Unit) -> None:
     """Close a unit. A fault is said; it never reaches the app."""
-    from . import _native
-
-    def close() -> None:
-        written = _native.close_unit(unit.number)
+    try:
+        written = runtime.native.close_unit(unit.number)
         if written is not None:
-            say_written([written])
-
-    runtime.guard("closing a unit of work", close)
+            say_written((written,))
+    except Exception as error:  # noqa: BLE001 - the app comes first, whatever it is
+        runtime.say_fault("closing a unit of work", error)
 
 
 def say_written(written: Iterable[tuple[str, int, int]]) -> None:
     """Log what a flush wrote."""
+    if not runtime.log.isEnabledFor(logging.INFO):
+        return
     for shard, files, lines in written:
         runtime.say(logging.INFO, "shard written: %s (%d new lines in %d files)", shard, lines, files)
 
@@ -90,14 +86,14 @@ def block(slug: str, run: str | None) -> Iterator[None]:
     if not runtime.start("other"):
         yield
         return
-    from . import _native
-
     unit = begin("block", slug, run, what="trace()")
-    before = _native.enter_here(unit.number)
+    before = None
     try:
+        # Within the block: a signal's handler may raise as soon as this has been done.
+        before = runtime.native.enter_here(unit.number)
         yield
     finally:
-        _native.enter(before)
+        runtime.native.enter(before)
         end(unit)
 
 
@@ -105,14 +101,10 @@ def current_run() -> tuple[str, str | None] | None:
     """Return slug and run that the running code is traced for."""
     if not runtime.started():
         return None
-    from . import _native
-
-    return _native.current_run()
+    return runtime.native.current_run()
 
 
 def flush() -> None:
     """Write what is new in every run."""
     if runtime.started():
-        from . import _native
-
-        runtime.guard("writing", lambda: say_written(_native.flush()))
+        runtime.guard("writing", lambda: say_written(runtime.native.flush()))

@@ -50,10 +50,9 @@ class TraceMiddleware:
 
     def _begin(self, slug: str, environ: WSGIEnvironment) -> units.Unit | str:
         """Open the request's unit, or say why it is not traced."""
-        from . import _native
-
         what = f"{environ.get('REQUEST_METHOD', '')} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        log.info("header seen: profile %s, process %d, %s", slug, os.getpid(), what)
+        if log.isEnabledFor(logging.INFO):
+            log.info("header seen: profile %s, process %d, %s", slug, os.getpid(), what)
         try:
             refusal = self._refusal() if self._refusal else None
             if refusal is not None:
@@ -65,9 +64,9 @@ class TraceMiddleware:
                 step=_step(environ.get(STEP_HEADER)),
                 what=what[:200],
             )
-        except _native.SwitchedOffError as error:
+        except runtime.native.SwitchedOffError as error:
             return _for_header(str(error))
-        except (ValueError, _native.TraceError) as error:
+        except (ValueError, runtime.native.TraceError) as error:
             return self._refuse(str(error), what)
         except Exception as error:  # noqa: BLE001 - the request comes first
             return self._refuse(f"the agent failed: {error!r}", what)
@@ -80,14 +79,14 @@ class TraceMiddleware:
         return _for_header(reason)
 
     def _traced(self, unit: units.Unit, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        from . import _native
-
         try:
-            before = _native.enter(unit.number)
+            before = None
             try:
+                # Within the block: a signal's handler may raise as soon as this has been done.
+                before = runtime.native.enter(unit.number)
                 body = self.app(environ, start_response)
             finally:
-                _native.enter(before)
+                runtime.native.enter(before)
         except BaseException:
             units.end(unit)
             raise
@@ -99,6 +98,8 @@ class TraceMiddleware:
 
 class TracedBody:
     """A response body whose every piece is made by traced code."""
+
+    __slots__ = ("_body", "_iterator", "_unit")
 
     def __init__(self, body: Iterable[bytes], unit: units.Unit) -> None:
         """Wrap ``body``; the unit ends with it."""
@@ -141,13 +142,12 @@ class TracedBody:
     def _inside(self, work: Callable[[], Any]) -> Any:
         if self._unit is None:
             return work()
-        from . import _native
-
-        before = _native.enter(self._unit.number)
+        before = None
         try:
+            before = runtime.native.enter(self._unit.number)
             return work()
         finally:
-            _native.enter(before)
+            runtime.native.enter(before)
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:

@@ -366,6 +366,6 @@ def test_a_child_that_cannot_be_promised_runs_and_is_named(workspace: Workspace)
     )
     assert "not traced: a child process" in outcome.err
     lost = outcome.wrote.of_kind("p", "lost")
-    assert all("could not be followed: broken" in record["reason"] for record in lost)
+    assert all("can't be followed: broken" in record["reason"] for record in lost)
     # The program itself says one, the process that it forked to run the other the other.
     assert len({record["file"] for record in lost}) == 2

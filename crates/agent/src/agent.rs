@@ -22,6 +22,8 @@ const IDLE: Duration = Duration::from_mins(10);
 /// A run without work for so long has its contexts rest: code that it lacks need not be reported any more. When its next
 /// request comes, it reports its lines again; those that are on disk are not written twice.
 const REST: Duration = Duration::from_secs(5);
+/// Whether something may rest is looked at so often at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// At most so many runs without work are kept.
 const KEPT: usize = 24;
 /// The untokened run is asked for again and again, so its faults are looked into again after this time.
@@ -93,6 +95,9 @@ pub(crate) struct Agent {
     last_run: RunId,
     last_unit: UnitId,
     last_child: u64,
+    /// When runs were last looked through for what may rest, and for what may go.
+    rested: Instant,
+    retired: Instant,
     /// Whether the boot record of this very process is written.
     booted: bool,
 }
@@ -112,6 +117,8 @@ impl Agent {
             last_run: 0,
             last_unit: 0,
             last_child: 0,
+            rested: Instant::now(),
+            retired: Instant::now(),
             booted: false,
         }
     }
@@ -350,7 +357,6 @@ impl Agent {
     /// The run of that name, made if need be; whether it is new.
     fn run(&mut self, slug: &Slug, token: &RunToken) -> Result<(RunId, bool), AgentError> {
         self.retire_idle();
-        self.rest();
         let name = (slug.clone(), token.clone());
         if let Some(&id) = self.by_name.get(&name) {
             let run = &self.runs[&id];
@@ -386,17 +392,27 @@ impl Agent {
         Some(run)
     }
 
-    /// Has the contexts of runs rest that have had no work for a while.
-    pub(crate) fn rest(&mut self) {
+    /// Has the contexts of runs rest that have had no work for a while. Answers with the code objects that need not be
+    /// listened to any more.
+    pub(crate) fn rest(&mut self) -> Vec<CodeId> {
+        if self.rested.elapsed() < LOOK_AGAIN {
+            return Vec::new();
+        }
+        self.rested = Instant::now();
         let resting = self.runs.values().filter(|run| run.open == 0 && run.imports == 0);
         let resting = resting.filter(|run| run.last_used.elapsed() > REST).map(|run| run.profile);
         for context in resting.collect::<Vec<_>>() {
             self.tracer.deactivate(context);
         }
+        self.tracer.disarm()
     }
 
     /// Lets go of runs that had no work for long, or that are too many.
     fn retire_idle(&mut self) {
+        if self.runs.len() <= KEPT && self.retired.elapsed() < LOOK_AGAIN {
+            return;
+        }
+        self.retired = Instant::now();
         let mut idle: Vec<(Instant, RunId)> = self
             .runs
             .iter()

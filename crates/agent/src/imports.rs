@@ -25,9 +25,9 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     let original = loader.getattr("exec_module")?;
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: c"exec_module".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: exec_module },
-        ml_flags: ffi::METH_FASTCALL,
-        ml_doc: c"Execute the module.".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: exec_module },
+        ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
+        ml_doc: c"exec_module($self, module)\n--\n\nExecute the module.".as_ptr(),
     }));
     // SAFETY: the definition lives for ever; a descriptor of `object` binds to an instance of any class.
     let descriptor = unsafe {
@@ -41,20 +41,25 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
 /// `loader.exec_module(module)`.
 unsafe extern "C" fn exec_module(
     loader: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
+    args: *mut ffi::PyObject,
+    keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls methods with its lock held.
     let py = unsafe { Python::assume_attached() };
     let scope = catch_unwind(AssertUnwindSafe(|| Scope::enter(py))).ok().flatten();
-    // SAFETY: the lock is held, `original` lives for ever, and the caller lent the arguments for the length of the call.
+    // Whatever is wrong with the arguments, the original says it.
+    // SAFETY: the lock is held, the original lives for ever, and the caller lent a tuple and a dictionary or null for the
+    // length of the call.
     let result = unsafe {
-        let original = ORIGINAL.load(Ordering::Relaxed);
-        if count == 1 {
-            ffi::PyObject_CallFunctionObjArgs(original, loader, *args, null_mut::<ffi::PyObject>())
+        let first = ffi::PyTuple_Pack(1, loader);
+        let all = if first.is_null() { null_mut() } else { ffi::PySequence_Concat(first, args) };
+        ffi::Py_XDECREF(first);
+        if all.is_null() {
+            null_mut()
         } else {
-            // Let the original say what is wrong with the call.
-            ffi::PyObject_CallFunctionObjArgs(original, loader, null_mut::<ffi::PyObject>())
+            let result = ffi::PyObject_Call(ORIGINAL.load(Ordering::Relaxed), all, keywords);
+            ffi::Py_DECREF(all);
+            result
         }
     };
     if let Some(scope) = scope {

@@ -471,7 +471,8 @@ fn reports(results: Vec<Result<Option<Written>, AgentError>>) -> PyResult<Vec<Re
 #[pyfunction]
 fn rest(py: Python<'_>) {
     token::settle_gone(py);
-    AGENT.with(py, |state| state.agent.as_mut().map(Agent::rest));
+    let unneeded = AGENT.with(py, |state| state.agent.as_mut().map(Agent::rest)).flatten();
+    monitor::disarm(py, &unneeded.unwrap_or_default());
 }
 
 /// Stops listening to the interpreter.

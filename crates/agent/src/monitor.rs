@@ -6,6 +6,7 @@
 use std::ffi::{CStr, c_long};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use playtrace_tracer::{CodeId, Entry, FileId, Token, Verdict};
@@ -122,19 +123,36 @@ fn function<'py>(
 
 /// Arms registered code objects again.
 pub(crate) fn rearm(py: Python<'_>, codes: &[CodeId]) {
-    if codes.is_empty() {
-        return;
-    }
-    let found = AGENT.with(py, |state| {
-        let monitor = state.monitor.clone()?;
-        let objects = codes.iter().filter_map(|id| state.objects.get(id)).map(|code| code.clone_ref(py));
-        Some((monitor, objects.collect::<Vec<_>>()))
-    });
-    if let Some((monitor, objects)) = found.flatten() {
+    if let Some((monitor, objects)) = objects_of(py, codes) {
         for code in objects {
             monitor.arm(code.bind(py));
         }
     }
+}
+
+/// Stops listening to registered code objects: without any local event, the interpreter runs them as if they had never been
+/// traced. (A place that is silenced one by one may stay slower: one-line loops do.)
+pub(crate) fn disarm(py: Python<'_>, codes: &[CodeId]) {
+    if let Some((monitor, objects)) = objects_of(py, codes) {
+        for code in objects {
+            // As in arming, shims may refuse.
+            let _ = monitor.set_local_events.call1(py, (monitor.reader, code, 0));
+        }
+    }
+}
+
+/// The monitor, and the code objects of those numbers.
+fn objects_of(py: Python<'_>, codes: &[CodeId]) -> Option<(Arc<Monitor>, Vec<Py<PyAny>>)> {
+    if codes.is_empty() {
+        return None;
+    }
+    AGENT
+        .with(py, |state| {
+            let monitor = state.monitor.clone()?;
+            let objects = codes.iter().filter_map(|id| state.objects.get(id)).map(|code| code.clone_ref(py));
+            Some((monitor, objects.collect()))
+        })
+        .flatten()
 }
 
 /// The work of `token` goes on in the frames that are running: those of interest must report what it lacks.

@@ -111,10 +111,16 @@ impl Run {
     /// Appends to the run's ledger, opening it (again, when a clean-up took it away) if need be.
     pub(crate) fn append(&mut self, place: &Place, record: Record) -> Result<(), AgentError> {
         if !self.journal.as_ref().is_some_and(Journal::is_current) {
+            let harmed = self.journal.is_some();
             let layout = Layout::new(&place.directory);
             let Place { role, program, granularity, .. } = place;
             let (slug, token) = (&self.slug, &self.token);
-            let journal = Journal::open_fine(&layout, slug, token, *role, program, *granularity, now())?;
+            let mut journal = Journal::open_fine(&layout, slug, token, *role, program, *granularity, now())?;
+            if harmed {
+                // Work that ended may be proven nowhere now, and nobody could tell that it was.
+                let reason = "the ledger was taken away or cut off while the process wrote it: what it said before is gone";
+                journal.append(now(), Record::Lost { unit: None, reason: reason.to_owned() })?;
+            }
             self.journal = Some(journal);
             self.hashed.clear();
             // It lay in the same directory.
@@ -303,7 +309,8 @@ impl Run {
         if let Some(shard) = &mut self.shard {
             match shard.add(new) {
                 Ok(()) => return Ok(shard.file_name().to_owned()),
-                Err(CovdataError::ShardMoved { .. }) => {}
+                // Somebody holds it locked: a new one is nobody's yet.
+                Err(CovdataError::ShardMoved { .. } | CovdataError::Locked { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -17,6 +17,10 @@ use crate::{Entry, Granularity, Layout, LedgerError, ProcessId, Record, Role, VE
 pub struct Journal {
     file: File,
     path: PathBuf,
+    /// How long the file is, as far as we know: nobody else appends to it.
+    length: u64,
+    /// Whether the last record was not written, or only in part.
+    torn: bool,
 }
 
 impl Journal {
@@ -85,22 +89,35 @@ impl Journal {
             .mode(0o664)
             .open(&path)
             .map_err(|source| LedgerError::Create { path: path.clone(), source })?;
-        Ok(Self { file, path })
+        let length =
+            file.metadata().map_err(|source| LedgerError::Create { path: path.clone(), source })?.len();
+        Ok(Self { file, path, length, torn: false })
     }
 
     /// Appends one record. `at` is in milliseconds since 1970-01-01 UTC.
     pub fn append(&mut self, at: u64, record: Record) -> Result<(), LedgerError> {
-        let bytes = encode(&Entry { at, record })?;
+        let mut bytes = encode(&Entry { at, record })?;
         // write_all of a File is one write(2) unless the system takes only a part (a full disk): then the record is
-        // torn, and readers say so.
-        self.file.write_all(&bytes).map_err(|source| LedgerError::Append { path: self.path.clone(), source })
+        // torn, and readers say so. The next one begins a line of its own.
+        let torn = |file: &File, length| file.metadata().is_ok_and(|meta| meta.len() > length);
+        if self.torn && torn(&self.file, self.length) {
+            bytes.insert(0, b'\n');
+        }
+        let written = self.file.write_all(&bytes);
+        self.torn = written.is_err();
+        written.map_err(|source| LedgerError::Append { path: self.path.clone(), source })?;
+        self.length += bytes.len() as u64;
+        Ok(())
     }
 
-    /// Whether the path still names the file that is open: a clean-up may have taken the directory away.
+    /// Whether the path still names the file that is open, with all that was written to it: a clean-up may have taken
+    /// the directory away, or somebody cut the file off.
     pub fn is_current(&self) -> bool {
         use std::os::unix::fs::MetadataExt as _;
         match (self.file.metadata(), std::fs::metadata(&self.path)) {
-            (Ok(open), Ok(named)) => open.dev() == named.dev() && open.ino() == named.ino(),
+            (Ok(open), Ok(named)) => {
+                open.dev() == named.dev() && open.ino() == named.ino() && open.len() >= self.length
+            }
             _ => false,
         }
     }

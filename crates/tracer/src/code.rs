@@ -35,6 +35,8 @@ pub(crate) struct Code {
     pub(crate) lines_silenced: bool,
     /// Whether an entry was silenced since the code was armed.
     pub(crate) entries_silenced: bool,
+    /// Whether nothing of it is reported at all.
+    pub(crate) disarmed: bool,
     budget: u32,
 }
 
@@ -57,6 +59,7 @@ impl Code {
             touched: 0,
             lines_silenced: false,
             entries_silenced: false,
+            disarmed: false,
             budget: 0,
         };
         code.armed();
@@ -67,6 +70,7 @@ impl Code {
     pub(crate) fn armed(&mut self) {
         self.lines_silenced = false;
         self.entries_silenced = false;
+        self.disarmed = false;
         let lines = u32::try_from(self.seen.len()).unwrap_or(u32::MAX / BUDGET_PER_LINE);
         self.budget = lines.saturating_mul(BUDGET_PER_LINE).saturating_add(BUDGET);
     }

@@ -325,6 +325,26 @@ impl Tracer {
         true
     }
 
+    /// Code objects of which nothing needs to be reported while no context is active; they come with the next
+    /// activation's. Asked again, only those that were added or armed since.
+    pub fn disarm(&mut self) -> Vec<CodeId> {
+        if self.active != 0 {
+            return Vec::new();
+        }
+        let mut disarmed = Vec::new();
+        for (number, code) in (0..).zip(&mut self.codes) {
+            if !code.disarmed {
+                code.disarmed = true;
+                code.lines_silenced = true;
+                if !std::mem::replace(&mut code.entries_silenced, true) {
+                    self.quiet.push(CodeId(number));
+                }
+                disarmed.push(CodeId(number));
+            }
+        }
+        disarmed
+    }
+
     /// The lines that the context executed since this was last asked.
     pub fn drain(&mut self, id: ContextId) -> FileLines {
         self.context_mut(id).map(Context::drain).unwrap_or_default()

@@ -22,6 +22,7 @@ enum Op {
     Line { thread: usize, line: u32, times: u32 },
     Return { thread: usize },
     Drain(usize),
+    Disarm,
     Fork { keep: usize },
 }
 
@@ -174,6 +175,13 @@ impl World {
                 self.threads[thread].stack.pop();
             }
             Op::Drain(context) => self.drain(context),
+            Op::Disarm => {
+                for id in self.tracer.disarm() {
+                    let index = self.codes.iter().position(|code| *code == id).unwrap();
+                    let lines = (1..=SHAPES[index]).collect();
+                    self.silenced[index] = Silenced { lines, start: true, resume: true };
+                }
+            }
             Op::Fork { keep } => self.fork(keep),
         }
     }
@@ -308,6 +316,7 @@ fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
         12 => (0..THREADS, 0..9u32, times).prop_map(|(thread, line, times)| Op::Line { thread, line, times }),
         4 => (0..THREADS).prop_map(|thread| Op::Return { thread }),
         1 => context.clone().prop_map(Op::Drain),
+        2 => Just(Op::Disarm),
     ];
     let fork = (0..contexts).prop_map(|keep| Op::Fork { keep });
     proptest::collection::vec(prop_oneof![60 => op, 1 => fork], 0..140)

@@ -14,8 +14,8 @@ use super::ShardName;
 use crate::data::share;
 use crate::{CovdataError, schema};
 
-/// How long a flush waits for a reader or a merger that has the file locked.
-const BUSY: Duration = Duration::from_secs(5);
+/// How long a flush waits for a reader or a merger that has the file locked. The interpreter stands still meanwhile.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// One process's open shard.
 ///
@@ -101,6 +101,9 @@ impl ShardWriter {
         let fault = |source: rusqlite::Error| match source.sqlite_error() {
             Some(error) if error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED => {
                 CovdataError::ShardMoved { path: path.clone() }
+            }
+            Some(error) if error.code == rusqlite::ErrorCode::DatabaseBusy => {
+                CovdataError::Locked { path: path.clone(), seconds: BUSY.as_secs() }
             }
             _ => CovdataError::Sqlite { action: "write", path: path.clone(), source },
         };

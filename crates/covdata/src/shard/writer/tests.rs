@@ -106,7 +106,7 @@ fn a_failed_write_leaves_ids_in_order() {
     other.execute_batch("BEGIN; SELECT * FROM file").unwrap();
     // A reader: the transaction is built and can't be committed.
     let refused = shard.add(&data(&[("c", "x.py", &[1])]));
-    assert!(matches!(refused, Err(CovdataError::Sqlite { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(CovdataError::Locked { .. })), "{refused:?}");
     other.execute_batch("ROLLBACK").unwrap();
     shard.add(&data(&[("d", "y.py", &[2]), ("c", "x.py", &[1])])).unwrap();
     assert_eq!(

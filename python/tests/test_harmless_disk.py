@@ -1,0 +1,343 @@
+"""Files that fail in mid-run: requests are answered, it is said once, and the verdict names the loss."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+import coverage
+import pytest
+from judged import CLIENT, judge, logged, program, statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Workspace
+    from judged import Judged
+    from scenario import Outcome
+
+WORK = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/one":
+        return [b"one"]
+    return [b"two"]
+"""
+ONE, TWO = [2, 3, 4], [2, 3, 5]
+BOTH = [2, 3, 4, 5]
+
+BEGIN = """
+import os, resource, shutil, signal, sys, work
+from driver_client import Client
+from pathlib import Path
+data = Path(os.environ["PROFILE_COVERAGE_DIR"])
+client = Client(work.app)
+
+
+def one():
+    assert client.get("/one") == b"one"
+
+
+def two():
+    # The fault shows when the lines are written, or before: the answer is right either way.
+    assert client.get("/two") == b"two"
+
+
+def shard():
+    [path] = data.glob("p.coverage.*")
+    return path
+
+
+def ledger():
+    [path] = data.glob(".playtrace/p/r/*.ledger")
+    return path
+
+
+def without_capabilities():
+    # Permissions count for root, too, from now on.
+    import ctypes
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if os.geteuid() == 0:
+        assert ctypes.CDLL(None).capset(header, none) == 0
+"""
+
+
+@pytest.fixture
+def work(workspace: Workspace) -> Workspace:
+    workspace.write("work.py", WORK)
+    workspace.write("driver_client.py", CLIENT)
+    return workspace
+
+
+def run(work: Workspace, script: str) -> tuple[Outcome, Judged]:
+    """Run requests in a process, and judge their run when it has ended."""
+    outcome = work.run(f"{BEGIN}\n{script}\nclient.done()\n")
+    return outcome, judge(work, statuses(outcome))
+
+
+def merged(work: Workspace) -> list[int]:
+    """Return the lines that survived."""
+    data = coverage.CoverageData(str(work.data / "p.coverage"))
+    data.read()
+    lines = sorted(data.lines("work.py") or [])
+    data.close(force=True)
+    return lines
+
+
+def test_without_a_fault_the_verdict_is_complete(work: Workspace) -> None:
+    outcome, judged = run(work, "one()\ntwo()")
+    assert (judged.status, judged.reasons, judged.code) == ("complete", [], 0)
+    assert logged(outcome) == []
+    assert merged(work) == BOTH
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "shard().unlink()",
+        "path = shard(); path.unlink(); path.write_bytes(b'garbage' * 3000)",
+        "path = shard(); path.unlink(); path.mkdir()",
+    ],
+    ids=["deleted", "replaced by garbage", "replaced by a directory"],
+)
+def test_a_shard_that_is_taken_away_loses_nothing(work: Workspace, fault: str) -> None:
+    outcome, judged = run(work, f"one()\n{fault}\ntwo()")
+    assert (judged.status, judged.reasons) == ("complete", [])
+    assert statuses(outcome) == ["on", "on"]
+    assert logged(outcome) == []
+    assert merged(work) == BOTH
+
+
+class Fault(NamedTuple):
+    """A fault between two requests, and what is said of it."""
+
+    script: str
+    #: In the status of the third request.
+    header: str
+    #: In the reasons, in this order, besides what the third request was told.
+    reasons: tuple[tuple[str, ...], ...]
+    after: str = ""
+
+
+OF_THE_SECOND = ("data lost: web process", "ended in the middle of step 2 (GET /2)")
+FAULTS = {
+    "shard overwritten": Fault(
+        "shard().write_bytes(b'garbage' * 3000)",
+        "file is not a database",
+        (OF_THE_SECOND, ("data lost: web process", "file is not a database")),
+    ),
+    "shard cut off": Fault(
+        "os.truncate(shard(), 100)",
+        "malformed",
+        (OF_THE_SECOND, ("data lost: web process", "malformed")),
+    ),
+    "shard emptied": Fault(
+        "os.truncate(shard(), 0)",
+        "no such table",
+        (OF_THE_SECOND, ("data lost: web process", "no such table")),
+    ),
+    "no descriptors left": Fault(
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 4096))",
+        "unable to open database file",
+        (OF_THE_SECOND, ("data lost: web process", "unable to open database file")),
+        after="resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))",
+    ),
+    "files can't grow": Fault(
+        # As on a full disk, but for EFBIG instead of ENOSPC; it needs no privilege.
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (ledger().stat().st_size + 100, resource.RLIM_INFINITY))",
+        "can't append to the ledger",
+        (("data lost: the ledger", "ends in the middle of a record"),),
+        after="resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))",
+    ),
+    "directory read-only": Fault(
+        "data.chmod(0o555)\nwithout_capabilities()",
+        "can't write data file",
+        (OF_THE_SECOND, ("data lost: web process", "can't write data file")),
+        after="data.chmod(0o755)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_switches_the_run_off(work: Workspace, name: str) -> None:
+    fault = FAULTS[name]
+    outcome, judged = run(work, f"one()\n{fault.script}\ntwo()\none()\n{fault.after}")
+    first, _, third = statuses(outcome)
+    assert first == "on"
+    assert third is not None
+    assert third.startswith("off; switched off in this process: ")
+    assert fault.header in third
+    assert len(logged(outcome)) == 1, outcome.err
+    assert judged.status == "partial"
+    assert judged.code != 0
+    for words in (*fault.reasons, ("not traced: step 3 (GET /3): off; ",)):
+        assert judged.names(*words), judged.reasons
+    # What was acknowledged before the fault is there.
+    assert set(ONE) <= set(merged(work))
+
+
+NO_LEDGER = ("data lost: step 1 (GET /1) was traced, but its process's ledger is not in this directory",)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reasons"),
+    [
+        ("ledger().unlink()", [NO_LEDGER]),
+        ("os.truncate(ledger(), 0)", [NO_LEDGER]),
+        ("shutil.rmtree(data / '.playtrace')", [NO_LEDGER]),
+        ("shutil.rmtree(data)", [NO_LEDGER]),
+        ("data.rename(data.parent / 'moved')", [NO_LEDGER]),
+        ("os.truncate(ledger(), ledger().stat().st_size // 2)", [("data lost: the ledger", "holds a damaged record")]),
+        ("os.truncate(ledger(), ledger().stat().st_size - 9)", [("data lost: the ledger", "holds a damaged record")]),
+        ("ledger().write_bytes(b'garbage' * 3000)", [NO_LEDGER, ("data lost: the ledger", "holds a damaged record")]),
+    ],
+    ids=["deleted", "emptied", ".playtrace deleted", "all deleted", "all moved", "halved", "torn", "overwritten"],
+)
+def test_a_ledger_that_is_harmed_is_named(work: Workspace, fault: str, reasons: list[tuple[str, ...]]) -> None:
+    outcome, judged = run(work, f"one()\n{fault}\ntwo()\ntwo()")
+    assert statuses(outcome) == ["on"] * 3
+    assert judged.status == "partial"
+    for words in reasons:
+        assert judged.names(*words), judged.reasons
+    # Work goes on being recorded.
+    assert set(TWO) - set(ONE) <= set(merged(work))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["ledger().unlink()", "os.truncate(ledger(), 0)", "os.truncate(ledger(), 150)", "shutil.rmtree(data)"],
+    ids=["deleted", "emptied", "cut off", "all deleted"],
+)
+def test_a_ledger_that_is_harmed_is_named_without_a_player(work: Workspace, fault: str) -> None:
+    """Nobody else knows what there was to be proven."""
+    outcome = work.run(f"{BEGIN}\none()\n{fault}\ntwo()\nclient.done()\n")
+    assert statuses(outcome) == ["on"] * 2
+    judged = judge(work, None)
+    assert judged.status == "partial"
+    assert judged.names("data lost: ", "the ledger was taken away or cut off"), judged.reasons
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "shutil.rmtree(data)\ndata.write_text('mine')",
+        "shutil.rmtree(data / '.playtrace')\n(data / '.playtrace').touch()",
+    ],
+    ids=["directory", ".playtrace"],
+)
+def test_a_file_in_the_place_of_a_directory_switches_off(work: Workspace, fault: str) -> None:
+    outcome = work.run(f"{BEGIN}\none()\n{fault}\ntwo()\none()\nclient.done()")
+    first, *others = statuses(outcome)
+    assert first == "on"
+    assert all(str(status).startswith("off; ") and "Not a directory" in str(status) for status in others), others
+    assert len(logged(outcome)) == 1
+    # Nothing can be judged: an error, not a verdict.
+    argv = [str(program()), "combine", "--profile", "p", "--run", "r", str(work.data)]
+    done = subprocess.run(argv, cwd=work.root, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Verdict" not in done.stdout
+    assert "Not a directory" in done.stderr or "no run" in done.stderr, done.stderr
+
+
+# Other file systems --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(work: Workspace) -> Iterator[Workspace]:
+    """Return a workspace whose coverage directory is a file system of 160 kB."""
+    work.data.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", "size=160k", "none", str(work.data)]
+    try:
+        mounted = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no `mount`; RLIMIT_FSIZE stands for a full disk above")
+    if mounted.returncode != 0:
+        pytest.skip(f"no file system can be mounted here ({mounted.stderr.strip()}); RLIMIT_FSIZE stands for it above")
+    yield work
+    subprocess.run(["umount", str(work.data)], check=True)
+
+
+FILL = """
+def fill():
+    try:
+        with open(data / "filler", "wb", buffering=0) as file:
+            while file.write(bytes(1024)):
+                pass
+    except OSError:
+        pass
+"""
+
+
+def test_a_disk_that_fills_up(small: Workspace) -> None:
+    outcome, judged = run(small, FILL + "one()\nfill()\ntwo()\none()\n(data / 'filler').unlink()")
+    first, _, third = statuses(outcome)
+    assert first == "on"
+    assert str(third).startswith("off; switched off in this process: can't write")
+    assert len(logged(outcome)) == 1
+    assert judged.status == "partial"
+    assert judged.names("data lost: web process", "ended in the middle of step 2")
+    assert judged.names("not traced: step 3 (GET /3): off; ", "can't write")
+    assert merged(small) == ONE
+
+
+def test_a_disk_that_is_full_from_the_start(small: Workspace) -> None:
+    script = BEGIN.replace("client = Client(work.app)", f"{FILL}\nfill()\nclient = Client(work.app)")
+    outcome = small.run(f"{script}\none()\ntwo()\n(data / 'filler').unlink()\nclient.done()")
+    assert all(str(status).startswith("off; ") for status in statuses(outcome)), statuses(outcome)
+    assert sum("No space left on device" in line for line in logged(outcome)) == 2, "at the start, and for the run"
+    judged = judge(small, statuses(outcome))
+    for step in (1, 2):
+        assert judged.names(f"not traced: step {step} ", "No space left on device"), judged.reasons
+
+
+def test_a_directory_in_which_nothing_can_be_renamed(work: Workspace) -> None:
+    work.data.mkdir()
+    chattr = shutil.which("chattr")
+    if chattr is None or subprocess.run([chattr, "+a", work.data], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no directory can be made append-only here (chattr, root and a file system that knows it)")
+    try:
+        outcome = work.run(f"{BEGIN}\none()\ntwo()\nclient.done()")
+    finally:
+        subprocess.run([chattr, "-a", work.data], check=True)
+    first, second = statuses(outcome)
+    assert first == "on"
+    assert str(second).startswith("off; switched off in this process: can't")
+    assert len(logged(outcome)) == 1
+    judged = judge(work, statuses(outcome))
+    assert judged.status == "partial"
+    assert judged.names("data lost: web process", "ended in the middle of step 1")
+
+
+HOLDER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("begin exclusive")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_shard_that_is_locked_for_ever_does_not_hang_a_request(work: Workspace, tmp_path: Path) -> None:
+    """The lock is let go only when the process has ended: a request that waited for it would never be answered."""
+    holder = tmp_path / "holder.py"
+    holder.write_text(HOLDER)
+    outcome, judged = run(
+        work,
+        f"""
+import subprocess
+one()
+holding = subprocess.Popen([sys.executable, {str(holder)!r}, str(shard())], stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE)
+assert holding.stdout.readline() == b"locked\\n"
+two()
+one()
+holding.communicate()
+""",
+    )
+    assert statuses(outcome) == ["on"] * 3
+    assert (judged.status, judged.reasons) == ("complete", [])
+    assert logged(outcome) == []
+    assert merged(work) == BOTH

@@ -1,0 +1,199 @@
+"""Agents with one thing wrong, to show that the stress sees it.
+
+Each is the workspace's source with a small text replaced. A text that is not there exactly once is an error: the source
+has moved on, and the mutation has to follow.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.stress.plan import FORKED
+from tests.stress.scenarios import GTHREAD, SYNC, Scenario
+
+# What a wheel is built of.
+_SOURCES = ("Cargo.toml", "Cargo.lock", "LICENSE", "crates", "xtask", "python")
+_NOT_SOURCES = shutil.ignore_patterns("target", "__pycache__", "*.pyc", "*.so", ".*_cache")
+
+_CURRENT = "crates/agent/src/current.rs"
+_MONITOR = "crates/agent/src/monitor.rs"
+_TRACER = "crates/tracer/src/tracer.rs"
+
+_THREAD_LOCAL = r"""
+import functools, threading
+
+class ThreadLocal:
+    def __init__(self, name, default):
+        values = threading.local()
+        self.get = functools.partial(getattr, values, 'value', default)
+        self.set = functools.partial(setattr, values, 'value')
+"""
+
+
+class MovedOnError(Exception):
+    """A mutation's text is not in the source exactly once."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text and what stands in place of it."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, root: Path) -> None:
+        """Replace the text below `root`.
+
+        Raises:
+            MovedOnError: It is not there exactly once.
+        """
+        path = root / self.file
+        text = path.read_text(encoding="utf-8")
+        if (count := text.count(self.old)) != 1:
+            raise MovedOnError(
+                f"{self.file} holds {self.old!r} {count} times, not once: the source has moved on, "
+                "and tests/stress/mutations.py has to follow"
+            )
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """Something wrong, and the load that it shows under."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    scenario: Scenario
+    # Whether the other Python has something to tell about it.
+    on_other: bool = False
+
+
+def _shown_by(name: str, requests: int, *, threads: int = 5, only: tuple[str, ...] = (), alone: int = 4) -> Scenario:
+    options = ("--worker-class", "gthread", "--workers", "2", "--threads", str(threads))
+    return replace(GTHREAD, name=name, gunicorn=options, only=only, alone=alone, requests=requests)
+
+
+MUTATIONS = (
+    # Tasks of many profiles take turns on one thread.
+    Mutation(
+        "context-in-a-thread-local",
+        (
+            Edit(
+                _CURRENT,
+                'py.import("contextvars")?.getattr("ContextVar")?',
+                f'pyo3::types::PyModule::from_code(py, c"{_THREAD_LOCAL}", c"mutant.py", c"mutant")?'
+                '.getattr("ThreadLocal")?',
+            ),
+        ),
+        _shown_by("loops", 400, only=("loop", "tasks", "across")),
+    ),
+    # New runs come to code that older ones had silenced.
+    Mutation(
+        "no-rearming",
+        (Edit(_MONITOR, "if codes.is_empty() {", "if true || codes.is_empty() {"),),
+        _shown_by("everything", 1000),
+    ),
+    # A context is entered in the middle of a loop whose lines are silenced.
+    Mutation(
+        "current-stack-not-rearmed",
+        (Edit(_MONITOR, "if !any_code {", "if true || !any_code {"),),
+        _shown_by("switched", 600, threads=2, only=("switched",), alone=1),
+    ),
+    # Calls are made under contexts that are no more, and whose slots are others' by then.
+    Mutation(
+        "no-generation-check",
+        (Edit(_TRACER, "occupant.filter(|o| o.generation == token.generation())", "occupant.filter(|_| true)"),),
+        replace(SYNC, name="forked", only=(FORKED,), alone=1, requests=120),
+    ),
+    # One tool both listens everywhere for first runs, which it then silences, and reads the lines. (The second
+    # registration of a callback replaces the first.) On 3.13 it loses one-line functions besides.
+    Mutation(
+        "one-tool",
+        (
+            Edit(_MONITOR, "let &[scout, reader, ..] = free", "let &[scout, _, ..] = free"),
+            Edit(_MONITOR, 'monitoring.call_method1("use_tool_id", (reader, READER))?;', "let reader = scout;"),
+            Edit(
+                _MONITOR,
+                "let Some(id) = registered(py, code) else { return Answer::Keep };",
+                "let Some(id) = registered(py, code) else { scout(py, code); return Answer::Silence };",
+            ),
+        ),
+        _shown_by("everything", 1000),
+        on_other=True,
+    ),
+)
+
+
+class Workshop:
+    """Builds wheels of mutated agents, one after the other in one place: what is the same is not compiled again."""
+
+    def __init__(self, repository: Path, out: Path) -> None:
+        self.repository = repository
+        self.out = out
+        self.source = out / "source"
+        # Not the workspace's own build directory: a mutated library would lie there for the right one.
+        self.target = Path(os.environ.get("CARGO_TARGET_DIR") or out / "cargo").absolute()
+
+    def wheel(self, mutation: Mutation, python: str) -> Path:
+        """Build the wheel of one mutation.
+
+        Raises:
+            MovedOnError: The source has moved on.
+            subprocess.CalledProcessError: It can't be built.
+        """
+        self._take_source()
+        for edit in mutation.edits:
+            edit.apply(self.source)
+        dist = self.out / "dist" / mutation.name
+        shutil.rmtree(dist, ignore_errors=True)
+        argv = [python, "-m", "maturin", "build", "--release", "--locked", "--quiet", "--interpreter", python]
+        # That a mutant does not use everything is no news.
+        env = {**os.environ, "CARGO_TARGET_DIR": str(self.target), "RUSTFLAGS": "--cap-lints allow"}
+        subprocess.run([*argv, "--out", str(dist)], cwd=self.source / "python", env=env, check=True, timeout=1800)
+        (wheel,) = dist.glob("*.whl")
+        return wheel
+
+    def python(self, wheel: Path, base: str, name: str) -> str:
+        """Make a virtual environment with the packages of `base`, but this agent; return its Python."""
+        directory = self.out / "venv" / name
+        shutil.rmtree(directory, ignore_errors=True)
+        subprocess.run([base, "-m", "venv", "--without-pip", str(directory)], check=True)
+        python = directory / "bin" / "python"
+        mine, theirs = (_site_packages(str(interpreter)) for interpreter in (python, base))
+        (mine / "base.pth").write_text(f"{theirs}\n", encoding="utf-8")
+        install = [base, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
+        subprocess.run([*install, "--target", str(mine), str(wheel)], check=True)
+        return str(python)
+
+    def _take_source(self) -> None:
+        """Make the copy equal to the workspace; files that are equal already keep their times."""
+        wanted = {path.relative_to(self.repository): path for name in _SOURCES for path in self._files(name)}
+        for relative, path in wanted.items():
+            copy = self.source / relative
+            if not copy.is_file() or copy.read_bytes() != path.read_bytes():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+        for copy in list(self.source.rglob("*")):
+            if copy.is_file() and copy.relative_to(self.source) not in wanted:
+                copy.unlink()
+
+    def _files(self, name: str) -> Iterator[Path]:
+        path = self.repository / name
+        if path.is_file():
+            yield path
+            return
+        for directory, names, files in os.walk(path):
+            ignored = _NOT_SOURCES(directory, names + files)
+            names[:] = [name for name in names if name not in ignored]
+            yield from (Path(directory, file) for file in files if file not in ignored)
+
+
+def _site_packages(python: str) -> Path:
+    code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    return Path(subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())

@@ -1,0 +1,165 @@
+"""The attribution stress in its short form, and what makes its full form worth believing."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.oracle import surroundings
+from tests.stress import check, leaves, plan, pythons, results
+from tests.stress.check import Found, Record
+from tests.stress.mutations import MUTATIONS, Edit, MovedOnError
+from tests.stress.reference import Expected, Place
+from tests.stress.scenarios import FINER, SCENARIOS, Scenario, Stress
+
+
+@pytest.fixture(scope="module")
+def stress(tmp_path_factory: pytest.TempPathFactory) -> Stress:
+    version = pythons.version(sys.executable)
+    return Stress(tmp_path_factory.mktemp("stress"), sys.executable, surroundings.redis_server(), version)
+
+
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *FINER], ids=lambda scenario: scenario.name)
+def test_every_line_is_where_it_belongs(stress: Stress, scenario: Scenario) -> None:
+    if not pythons.does(sys.executable, scenario.granularity):
+        pytest.skip(f"the agent does not know the granularity {scenario.granularity!r}")
+    outcome = stress.run(scenario, scenario.short)
+    assert outcome.clean, "\n".join([outcome.line, *outcome.counts.examples])
+    assert outcome.counts.requests == scenario.short
+    assert outcome.counts.overlapping >= results.OVERLAPPING * scenario.short
+    assert outcome.counts.alone > 0
+    assert outcome.within > 0 or not scenario.threads
+
+
+# What the comparison sees ---------------------------------------------------------------------------
+
+# Two requests of one run that are served by one process, and an untraced one.
+A, B = (plan.Request(number, 1, number, True, False, ("x",)) for number in range(2))
+UNTRACED = plan.Request(2, 1, 2, False, False, ("x",))
+REQUESTS = [A, B, UNTRACED]
+PATH = f"{leaves.PACKAGE}/leaves.py"
+
+
+def place(line: int) -> Place:
+    return PATH, line
+
+
+def expected(key: int) -> Expected:
+    """Line 1 is everybody's, line 10 + key one's own; 20 + key another profile's, 30 + key comes too late."""
+    own = frozenset({place(1), place(10 + key)})
+    return Expected(own, frozenset({place(20 + key)}), frozenset({place(30 + key)}), "")
+
+
+EXPECTED = {request.work: expected(request.key) for request in REQUESTS}
+RECORDS = {
+    request.number: Record(request.number, 7, request.number * 10, request.number * 10 + 15, "") for request in REQUESTS
+}
+OUTER, INNER = ("stress-1", "round-0", 7), ("inner-1", "round-0", 7)
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> leaves.Measured:
+    (tmp_path / leaves.PACKAGE).mkdir()
+    (tmp_path / PATH).write_text("text\n" * 40)
+    return leaves.Measured(tmp_path, {place(tens + key): key for tens in (10, 20, 30) for key in range(3)})
+
+
+def by_profile() -> Found:
+    """What a faultless agent writes."""
+    return {
+        OUTER: {"profile:stress-1": {place(1), place(10), place(11), place(30)}},
+        INNER: {"profile:inner-1": {place(20), place(21)}},
+    }
+
+
+def by_request() -> Found:
+    """What a faultless agent writes where requests have contexts of their own."""
+    return {
+        OUTER: {"profile:stress-1:a": {place(1), place(10), place(30)}, "profile:stress-1:b": {place(1), place(11)}},
+        INNER: {"profile:inner-1:a": {place(20)}, "profile:inner-1:b": {place(21)}},
+    }
+
+
+def wrong_and_lost(found: Found, measured: leaves.Measured, *, single: bool) -> tuple[int, int]:
+    compare = check.by_request if single else check.by_profile
+    counts = compare(found, REQUESTS, RECORDS, EXPECTED, measured)
+    assert len(counts.examples) == counts.wrong + counts.lost
+    return counts.wrong, counts.lost
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["profile", "request"])
+def test_a_faultless_agent_is_found_faultless(measured: leaves.Measured, single: bool) -> None:
+    found = by_request() if single else by_profile()
+    assert wrong_and_lost(found, measured, single=single) == (0, 0)
+
+
+def tampered(single: bool) -> Iterator[tuple[str, Found, tuple[int, int]]]:
+    """Data with one thing wrong each, and how many wrong and lost lines it makes."""
+
+    outer, inner = (f"profile:{slug}{':a' if single else ''}" for slug in ("stress-1", "inner-1"))
+    made = by_request if single else by_profile
+    found = made()
+    found[OUTER][outer].remove(place(10))
+    yield "a request's own line is missing", found, (0, 1)
+    found = made()
+    found[OUTER][outer].add(place(12))
+    yield "an untraced request's line is there", found, (1, 0)
+    found = made()
+    found[OUTER][outer].add(place(20))
+    found[INNER][inner].add(place(30))
+    yield "two profiles' lines at each other's", found, (2, 0)
+    found = made()
+    found[OUTER]["import"] = {place(1)}
+    yield "lines that no import executed", found, (1, 0)
+    found = made()
+    found["stress-1", "round-0", 8] = found.pop(OUTER)
+    lines = 4 if single else 3
+    yield "another process's", found, (lines + 1, lines)
+    found = made()
+    del found[INNER]
+    yield "no shard", found, (0, 2)
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["profile", "request"])
+def test_each_fault_is_counted(measured: leaves.Measured, single: bool) -> None:
+    for what, found, counts in tampered(single):
+        assert wrong_and_lost(found, measured, single=single) == counts, what
+
+
+def test_overlap_is_counted_from_beginnings_and_ends() -> None:
+    times = [(0, 10), (10, 20), (15, 40), (18, 19), (41, 42)]
+    records = [Record(number, number % 2, *time, "") for number, time in enumerate(times)]
+    assert check.overlapping(records) == 3
+    assert check.within_processes(records) == 2
+    assert check.overlapping([]) == 0
+
+
+def test_the_plan_is_the_same_each_time_and_no_key_comes_twice_in_a_round() -> None:
+    requests = plan.requests(3 * plan.KEYS)
+    assert requests == plan.requests(3 * plan.KEYS)
+    for start in range(0, len(requests), plan.KEYS):
+        assert len({request.key for request in requests[start : start + plan.KEYS]}) == plan.KEYS
+    assert {request.profile for request in requests} == set(range(plan.PROFILES))
+    assert sum(not request.traced for request in requests) * plan.UNTRACED == len(requests)
+    assert {feature for request in requests for feature in request.features} == set(plan.FEATURES)
+
+
+def test_each_mutation_fits_the_source(tmp_path: Path) -> None:
+    for mutation in MUTATIONS:
+        for file in {edit.file for edit in mutation.edits}:
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(surroundings.REPOSITORY / file, tmp_path / file)
+        for edit in mutation.edits:
+            edit.apply(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["nothing of it", "old old"], ids=["gone", "twice"])
+def test_a_mutation_that_does_not_fit_says_so(tmp_path: Path, text: str) -> None:
+    (tmp_path / "file.rs").write_text(text)
+    with pytest.raises(MovedOnError, match=r"file\.rs holds 'old' \d times, not once: the source has moved on"):
+        Edit("file.rs", "old", "new").apply(tmp_path)
+    assert (tmp_path / "file.rs").read_text() == text
