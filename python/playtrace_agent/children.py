@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from . import _native, runtime, settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Linux takes 128 KiB for one argument.
+_LONGEST = 131_000
 _PYTHON = re.compile(r"python[\d.]*w?\Z")
 
 
@@ -24,6 +26,8 @@ class Child:
 
     token: str
     environment: dict[Any, Any]
+    #: What of the environment says whose child it is.
+    variables: dict[str, str]
 
     def never_started(self) -> None:
         """Keep the promise at once: there is no child."""
@@ -35,6 +39,18 @@ class Child:
 
         runtime.guard("withdrawing a child process", close)
 
+    def shell_command(self, command: bytes) -> bytes | None:
+        """Return a command for ``sh -c`` that runs ``command`` in the child's environment; ``None`` if it is too long.
+
+        The command is handed to a shell of its own, which takes the first one's place: line numbers in its messages and
+        the way it ends, by a signal or not, stay as they are.
+        """
+        words = [f"{name}={shlex.quote(value)}" for name, value in self.variables.items()]
+        setting = os.fsencode("export " + " ".join(words) + "; exec /bin/sh -c ")
+        # The last word is the shell's own name, as the C library's `system` has it.
+        followed = setting + b"'" + command.replace(b"'", b"'\"'\"'") + b"' sh"
+        return followed if len(followed) < _LONGEST else None
+
 
 def promise(
     args: Any, *, executable: Any = None, shell: bool = False, environment: Mapping[Any, Any] | None = None
@@ -45,16 +61,15 @@ def promise(
         argv = _words(args)
         program = os.fsdecode(executable) if executable is not None else argv[0] if argv else ""
         python = not shell and _is_python(program, environment)
-        promised = _native.spawn(" ".join(argv)[:200], python)
+        # A command need not be text.
+        what = " ".join(argv)[:200].encode(errors="backslashreplace").decode()
+        promised = _native.spawn(what, python)
         if promised is None:
             return None
-        return Child(promised[0], {**environment, **_variables(*promised)})
+        variables = _variables(*promised)
+        return Child(promised[0], {**environment, **variables}, variables)
     except Exception as error:  # noqa: BLE001 - starting the child comes first
-        runtime.say(logging.WARNING, "not traced: a child process (%.100r): %s", args, error)
-        reason = f"a child process ({args!r:.100}) can't be followed: {error}"
-        owner = _native.current_run()
-        if owner is not None:
-            runtime.guard("noting a child process", lambda: _native.lost(*owner, reason))
+        runtime.lose(f"a child process ({args!r:.100}) can't be followed: {error}")
         return None
 
 
@@ -81,6 +96,10 @@ def _is_python(program: str, environment: Mapping[Any, Any]) -> bool:
         return False
     if _PYTHON.match(Path(os.path.realpath(found)).name):
         return True
-    with Path(found).open("rb") as file:
-        line = file.readline(200)
+    try:
+        with Path(found).open("rb") as file:
+            line = file.readline(200)
+    except OSError:
+        # A program that may be executed and not read.
+        return False
     return line.startswith(b"#!") and b"python" in line

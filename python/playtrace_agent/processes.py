@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _native, children, runtime, units
@@ -13,13 +14,28 @@ from . import _native, children, runtime, units
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from . import workitems
+
 log = logging.getLogger("playtrace_agent")
+
+
+@dataclass
+class NewProcess:
+    """A process that ``multiprocessing`` is starting."""
+
+    what: str
+    #: It serves whoever asks, as the workers of pools do: it belongs to nobody.
+    serves_all: bool
+    #: Whether its preparation data says so.
+    told: bool = False
+    promised: workitems.Promise | None = None
 
 
 class _Pending(threading.local):
     """What the thread that forks tells its child."""
 
     child: str | None = None
+    process: NewProcess | None = None
     #: ``subprocess`` forks and runs another program at once: that child is followed through its environment.
     by_subprocess: bool = False
     #: For a program that is about to be executed in a child.
@@ -28,6 +44,8 @@ class _Pending(threading.local):
 
 pending = _Pending()
 _installed = False
+#: The unit that lasts as long as this process.
+_unit: units.Unit | None = None
 
 
 def install() -> None:
@@ -42,7 +60,8 @@ def install() -> None:
     os.posix_spawn = _following_spawn(os.posix_spawn)
     os.posix_spawnp = _following_spawn(os.posix_spawnp)
     os.execve = _following_exec(os.execve, with_environment=True)
-    for function in (os._exit, os.execv, os.execve, os.posix_spawn, os.posix_spawnp):
+    os.system = _following_system(os.system)  # type: ignore[assignment]
+    for function in (os._exit, os.execv, os.execve, os.posix_spawn, os.posix_spawnp, os.system):
         # A pickle names a function by its module; `posix` has the original.
         function.__module__ = "os"
 
@@ -52,11 +71,19 @@ def _before() -> None:
     if pending.by_subprocess or not _native.traced():
         return
 
+    process = pending.process
+    if process is not None and process.serves_all:
+        return
+
     def promise() -> None:
-        promised = _native.spawn("os.fork()", True)
+        promised = _native.spawn(_what(), True)
         pending.child = promised[0] if promised else None
 
     runtime.guard("promising a forked child", promise)
+
+
+def _what() -> str:
+    return pending.process.what if pending.process is not None else "os.fork()"
 
 
 def _after_in_parent() -> None:
@@ -65,14 +92,27 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     def begin() -> None:
-        child, pending.child = pending.child, None
+        global _unit  # noqa: PLW0603 - it is about the process
+        _unit = None
+        what, process, child = _what(), pending.process, pending.child
+        pending.process = pending.child = None
+        if process is not None and process.serves_all:
+            _let_go()
         if not _native.after_fork() or child is None:
             return
-        opened = _native.open_within("child", child=child, what="os.fork()")
+        opened = _native.open_within("child", child=child, what=what)
         if opened is not None:
+            _unit = units.Unit(opened)
             _native.set_process_unit(opened)
 
     runtime.guard("beginning a forked child", begin)
+
+
+def _let_go() -> None:
+    _native.enter(None)
+    # No unit has the number 0: what has no token of its own belongs to nobody from now on.
+    _native.set_process_unit(0)
+    _native.set_role("child")
 
 
 def _flushing_exit(original: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
@@ -131,11 +171,47 @@ def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
     return posix_spawn
 
 
+def _following_system(original: Callable[[Any], int]) -> Callable[[Any], int]:
+    """Return an ``os.system`` whose Python programs belong to the run that starts them."""
+
+    @functools.wraps(original)
+    def system(command: Any) -> int:
+        if not _native.traced() or not isinstance(command, str | bytes | os.PathLike):
+            return original(command)
+        child = children.promise(command, shell=True)  # noqa: S604 - it is not called here
+        if child is None:
+            return original(command)
+        followed = child.shell_command(os.fsencode(command))
+        if followed is None:
+            child.never_started()
+            runtime.lose("a command of os.system() is too long to be followed")
+            return original(command)
+        try:
+            return original(followed)
+        except BaseException:
+            child.never_started()
+            raise
+
+    return system
+
+
 #: The real one, whatever is patched.
 os_execve = os.execve
 
 
 def begin_process(slug: str, run: str | None, child: str | None, what: str, scope: str | None = None) -> None:
     """Make this process, which traced work started, belong to its run from now to its end."""
-    unit = units.begin("child", slug, run, child=child, what=what, scope=scope)
-    _native.set_process_unit(unit.number)
+    global _unit
+    before, _unit = _unit, units.begin("child", slug, run, child=child, what=what, scope=scope)
+    _native.set_process_unit(_unit.number)
+    if before is not None:
+        units.end(before)
+
+
+def belong_to_nobody() -> None:
+    """Let go of the run that this process was started for: it turns out to serve all."""
+    global _unit
+    before, _unit = _unit, None
+    _let_go()
+    if before is not None:
+        units.end(before)

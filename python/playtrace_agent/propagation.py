@@ -7,6 +7,7 @@ goes elsewhere is a unit of its own: the verdict waits for it, and names it if i
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import subprocess
 import threading
@@ -14,14 +15,18 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from . import _native, children, processes, units
+from . import _native, children, onimport, processes, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 _UNIT = "_playtrace_unit"
 _installed = False
-_add_done_callback = Future.add_done_callback
+#: Callbacks from there pass a result on to those who wait for it.
+_PLUMBING = ("asyncio.", "concurrent.futures.", "playtrace_agent.")
+#: Functions and classes of threads that serve whoever asks.
+_serving: dict[int, object] = {}
 
 
 def install() -> None:
@@ -34,17 +39,53 @@ def install() -> None:
     thread.start = _thread_start(thread.start)
     thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
     ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
-    Future.add_done_callback = _done_callback(_add_done_callback)  # type: ignore[method-assign]
+    Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
     subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
+    onimport.install(
+        {
+            "multiprocessing.process": _change("multiprocess", "change_process"),
+            "multiprocessing.spawn": _change("multiprocess", "change_spawn"),
+            "multiprocessing.queues": _change("multiprocess", "change_queues"),
+            "multiprocessing.managers": _change("managers", "change_managers"),
+            "multiprocessing.pool": _change("pools", "change_pool"),
+            "concurrent.futures.process": _change("pools", "change_executor"),
+        }
+    )
+
+
+def _change(name: str, function: str) -> onimport.Change:
+    """Return a change of this package's, whose module is imported when it is needed."""
+
+    def change(module: ModuleType) -> None:
+        getattr(importlib.import_module(f"{__package__}.{name}"), function)(module)
+
+    return change
+
+
+def serves_all(target: Any) -> None:
+    """Let threads with this target, or of this class, belong to nobody: they outlive the work that starts them."""
+    target = getattr(target, "__func__", target)
+    _serving[id(target)] = target
+
+
+def _serves_all(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    return id(getattr(target, "__func__", target)) in _serving or id(type(thread)) in _serving
 
 
 def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        unit = None
         # A thread that runs already will be refused by the original.
-        if _native.traced() and self.ident is None:
-            unit = units.begin_within("thread", what=self.name)
+        if not _native.traced() or self.ident is not None:
+            return original(self)
+        if _serves_all(self):
+            before = _native.enter(None)
+            try:
+                return original(self)
+            finally:
+                _native.enter(before)
+        unit = units.begin_within("thread", what=self.name)
         if unit is None:
             return original(self)
         setattr(self, _UNIT, unit)
@@ -83,7 +124,7 @@ def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
         unit = units.begin_within("thread", what=_name(fn)) if _native.traced() else None
         if unit is None:
             return original(self, fn, *args, **kwargs)
-        task = _Task(fn, unit)
+        task = Task(fn, unit)
         # A thread that the pool makes now lives on after this work: it must not belong to it.
         before = _native.enter(None)
         try:
@@ -93,13 +134,13 @@ def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
             raise
         finally:
             _native.enter(before)
-        _add_done_callback(future, task.settled)
+        future.add_done_callback(task.settled)
         return future
 
     return submit
 
 
-class _Task:
+class Task:
     """A call that a pool makes for traced work."""
 
     def __init__(self, fn: Callable[..., Any], unit: units.Unit) -> None:
@@ -107,6 +148,7 @@ class _Task:
         self.unit: units.Unit | None = unit
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the call."""
         unit = self.unit
         if unit is None:
             return self.fn(*args, **kwargs)
@@ -118,26 +160,29 @@ class _Task:
             _native.enter(before)
             self.end()
 
-    def settled(self, _future: Future[Any]) -> None:
+    def settled(self, _future: Future[Any] | None = None) -> None:
         """End a call that was cancelled before it began."""
         self.end()
 
+    def dropped(self) -> None:
+        """End a call whose pool was terminated before it began."""
+        self.end()
+
     def end(self) -> None:
+        """End the unit, once."""
         unit, self.unit = self.unit, None
         if unit is not None:
             units.end(unit)
 
 
-def _done_callback(original: Callable[..., None]) -> Callable[..., None]:
-    """A callback is called by the thread that ends the future, a pool's; it belongs to who asked for it."""
-
+def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def add_done_callback(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
-        # That of a future which is done is called at once, here.
-        if not _native.traced() or self.done():
+        # It will be called by a thread of the pool, which is nobody's.
+        if not _native.traced() or str(getattr(fn, "__module__", "")).startswith(_PLUMBING):
             return original(self, fn)
-        unit = units.begin_within("thread", what=_name(fn))
-        return original(self, fn if unit is None else _Task(fn, unit))
+        unit = units.begin_within("thread", what=f"{_name(fn)}, when a future is done")
+        return original(self, fn if unit is None else Task(fn, unit))
 
     return add_done_callback
 

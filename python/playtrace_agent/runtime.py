@@ -9,13 +9,14 @@ import os
 import platform
 import sys
 import sysconfig
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from . import _native
     from .settings import Settings
@@ -51,23 +52,54 @@ def current_settings() -> Settings:
     return _settings
 
 
-def start(role: str, app_dir: Path | None = None) -> bool:
+def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | None = None) -> bool:
     """Switch the agent on if ``ENABLE_PROFILE_COVERAGE`` is; say whether it is on now.
+
+    The settings are those of ``environ`` (of the process's own environment without it).
 
     Raises:
         SettingsError: The settings can't be followed.
     """
-    global _settings, _pid
     if _settings is not None:
         return True
-    if not settings.enabled():
+    if not settings.enabled(environ):
         return False
+    _starting.prepare()
+    with _starting.lock:
+        # A thread that waited finds the agent on, with everything that follows its work in place.
+        if _settings is None:
+            _start(role, app_dir, environ)
+    return True
+
+
+class _Starting:
+    """The lock of the one thread that switches the agent on. A forked child gets a new one."""
+
+    def __init__(self) -> None:
+        self.forks = False
+        self._renew()
+
+    def prepare(self) -> None:
+        """See to it that a fork doesn't leave the lock held by a thread that is not there."""
+        if not self.forks:
+            self.forks = True
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self.lock = threading.RLock()
+
+
+_starting = _Starting()
+
+
+def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -> None:
+    global _settings, _pid
     if not hasattr(sys, "monitoring"):
         raise settings.SettingsError(
             f"{settings.ENABLE} is set, but this is Python {platform.python_version()}: "
             "tracing needs sys.monitoring, which CPython has from 3.12 on"
         )
-    wanted = settings.load(app_dir=app_dir)
+    wanted = settings.load(environ, app_dir)
     try:
         from . import _native
     except ImportError as error:
@@ -93,20 +125,19 @@ def start(role: str, app_dir: Path | None = None) -> bool:
         raise settings.SettingsError(str(error)) from error
     for notice in notices:
         log.warning("coverage configuration: %s", notice)
-    _settings, _pid = wanted, os.getpid()
     globals()["native"] = _native
     _native.install_import_hook()
     propagation.install()
     processes.install()
     atexit.register(_finish)
     boot()
+    _settings, _pid = wanted, os.getpid()
     log.info(
         "agent on (%s): data goes to %s, measured files are named from %s",
         role,
         wanted.directory,
         wanted.root,
     )
-    return True
 
 
 def boot() -> None:
@@ -159,11 +190,29 @@ def rest() -> None:
 
 def say(level: int, message: str, *args: object) -> None:
     """Log from within traced work: the app's handlers and formatters are not part of it."""
+    if native is None:
+        # The agent could not be switched on.
+        log.log(level, message, *args)
+        return
     before = native.enter(None)
     try:
         log.log(level, message, *args)
     finally:
         native.enter(before)
+
+
+def lose(what: str) -> None:
+    """Say, and put down for the verdict of the running code's run, that something can't be traced."""
+    from . import _native
+
+    say(logging.WARNING, "not traced: %s", what)
+
+    def note() -> None:
+        run = _native.current_run()
+        if run is not None:
+            _native.lost(*run, what)
+
+    guard("noting a loss", note)
 
 
 def guard(doing: str, work: Callable[[], object]) -> None:
@@ -177,8 +226,8 @@ def guard(doing: str, work: Callable[[], object]) -> None:
 def say_fault(doing: str, error: Exception) -> None:
     """Log that a piece of the agent failed.
 
-    What interrupts it from outside is raised again: RQ's timeout of a job is an exception that a signal's handler raises
-    wherever the job happens to be. The agent's own faults are Python's exceptions or its own; such a one is neither.
+    What interrupts it from outside is raised again: RQ's timeout of a job is an exception that a signal's handler
+    raises wherever the job happens to be. The agent's own faults are Python's exceptions or its own; that is neither.
     """
     if type(error).__module__.partition(".")[0] not in _OWN_FAULTS:
         raise error

@@ -118,7 +118,9 @@ def test_tasks_that_are_done_leave_nothing(workspace: Workspace) -> None:
 
 def test_lines_before_a_kill_are_in_the_memory_map(workspace: Workspace) -> None:
     body = "\n".join(f"    x = {n}" for n in range(3000))
-    workspace.write("long.py", f"import os, signal\n\n\ndef long():\n{body}\n    os.kill(os.getpid(), signal.SIGKILL)\n")
+    workspace.write(
+        "long.py", f"import os, signal\n\n\ndef long():\n{body}\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
     outcome = workspace.run(
         """
         import long, playtrace_agent

@@ -254,3 +254,118 @@ def test_a_child_without_the_agents_switch_is_not_touched(workspace: Workspace) 
     )
     assert done.stdout == "[]\n"
     assert not workspace.data.exists()
+
+
+def test_every_other_way_to_start_a_program(workspace: Workspace) -> None:
+    workspace.write("tool.py", TOOL)
+    outcome = workspace.run(
+        """
+        import os, pty, sys, playtrace_agent
+
+        command = sys.executable + " tool.py"
+        with playtrace_agent.trace("system", "r"):
+            assert os.system(command) == 0
+        with playtrace_agent.trace("bytes"):
+            assert os.system(f"V='a b'; {command} \\"$V\\" 'it''s'".encode()) == 0
+        with playtrace_agent.trace("popen"):
+            with os.popen(command) as pipe:
+                assert pipe.read() == "args 1\\n"
+        with playtrace_agent.trace("spawnv"):
+            assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "tool.py"]) == 0
+        with playtrace_agent.trace("spawnlpe"):
+            assert os.spawnlpe(os.P_WAIT, sys.executable, sys.executable, "tool.py", {"A": "1"}) == 0
+        with playtrace_agent.trace("pty"):
+            pid, terminal = pty.fork()
+            if pid == 0:
+                import tool
+                tool.main()
+                sys.stdout.flush()
+                os._exit(0)
+            said = b""
+            while not said.endswith(b"\\n"):
+                said += os.read(terminal, 99)
+            assert said == b"args 1\\r\\n", said
+            os.waitpid(pid, 0)
+        with playtrace_agent.trace("pty-spawn"):
+            assert pty.spawn([sys.executable, "tool.py"], stdin_read=lambda fd: b"") == 0
+        assert not [name for name in os.environ if name.startswith("PROFILE_TRACE")]
+        assert os.system(command) == 0
+        """,
+    )
+    contexts = outcome.wrote.contexts()
+    for slug, run in [("system", "r"), *((s, "_") for s in ("bytes", "popen", "spawnv", "spawnlpe", "pty-spawn"))]:
+        assert contexts[f"profile:{slug}"] == {"tool.py": [1, 3, 4, 5, 7, 8]}, slug
+        assert outcome.wrote.unclosed(slug, run) == [], slug
+    assert contexts["profile:pty"] == {"tool.py": [4, 5]}
+    assert outcome.wrote.unclosed("pty") == []
+
+
+def test_system_does_what_it_does(workspace: Workspace) -> None:
+    """The same statuses and messages, traced or not."""
+    outcome = workspace.run(
+        r"""
+        import os, sys, playtrace_agent
+
+        COMMANDS = [
+            "true", "false", "exit 7", "kill -9 $$", "no-such-command", "", "# nothing", "\n\nexit 3", "echo $0 $#",
+            "echo 'it'\"'\"'s' \"$HOME\" \\\\ \\$x", "if", "echo a; )", "cat <<E\nhere\nE", "exec false", b"echo \xff",
+            "echo $-", "trap 'echo bye' EXIT; exit 4", "sh -c 'kill -15 $$'", "true &", "x=1; echo $x; exit $x",
+        ]
+
+        def run():
+            for command in COMMANDS:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                for line in (repr(command), os.system(command)):
+                    print(line, flush=True)
+            for wrong in (5, None, "a\0b"):
+                try:
+                    os.system(wrong)
+                except (TypeError, ValueError) as error:
+                    print(type(error).__name__, error)
+            assert os.system("true " + 131_000 * "x") == 0
+
+        os.dup2(1, 2)
+        with open("plain", "w+b") as plain, open("traced", "w+b") as traced:
+            for file in (plain, traced):
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+                if file is plain:
+                    run()
+                else:
+                    with playtrace_agent.trace("p"):
+                        run()
+                sys.stdout.flush()
+        """,
+    )
+    plain, traced = ((workspace.app / name).read_bytes() for name in ("plain", "traced"))
+    assert b"kill -9" in plain
+    ours = [line for line in traced.splitlines() if not line.startswith(b"not traced: ")]
+    assert ours == plain.splitlines()
+    # What can't be followed is not silent.
+    [lost] = outcome.wrote.of_kind("p", "lost")
+    assert "too long" in lost["reason"]
+
+
+def test_a_child_that_cannot_be_promised_runs_and_is_named(workspace: Workspace) -> None:
+    workspace.write("tool.py", TOOL)
+    outcome = workspace.run(
+        """
+        import os, subprocess, sys, playtrace_agent
+        from playtrace_agent import children
+
+        def broken(program, environment):
+            raise OSError("broken")
+
+        command = [sys.executable, "tool.py"]
+        with playtrace_agent.trace("p"):
+            children._is_python = broken
+            assert subprocess.check_output(command) == b"args 1\\n"
+            assert os.spawnv(os.P_WAIT, command[0], command) == 0
+        """
+    )
+    assert "not traced: a child process" in outcome.err
+    lost = outcome.wrote.of_kind("p", "lost")
+    assert all("can't be followed: broken" in record["reason"] for record in lost)
+    # The program itself says one, the process that it forked to run the other the other.
+    assert len({record["file"] for record in lost}) == 2

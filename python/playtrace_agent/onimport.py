@@ -1,0 +1,66 @@
+"""Lets the agent change a module of the standard library once somebody imports it, and not before.
+
+``multiprocessing`` and its relatives cost milliseconds and memory to import; most web processes never need them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    Change = Callable[[ModuleType], None]
+
+
+def install(changes: dict[str, Change]) -> None:
+    """Change the modules that are here, and the others (or their reloaded successors) when they are imported."""
+    sys.meta_path.insert(0, _Finder(changes))
+    for name, change in changes.items():
+        module = sys.modules.get(name)
+        if module is not None:
+            _change(change, module)
+
+
+def _change(change: Change, module: ModuleType) -> None:
+    runtime.guard(f"following what {module.__name__} starts", lambda: change(module))
+
+
+class _Finder:
+    """Finds nothing by itself: it lends the loader that another finder found one more step."""
+
+    def __init__(self, changes: dict[str, Change]) -> None:
+        self.changes = changes
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return what the other finders find, for a module that is waited for; ``None`` for all others."""
+        change = self.changes.get(fullname)
+        if change is None:
+            return None
+        for finder in sys.meta_path:
+            spec = finder.find_spec(fullname, path, target) if finder is not self else None
+            if spec is not None:
+                _lend(spec.loader, change)
+                return spec
+        return None
+
+
+def _lend(loader: Any, change: Change) -> None:
+    """Have this loader change its module after it has executed it, and forget about that."""
+    borrowed = getattr(loader, "__dict__", None)
+    if not isinstance(borrowed, dict):
+        return
+
+    def exec_module(module: ModuleType) -> None:
+        borrowed.pop("exec_module", None)
+        loader.exec_module(module)
+        _change(change, module)
+
+    borrowed["exec_module"] = exec_module

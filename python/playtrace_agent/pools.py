@@ -1,0 +1,291 @@
+"""Follows traced work into ``ProcessPoolExecutor``, ``multiprocessing.Pool`` and its ``ThreadPool``.
+
+A pool's processes and threads are others' too, so they belong to nobody; each call that traced work submits is a unit
+of its own. The code that a pool runs for it in this process (the iterable of ``imap``, callbacks) belongs to that work.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Protocol
+
+from . import _native, multiprocess, propagation, runtime, units, workitems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import ModuleType
+
+#: On a pool's cache of results: what is under way for traced work, by job.
+_JOBS = "_playtrace_jobs"
+
+
+class _Part(Protocol):
+    """What is under way for a job of a pool."""
+
+    def settled(self) -> None:
+        """The job has its result."""
+
+    def dropped(self) -> None:
+        """The pool was terminated before that."""
+
+
+def change_executor(module: ModuleType) -> None:
+    """Follow ``concurrent.futures.ProcessPoolExecutor``."""
+    propagation.serves_all(module._ExecutorManagerThread)
+    multiprocess.serves_all(module._process_worker, initializer=2)
+    executor: Any = module.ProcessPoolExecutor
+    executor.submit = _submit(executor.submit, module._process_chunk)
+
+
+def _submit(original: Callable[..., Any], process_chunk: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if not _native.traced():
+            return original(self, fn, *args, **kwargs)
+        # `map` submits chunks.
+        chunk = isinstance(fn, functools.partial) and fn.func is process_chunk
+        what = workitems.name(fn.args[0] if chunk else fn)  # type: ignore[attr-defined]
+        call = workitems.call(f"{what} in a process pool", fn, args, kwargs)
+        if call is None:
+            return original(self, fn, *args, **kwargs)
+        try:
+            future = original(self, call)
+        except BaseException:
+            call.promised.never_started("it was not submitted")
+            raise
+        future.add_done_callback(call.promised.done)
+        return future
+
+    return submit
+
+
+def change_pool(module: ModuleType) -> None:
+    """Follow ``multiprocessing.pool.Pool`` and ``ThreadPool``."""
+    pool: Any = module.Pool
+    for serving in (pool._handle_workers, pool._handle_tasks, pool._handle_results, module.worker):
+        propagation.serves_all(serving)
+    multiprocess.serves_all(module.worker, initializer=2)
+    pool.apply_async = _apply_async(pool.apply_async, module)
+    pool._map_async = _map_async(pool._map_async)
+    pool._guarded_task_generation = _task_generation(pool._guarded_task_generation, module)
+    pool._terminate_pool = _terminate_pool(pool._terminate_pool)
+    cache: Any = module._PoolCache
+    cache.__delitem__ = _delitem(cache.__delitem__)
+
+
+def _task(module: ModuleType, pool: Any, fn: Any, args: Any, kwds: Any) -> tuple[Any, Any, Any, _Part] | None:
+    """Return the function, arguments and keywords that stand for a call in a pool, and what is under way for it."""
+    chunk = fn is module.mapstar or fn is module.starmapstar
+    what = workitems.name(args[0][0] if chunk else fn)
+    if isinstance(pool, module.ThreadPool):
+        unit = units.begin_within("thread", what=what)
+        if unit is None:
+            return None
+        task = propagation.Task(fn, unit)
+        return task, args, kwds, task
+    call = workitems.call(f"{what} in a process pool", fn, args, kwds)
+    return None if call is None else (call, (), {}, call.promised)
+
+
+def _apply_async(original: Callable[..., Any], module: ModuleType) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def apply_async(
+        self: Any,
+        func: Any,
+        args: Any = (),
+        kwds: Any = {},  # noqa: B006 - the original's
+        callback: Any = None,
+        error_callback: Any = None,
+    ) -> Any:
+        if not _native.traced() or self._state != module.RUN:
+            return original(self, func, args, kwds, callback, error_callback)
+        parts: list[_Part] = []
+        callback, error_callback = _callbacks(parts, callback, error_callback)
+        task = _task(module, self, func, args, kwds)
+        if task is not None:
+            func, args, kwds, part = task
+            parts.append(part)
+        try:
+            result = original(self, func, args, kwds, callback, error_callback)
+        except BaseException:
+            _drop(parts)
+            raise
+        _watch(self._cache, result._job, parts)
+        return result
+
+    return apply_async
+
+
+def _map_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def _map_async(
+        self: Any,
+        func: Any,
+        iterable: Any,
+        mapper: Any,
+        chunksize: Any = None,
+        callback: Any = None,
+        error_callback: Any = None,
+    ) -> Any:
+        parts: list[_Part] = []
+        if _native.traced():
+            callback, error_callback = _callbacks(parts, callback, error_callback)
+        try:
+            result = original(self, func, iterable, mapper, chunksize, callback, error_callback)
+        except BaseException:
+            _drop(parts)
+            raise
+        _watch(self._cache, result._job, parts)
+        return result
+
+    return _map_async
+
+
+def _task_generation(original: Callable[..., Any], module: ModuleType) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def _guarded_task_generation(self: Any, result_job: int, func: Any, iterable: Any) -> Any:
+        tasks = original(self, result_job, func, iterable)
+        unit = units.begin_within("thread", what=f"tasks of {workitems.name(func)} for a pool")
+        if unit is None:
+            return tasks
+        feed = _Feed(self, module, tasks, unit)
+        _watch(self._cache, result_job, [feed])
+        return feed
+
+    return _guarded_task_generation
+
+
+class _Feed:
+    """The tasks of one job, made one by one in the thread that serves the pool."""
+
+    def __init__(self, pool: Any, module: ModuleType, tasks: Iterator[Any], unit: units.Unit) -> None:
+        self.pool, self.module, self.tasks = pool, module, tasks
+        self.unit: units.Unit | None = unit
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> Any:
+        unit = self.unit
+        before = _native.enter(unit.number) if unit is not None else None
+        try:
+            # The app's iterable runs here.
+            return self._follow(next(self.tasks))
+        except BaseException:
+            self.dropped()
+            raise
+        finally:
+            if unit is not None:
+                _native.enter(before)
+
+    def _follow(self, task: tuple[Any, ...]) -> tuple[Any, ...]:
+        job, index, fn, args, kwds = task
+        # How the iterable's own exception travels; the worker knows the function by its identity.
+        if self.unit is None or fn is self.module._helper_reraises_exception:
+            return task
+        followed = _task(self.module, self.pool, fn, args, kwds)
+        if followed is None:
+            return task
+        fn, args, kwds, part = followed
+        _watch(self.pool._cache, job, [part])
+        return job, index, fn, args, kwds
+
+    def settled(self) -> None:
+        """The job is over."""
+        self.dropped()
+
+    def dropped(self) -> None:
+        """No more tasks will be made."""
+        unit, self.unit = self.unit, None
+        if unit is not None:
+            units.end(unit)
+
+
+class _Callbacks:
+    """The functions that wait for a job's result. At most one of them is called, in the thread that serves the pool."""
+
+    def __init__(self, unit: units.Unit) -> None:
+        self.unit: units.Unit | None = unit
+
+    def following(self, callback: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return the callback as traced work."""
+
+        @functools.wraps(callback, updated=())
+        def follow(value: Any) -> Any:
+            unit = self.unit
+            if unit is None:
+                return callback(value)
+            before = _native.enter(unit.number)
+            try:
+                return callback(value)
+            finally:
+                _native.enter(before)
+                self.dropped()
+
+        return follow
+
+    def settled(self) -> None:
+        """The job is over, whether a callback waited for this outcome or not."""
+        self.dropped()
+
+    def dropped(self) -> None:
+        """None will be called any more."""
+        unit, self.unit = self.unit, None
+        if unit is not None:
+            units.end(unit)
+
+
+def _callbacks(parts: list[_Part], *callbacks: Any) -> tuple[Any, ...]:
+    if not any(callable(callback) for callback in callbacks):
+        return callbacks
+    unit = units.begin_within("thread", what="a pool's callback")
+    if unit is None:
+        return callbacks
+    waiting = _Callbacks(unit)
+    parts.append(waiting)
+    return tuple(waiting.following(callback) if callable(callback) else callback for callback in callbacks)
+
+
+def _watch(cache: Any, job: int, parts: list[_Part]) -> None:
+    """Keep in mind what is under way for a job until it has its result, which may be now."""
+    if not parts:
+        return
+    jobs = vars(cache).setdefault(_JOBS, {})
+    jobs.setdefault(job, []).extend(parts)
+    if job not in cache:
+        _settle(jobs, job)
+
+
+def _settle(jobs: dict[int, list[_Part]], job: int) -> None:
+    for part in jobs.pop(job, ()):
+        part.settled()
+
+
+def _drop(parts: Iterable[_Part]) -> None:
+    for part in parts:
+        part.dropped()
+
+
+def _delitem(original: Callable[[Any, int], None]) -> Callable[[Any, int], None]:
+    @functools.wraps(original)
+    def __delitem__(self: Any, item: int) -> None:  # noqa: N807 - it is one
+        original(self, item)
+        # Only now: who adds a part looks afterwards whether its job is still there.
+        jobs = vars(self).get(_JOBS)
+        if jobs:
+            runtime.guard("ending a pool's job", lambda: _settle(jobs, item))
+
+    return __delitem__
+
+
+def _terminate_pool(original: Any) -> Any:
+    @functools.wraps(original.__func__)
+    def _terminate_pool(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original.__func__(cls, *args, **kwargs)
+        finally:
+            cache = kwargs["cache"] if "cache" in kwargs else args[-1]
+            jobs = vars(cache).pop(_JOBS, {})
+            runtime.guard("ending a pool", lambda: _drop(part for parts in jobs.values() for part in parts))
+
+    return classmethod(_terminate_pool)
