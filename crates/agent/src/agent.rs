@@ -297,10 +297,11 @@ impl Agent {
 
     /// Writes what is new of a run. A fault switches the run off.
     fn flush_run(&mut self, id: RunId, unit: Option<&str>) -> Result<Option<Written>, AgentError> {
-        let place = self.place()?;
-        let Self { runs, tracer, sources, .. } = self;
+        let Self { runs, tracer, sources, place: Some(place), .. } = self else {
+            return Err(AgentError::NotConfigured);
+        };
         let Some(run) = runs.get_mut(&id).filter(|run| run.off.is_none()) else { return Ok(None) };
-        let result = run.flush(&place, tracer, sources, unit);
+        let result = run.flush(place, tracer, sources, unit);
         if let Err(error) = &result {
             self.switch_off(id, unit, &error.to_string());
         }
@@ -309,12 +310,12 @@ impl Agent {
 
     /// Appends to a run's ledger. A fault switches the run off.
     pub(crate) fn append(&mut self, id: RunId, record: Record) -> Result<(), AgentError> {
-        let place = self.place()?;
-        let Some(run) = self.runs.get_mut(&id) else { return Ok(()) };
+        let Self { runs, place: Some(place), .. } = self else { return Err(AgentError::NotConfigured) };
+        let Some(run) = runs.get_mut(&id) else { return Ok(()) };
         if let Some(reason) = &run.off {
             return Err(AgentError::SwitchedOff { reason: reason.clone() });
         }
-        let result = run.append(&place, record);
+        let result = run.append(place, record);
         if let Err(error) = &result {
             self.switch_off(id, None, &error.to_string());
         }

@@ -203,12 +203,21 @@ impl Judging {
 
     fn jobs(&mut self, facts: &Facts) {
         for (job, function) in &facts.enqueued {
-            if facts.withdrawn.contains(job)
-                || facts.units.values().any(|unit| unit.job.as_ref() == Some(job))
-            {
+            let units = facts.units.values().filter(|unit| unit.job.as_ref() == Some(job)).count();
+            if facts.withdrawn.contains(job) {
                 continue;
             }
             let name = format!("job {job} ({function})");
+            if units > 0 {
+                // A job that is retried or repeated is started more than once.
+                let starts = facts.starts.get(job).copied().unwrap_or_default();
+                if starts > units {
+                    self.wait_for(format!(
+                        "data lost: {name} was started {starts} times, but its work horses left {units} records"
+                    ));
+                }
+                continue;
+            }
             let seen = facts.job_states.get(job);
             let worker = seen.map(|(_, worker)| worker.as_str()).filter(|worker| !worker.is_empty());
             match (facts.job_starts.get(job), seen) {

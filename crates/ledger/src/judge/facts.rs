@@ -83,6 +83,8 @@ pub(super) struct Facts {
     pub(super) withdrawn: BTreeSet<String>,
     /// Job → worker.
     pub(super) job_starts: BTreeMap<String, String>,
+    /// Job → how often a worker started it.
+    pub(super) starts: BTreeMap<String, usize>,
     /// Job → (state, worker), as the player saw it.
     pub(super) job_states: BTreeMap<String, (String, String)>,
     /// Child token → command, of children that certainly are Python.
@@ -168,11 +170,14 @@ impl Facts {
             Record::Owed { what } => self.owed.push(format!("{what} (seen by {name})")),
             Record::Enqueue { job, function, .. } => {
                 self.enqueued.insert(job.clone(), function.clone());
+                // Refused once and put there later.
+                self.withdrawn.remove(job);
             }
             Record::Withdrawn { job, .. } => {
                 self.withdrawn.insert(job.clone());
             }
             Record::JobStart { job, worker } => {
+                *self.starts.entry(job.clone()).or_default() += 1;
                 self.job_starts.insert(job.clone(), worker.clone());
             }
             Record::Spawn { child, command, python } => {

@@ -352,3 +352,23 @@ fn entered_functions_are_told_by_step_and_job() {
     let functions = &step.functions[&MeasuredPath::new("a.py")];
     assert_eq!(functions.iter().collect::<Vec<_>>(), [10, 20]);
 }
+
+#[test]
+fn a_retry_whose_work_horse_left_nothing_is_missed() {
+    let start = || Record::JobStart { job: "j1".to_owned(), worker: "w".to_owned() };
+    let worker = |records| writer(8, Role::Worker, records);
+    let horse = || writer(7, Role::Job, vec![open_job("1", "j1"), closed("1", &[1])]);
+    let web = || writer(9, Role::Web, vec![open("1", 1), enqueue("j1"), closed("1", &[1])]);
+    let once = judged(vec![player(1, vec![], passed()), web(), worker(vec![start()]), horse()]);
+    assert_eq!(once.verdict.status, Status::Complete, "{:?}", once.verdict);
+    let twice = judged(vec![player(1, vec![], passed()), web(), worker(vec![start(), start()]), horse()]);
+    assert_reason(&twice, Status::Partial, "started 2 times");
+}
+
+#[test]
+fn a_job_that_was_refused_and_enqueued_again_is_owed() {
+    let withdrawn = Record::Withdrawn { job: "j1".to_owned(), reason: "refused".to_owned() };
+    let web =
+        writer(9, Role::Web, vec![open("1", 1), enqueue("j1"), withdrawn, enqueue("j1"), closed("1", &[1])]);
+    assert_reason(&judged(vec![player(1, vec![], passed()), web]), Status::Partial, "has not been started");
+}
