@@ -145,7 +145,7 @@ impl Agent {
         spec: UnitSpec,
     ) -> Result<Opened, AgentError> {
         let (id, first) = self.run(slug, token)?;
-        let context = match self.scope_name(&spec, id)? {
+        let context = match self.scope_name(&spec, id) {
             Some(name) => self.scope(id, name),
             None => self.runs[&id].profile,
         };
@@ -203,11 +203,11 @@ impl Agent {
     }
 
     /// The scope that a request, job, block or child process has for itself; `None` where all share the profile's.
-    fn scope_name(&self, spec: &UnitSpec, run: RunId) -> Result<Option<String>, AgentError> {
+    fn scope_name(&self, spec: &UnitSpec, run: RunId) -> Option<String> {
         if !self.granularity().by_unit() {
-            return Ok(None);
+            return None;
         }
-        Ok(Some(match (&spec.kind, &spec.job, &spec.scope, spec.step) {
+        Some(match (&spec.kind, &spec.job, &spec.scope, spec.step) {
             (UnitKind::Job, Some(job), function, _) => {
                 let function = function.clone().or_else(|| self.function_of(run, job));
                 format!("job:{}:{job}", function.as_deref().unwrap_or("?"))
@@ -215,7 +215,7 @@ impl Agent {
             (_, _, Some(scope), _) => scope.clone(),
             (_, _, None, Some(step)) => step.to_string(),
             (_, _, None, None) => format!("{}-{}", std::process::id(), self.last_unit + 1),
-        }))
+        })
     }
 
     /// What a job runs, as whoever enqueued it promised. (Asking the job would unpickle its arguments, which runs the

@@ -67,6 +67,9 @@ static AGENT: AttachedCell<State> = AttachedCell::new(State {
     tokens: BTreeMap::new(),
 });
 
+/// What a child process is told: its token, slug, run and scope.
+type ChildOf = (String, String, Option<String>, Option<String>);
+
 /// What a flush wrote: the shard's name, how many files, how many lines.
 type Report = (String, usize, usize);
 
@@ -391,11 +394,7 @@ fn lost(py: Python<'_>, slug: &str, run: Option<&str>, reason: String) -> PyResu
 
 /// Promises a child process of the running code: the child's token, slug, run and scope. `None` outside traced work.
 #[pyfunction]
-fn spawn(
-    py: Python<'_>,
-    command: String,
-    python: bool,
-) -> PyResult<Option<(String, String, Option<String>, Option<String>)>> {
+fn spawn(py: Python<'_>, command: String, python: bool) -> PyResult<Option<ChildOf>> {
     let Some(token) = current::token(py) else { return Ok(None) };
     with_agent(py, |agent| {
         Ok(agent.spawn(token, command, python).map(|promised| {

@@ -94,8 +94,10 @@ impl Unflushed {
 
     /// Lets what was written count: the number is stored after the records.
     fn publish(&mut self) {
+        // The mapping is page-aligned, and eight bytes further it still fits a word.
+        #[allow(clippy::cast_ptr_alignment)]
         let word = self.map[MAGIC.len()..HEADER].as_mut_ptr().cast::<u64>();
-        // SAFETY: eight bytes of the mapping, at an offset of eight from its beginning, which is page-aligned. Nobody
+        // SAFETY: eight aligned bytes of the mapping. Nobody
         // else in this process has a reference; other processes only read.
         let used = unsafe { AtomicU64::from_ptr(word) };
         used.store((self.used as u64).to_le(), Ordering::Release);
