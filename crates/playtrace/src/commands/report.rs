@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use playtrace_analysis::{ProfileInput, ProfileReport, analyze_profile};
+use playtrace_analysis::{Measured, ProfileInput, ProfileReport, analyze_profile};
 use playtrace_covdata::CoverageData;
+use playtrace_ledger::Granularity;
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, Slug, SourceFile};
 use playtrace_pysource::SourceTree;
 use playtrace_report::html::HtmlReport;
@@ -18,7 +19,7 @@ use crate::messages::Failure;
 use crate::sources::{SourceArgs, Sources};
 
 /// Where the app's agents write, unless told otherwise.
-const DEFAULT_DATA_DIR: &str = "/workdir/wepppy-test-engine-data/coverage";
+pub(super) const DEFAULT_DATA_DIR: &str = "/workdir/wepppy-test-engine-data/coverage";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -168,6 +169,10 @@ fn report_of(
         run: verdict.as_ref().map(|file| file.run.to_string()),
         requests: verdict.as_ref().and_then(|file| u64::try_from(file.requests).ok()),
         jobs: verdict.as_ref().and_then(|file| u64::try_from(file.jobs).ok()),
+        measured: match verdict.as_ref().and_then(|file| file.granularity) {
+            Some(Granularity::Symbol) => Measured::Functions,
+            Some(_) | None => Measured::Lines,
+        },
         executed: &executed,
         imported: &imported,
         source_hashes: verdict.as_ref().map_or(&BTreeMap::new(), |file| &file.sources),
