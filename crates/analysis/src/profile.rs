@@ -220,7 +220,10 @@ fn symbol_reports(source: &SourceFile, hits: &Hits) -> Vec<SymbolReport> {
                 SymbolKind::Function | SymbolKind::Method => hits.covers(symbol),
                 SymbolKind::Class => {
                     hits.covers(symbol)
-                        || source.symbols.iter().any(|method| method_of(method, symbol) && hits.covers(method))
+                        || source
+                            .symbols
+                            .iter()
+                            .any(|method| method_of(method, symbol) && hits.covers(method))
                 }
             },
         })
@@ -271,5 +274,9 @@ fn file_report(source: &SourceFile, hits: &Hits) -> FileReport {
 
 /// Line numbers of another source mean nothing here, so that no line has a fate.
 fn stale_file(source: &SourceFile) -> FileReport {
-    FileReport { stale: true, coverage_percent: None, ..file_report(source, &Hits { fates: Fates::default(), entered: None }) }
+    FileReport {
+        stale: true,
+        coverage_percent: None,
+        ..file_report(source, &Hits { fates: Fates::default(), entered: None })
+    }
 }

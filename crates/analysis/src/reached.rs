@@ -61,7 +61,8 @@ impl Reached {
                 }
                 Some((name, of)) => {
                     reached.not_traced.push(report.profile.clone());
-                    let theirs = report.run.as_ref().map_or("an unknown run".to_owned(), |run| format!("run {run}"));
+                    let theirs =
+                        report.run.as_ref().map_or("an unknown run".to_owned(), |run| format!("run {run}"));
                     reached.notes.push(format!(
                         "{name} is of run {}, and the report of {} of {theirs}: its steps are left out",
                         of.run, report.profile

@@ -47,11 +47,7 @@ fn uuid_at(bytes: &[u8]) -> Option<usize> {
         bytes.get(..length).is_some_and(|head| head.iter().enumerate().all(|(at, &byte)| is(at, byte)))
             && !bytes.get(length).is_some_and(u8::is_ascii_hexdigit)
     };
-    if fits(36, &hyphened) {
-        Some(36)
-    } else {
-        fits(32, &|_, byte| byte.is_ascii_hexdigit()).then_some(32)
-    }
+    if fits(36, &hyphened) { Some(36) } else { fits(32, &|_, byte| byte.is_ascii_hexdigit()).then_some(32) }
 }
 
 #[cfg(test)]
@@ -69,7 +65,10 @@ mod tests {
             (format!("GET /files/é{uuid}.zip"), "GET /files/é*.zip"),
             ("DELETE /item/17/part2/3".to_owned(), "DELETE /item/*/part2/*"),
             // Longer than a UUID: a hash, a file's name, no run's.
-            (format!("GET /static/{}", "a".repeat(40)), "GET /static/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+            (
+                format!("GET /static/{}", "a".repeat(40)),
+                "GET /static/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            ),
             ("POST /".to_owned(), "POST /"),
             ("somewhere".to_owned(), "somewhere"),
         ] {

@@ -273,14 +273,24 @@ fn steps(profile: &str, run: &str, steps: Vec<StepEntries>) -> (String, RunSteps
 #[test]
 fn routes_reach_symbols_and_failed_steps_alone_reach_some() {
     let lines: &[(&'static str, &'static [u32])] = &[("app/dam.py", &[6, 10, 12]), ("app/script.py", &[2])];
-    let runs = [Run::complete("a", lines), Run::complete("b", &[("app/dam.py", &[12])]), Run::complete("c", &[])];
+    let runs =
+        [Run::complete("a", lines), Run::complete("b", &[("app/dam.py", &[12])]), Run::complete("c", &[])];
     let of = [
         // The getter by its decorator's line (4, not 5); 6 is a lambda's, say.
-        steps("a", "r1", vec![
-            step("1", "GET /runs/7/dam?x=1", false, &[("app/dam.py", &[4, 6])]),
-            step("2", "GET /runs/8/dam", true, &[("app/dam.py", &[8, 11])]),
-            step("job:f:1", "f", true, &[("app/dam.py", &[5, 8]), ("app/script.py", &[1]), ("gone.py", &[3])]),
-        ]),
+        steps(
+            "a",
+            "r1",
+            vec![
+                step("1", "GET /runs/7/dam?x=1", false, &[("app/dam.py", &[4, 6])]),
+                step("2", "GET /runs/8/dam", true, &[("app/dam.py", &[8, 11])]),
+                step(
+                    "job:f:1",
+                    "f",
+                    true,
+                    &[("app/dam.py", &[5, 8]), ("app/script.py", &[1]), ("gone.py", &[3])],
+                ),
+            ],
+        ),
         steps("b", "r1", vec![step("1", "GET /runs/9/dam", false, &[])]),
     ];
     let matrix = matrix_with(&runs, &of, Some(&inventory()));
@@ -305,7 +315,10 @@ fn steps_of_another_run_or_of_another_source_are_left_out() {
     let runs = [Run::complete("a", &[("app/dam.py", &[12])])];
     let other = matrix_with(&runs, &[steps("a", "r2", entered())], Some(&inventory()));
     assert_eq!((other.routes.len(), &*other.steps_not_traced), (0, &["a".to_owned()][..]));
-    assert_eq!(other.notes, ["a.steps.json is of run r2, and the report of a of run r1: its steps are left out"]);
+    assert_eq!(
+        other.notes,
+        ["a.steps.json is of run r2, and the report of a of run r1: its steps are left out"]
+    );
 
     let mut stale = Run::complete("a", &[("app/dam.py", &[12])]);
     stale.hashes = vec![("app/dam.py", "00")];
@@ -405,7 +418,8 @@ fn different_versions_of_a_file_are_noticed() {
 #[test]
 fn unusable_inputs_are_refused_by_name() {
     let report = Run::complete("a", &[]).report();
-    let build = |reports: &[(String, ProfileReport)]| build_matrix(reports, &[], None, String::new()).unwrap_err();
+    let build =
+        |reports: &[(String, ProfileReport)]| build_matrix(reports, &[], None, String::new()).unwrap_err();
     assert_eq!(build(&[]), AnalysisError::NoReports);
     let twice = build(&[("1.json".to_owned(), report.clone()), ("2.json".to_owned(), report.clone())]);
     assert_eq!(

@@ -195,8 +195,14 @@ fn entering(dir: &Path, run: &str, granularity: Granularity) {
     let path = Layout::new(dir).run_dir(&slug(), &token(run)).join("h.10.1.ledger");
     let mut journal = Journal::append_to(path).unwrap();
     let process = playtrace_ledger::ProcessId { pid: 10, start: 1, ..playtrace_ledger::ProcessId::current() };
-    let boot =
-        Record::Boot { version: 1, process, ppid: 1, role: Role::Job, program: "test".to_owned(), granularity };
+    let boot = Record::Boot {
+        version: 1,
+        process,
+        ppid: 1,
+        role: Role::Job,
+        program: "test".to_owned(),
+        granularity,
+    };
     journal.append(10, boot).unwrap();
     for (unit, kind, step, job, scope) in
         [("1", UnitKind::Request, Some(1), None, "1"), ("2", UnitKind::Job, None, Some("j1"), "job:a.f:j1")]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use std::collections::BTreeMap;
 
-use playtrace_analysis::{Gap, Matrix};
+use playtrace_analysis::{Gap, Matrix, StepKind};
 use playtrace_model::Status;
 
 use crate::text::{executed_by_any, known, lines_of, lines_of_all, steps_not_traced};
@@ -101,8 +101,7 @@ fn only_failed(out: &mut String, matrix: &Matrix) {
         .profiles
         .iter()
         .filter(|profile| {
-            let lost =
-                |reason: &String| reason.starts_with("data lost") || reason.starts_with("not traced");
+            let lost = |reason: &String| reason.starts_with("data lost") || reason.starts_with("not traced");
             matches!(profile.status, Status::Partial | Status::Stale) || profile.reasons.iter().any(lost)
         })
         .map(|profile| profile.profile.as_str())
@@ -125,7 +124,8 @@ fn only_failed(out: &mut String, matrix: &Matrix) {
         out.push_str(if number == 0 { "" } else { "\n" });
         for key in *steps {
             let Some(step) = matrix.steps.get(key) else { continue };
-            let outcome = step.info.outcome.as_deref().unwrap_or("no answer");
+            let unknown = if step.info.kind == StepKind::Request { "no answer" } else { "state not known" };
+            let outcome = step.info.outcome.as_deref().unwrap_or(unknown);
             let _ = writeln!(out, "- {}, {} ({})", escape(key), code(&step.info.what), escape(outcome));
         }
         for symbol in symbols {

@@ -138,7 +138,8 @@ fn a_profile_whose_lines_were_not_traced_has_none_that_are_missing() {
     let said = text::profile(&report);
     let html = HtmlReport::new(&report).unwrap();
     let page = html.file(html.files().next().unwrap(), SOURCE).unwrap().html;
-    let pages = [html.index().unwrap().html, page].map(|page| page.split_once("<body>").unwrap().1.to_owned());
+    let pages =
+        [html.index().unwrap().html, page].map(|page| page.split_once("<body>").unwrap().1.to_owned());
     for text in pages.iter().chain([&said]) {
         assert!(text.contains("lines: not traced (symbol granularity)"), "{text}");
         assert!(!text.contains(">missing<") && !text.contains("0.0 %"), "{text}");

@@ -234,3 +234,26 @@ fn write_html(
     fs_err::rename(fresh.keep(), &place).map_err(|error| unwritable(&error))?;
     Ok(place.join("index.html"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_s_lines_are_those_of_all_its_contexts_and_of_no_other_profile_s() {
+        let mut lines = LineData::new();
+        for (label, line) in [
+            ("profile:p", 1),
+            ("profile:p:3", 2),
+            ("profile:p:job:a.f:j1", 3),
+            ("profile:pq", 4),
+            ("import", 5),
+        ] {
+            let (label, bits) = (ContextLabel::new(label), [line].into_iter().collect());
+            lines.add(&label, &MeasuredPath::new("a.py"), &bits);
+        }
+        let (executed, note) = executed_lines(&lines, &Slug::parse("p").unwrap(), "profile");
+        assert_eq!(executed[&MeasuredPath::new("a.py")].iter().collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(note, None);
+    }
+}
