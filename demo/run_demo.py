@@ -99,7 +99,7 @@ def play_and_map(stack: Stack, playtrace: Path, jobs: int) -> None:
     reports: list[str | Path] = [playtrace, "report", "--data-dir", stack.coverage_dir, "--config", config]
     run([*reports, "--output-dir", out, "--format", "json,html"], env, _VERDICT_CODES)
     matrix: list[str | Path] = [playtrace, "matrix", "--reports-dir", out / "reports", "--inventory", inventory]
-    run([*matrix, "--output-dir", out], env, _VERDICT_CODES)
+    run([*matrix, "--data-dir", stack.coverage_dir, "--output-dir", out], env, _VERDICT_CODES)
 
 
 def tell_outputs(out: Path) -> None:
@@ -107,6 +107,7 @@ def tell_outputs(out: Path) -> None:
     shown = [
         ("merged data", "coverage/<slug>.coverage"),
         ("verdicts", "coverage/<slug>.verdict.json"),
+        ("steps", "coverage/<slug>.steps.json"),
         ("pages", "reports/<slug>/index.html"),
         ("report JSON", "reports/<slug>.json"),
         ("matrix", "matrix.json, matrix.md"),

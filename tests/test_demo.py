@@ -99,6 +99,34 @@ def test_the_maps_tell_profiles_apart(demo: tuple[Ended, Path]) -> None:
     assert "weppdemo.rq.ash_jobs.run_ash" in said
 
 
+def test_routes_reach_symbols_and_a_failed_job_alone_reaches_some(demo: tuple[Ended, Path]) -> None:
+    _, out = demo
+    matrix = json.loads((out / "matrix.json").read_text(encoding="utf-8"))
+    assert matrix["steps_not_traced"] == []
+    fetch = "weppdemo.routes.watershed_api.fetch_dem_and_build_channels"
+    routes = {name: of for name, of in matrix["routes"].items() if fetch in of["symbols"]}
+    # The view is entered through its route and no other one, and what its job does is the job's.
+    assert all(name.endswith("/rq/api/fetch_dem_and_build_channels") for name in routes), sorted(routes)
+    route = routes["POST /weppcloud/runs/*/legacy/rq/api/fetch_dem_and_build_channels"]
+    assert route["profiles"] == ["legacy-palouse"]
+    assert "weppdemo.rq.terrain_jobs.fetch_dem" not in route["symbols"]
+    kinds = {matrix["steps"][key]["kind"] for key in matrix["symbols"]["weppdemo.rq.terrain_jobs.fetch_dem"]["steps"]}
+    assert kinds == {"job"}
+    # The web page takes any storm; the second one's job refuses it, and nobody else asks for an impossible one.
+    storm = "weppdemo.climate.single_storm"
+    assert [name for name, of in matrix["symbols"].items() if of.get("only_failed_steps")] == [f"{storm}.impossible"]
+    assert len(matrix["symbols"][f"{storm}.check_storm"]["steps"]) == 2
+    steps = [matrix["steps"][key] for key in matrix["symbols"][f"{storm}.impossible"]["steps"]]
+    assert [(step["profile"], step["kind"], step["outcome"]) for step in steps] == [("single-storm", "job", "failed")]
+    assert f"  - `{storm}.impossible`\n" in (out / "matrix.md").read_text(encoding="utf-8")
+    for slug in EXPECTED:
+        verdict = Verdict.read(out / "coverage" / f"{slug}.verdict.json")
+        steps_file = json.loads((out / "coverage" / f"{slug}.steps.json").read_text(encoding="utf-8"))
+        assert (verdict.document["granularity"], steps_file["run"]) == ("steps", verdict.document["run"])
+        artifact = out / "artifacts" / f"{slug}.steps.json"
+        assert json.loads(artifact.read_text(encoding="utf-8")) == steps_file
+
+
 def covered(out: Path, slug: str) -> set[str]:
     """The symbols that a profile's report calls covered."""
     report = json.loads((out / "reports" / f"{slug}.json").read_text(encoding="utf-8"))

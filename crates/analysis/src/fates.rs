@@ -2,7 +2,7 @@
 
 use playtrace_model::{LineBits, SourceFile};
 
-/// What became of a file's statements in one profile. The three sets don't overlap.
+/// What became of a file's statements in one profile. The sets don't overlap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fates {
     /// Executed by the profile.
@@ -11,6 +11,8 @@ pub struct Fates {
     pub missing: LineBits,
     /// Run when the module is imported, and not by the profile: neither executed nor missing.
     pub import: LineBits,
+    /// Nobody looked whether the profile executes them: neither executed nor missing.
+    pub not_traced: LineBits,
 }
 
 impl Fates {
@@ -22,7 +24,16 @@ impl Fates {
         let executed = fold(file, measured).intersection(&file.statements);
         let import = file.import_statements.difference(&executed);
         let missing = file.statements.difference(&executed).difference(&import);
-        Self { executed, missing, import }
+        Self { executed, missing, import, not_traced: LineBits::new() }
+    }
+
+    /// The fates where lines were not traced: an import still runs what it runs.
+    pub fn not_traced(file: &SourceFile) -> Self {
+        Self {
+            import: file.import_statements.clone(),
+            not_traced: file.statements.difference(&file.import_statements),
+            ..Self::default()
+        }
     }
 
     /// How many statements count: executed and missing ones.

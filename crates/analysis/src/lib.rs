@@ -2,7 +2,7 @@
 //!
 //! Everything here is a function of model types: no file system, no SQLite, no parser, no clock. A
 //! [`ProfileReport`] is one profile's result, an [`Inventory`] is what could run, a [`Matrix`] compares the
-//! reports of several profiles with an inventory.
+//! reports of several profiles with an inventory, and with what each request and job entered ([`RunSteps`]).
 //!
 //! "Not covered" (missing), "not traced" (import code, excluded code, files that are not of interest) and "data
 //! lost" (a status below `complete`) are three things, and no function here turns one into another.
@@ -19,14 +19,22 @@ mod fates;
 mod inventory;
 mod matrix;
 mod profile;
+mod reached;
 mod report;
+mod route;
+mod steps;
 
 pub use error::AnalysisError;
 pub use fates::{Fates, fold};
 pub use inventory::{Inventory, InventoryFile, InventorySymbol, InventoryTotals, UnparsedFile};
-pub use matrix::{Gap, GapFile, Gaps, Matrix, MatrixProfile, MatrixSymbol, MatrixTotals, build_matrix};
+pub use matrix::{
+    Gap, GapFile, Gaps, Matrix, MatrixProfile, MatrixSymbol, MatrixTotals, SymbolEntry, build_matrix,
+};
 pub use profile::{ProfileInput, analyze_profile};
-pub use report::{FileReport, ProfileReport, Summary, SymbolRef, SymbolReport};
+pub use reached::{MatrixRoute, MatrixStep};
+pub use report::{FileReport, Measured, ProfileReport, Summary, SymbolRef, SymbolReport};
+pub use route::route_of;
+pub use steps::{RunSteps, StepEntries, StepInfo, StepKind};
 
 /// `part` of `whole` as a percentage with one decimal; `None` where there is nothing to be a part of.
 pub fn percent(part: usize, whole: usize) -> Option<f64> {

@@ -6,7 +6,11 @@ use playtrace_model::{MeasuredPath, Status, SymbolKind};
 use serde::{Deserialize, Serialize};
 
 use crate::error::check_document;
-use crate::{AnalysisError, Inventory, InventorySymbol, ProfileReport, SymbolRef, SymbolReport, percent};
+use crate::reached::{MatrixRoute, MatrixStep, Reached};
+use crate::{
+    AnalysisError, Inventory, InventorySymbol, Measured, ProfileReport, RunSteps, SymbolRef, SymbolReport,
+    percent,
+};
 
 /// The comparison of several profiles. A "symbol" in it is a function or a method: classes and modules follow from them.
 ///
@@ -29,7 +33,16 @@ pub struct Matrix {
     pub only_here: BTreeMap<String, Vec<String>>,
     /// What each key stands for. A key is the symbol's name; where a file defines the name more than once (a
     /// property and its setter), it is the name, `@` and the line.
-    pub symbols: BTreeMap<String, MatrixSymbol>,
+    pub symbols: BTreeMap<String, SymbolEntry>,
+    /// Requests and jobs, by `<profile>:<scope>`.
+    #[serde(default)]
+    pub steps: BTreeMap<String, MatrixStep>,
+    /// Requests by method and path, without what differs from run to run ([`crate::route_of`]).
+    #[serde(default)]
+    pub routes: BTreeMap<String, MatrixRoute>,
+    /// Profiles of which it is not known what each step entered: nothing of them is under `steps` and `routes`.
+    #[serde(default)]
+    pub steps_not_traced: Vec<String>,
     /// What no profile reaches.
     pub gaps: Gaps,
     /// Sums.
@@ -49,11 +62,14 @@ pub struct MatrixProfile {
     pub reasons: Vec<String>,
     /// When its report was made.
     pub timestamp: String,
+    /// Whether lines were traced, or functions entered alone.
+    #[serde(default)]
+    pub measured: Measured,
     /// Requests sent, if known.
     pub requests: Option<u64>,
     /// Jobs, if known.
     pub jobs: Option<u64>,
-    /// Files with an executed statement.
+    /// Files with an executed statement, or an entered function where lines were not traced.
     pub files: usize,
     /// Executed statements.
     pub lines_covered: usize,
@@ -78,6 +94,20 @@ pub struct MatrixSymbol {
     pub line: u32,
     /// First (decorators included) and last line.
     pub line_span: (u32, u32),
+}
+
+/// A function or method, and the steps that entered it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SymbolEntry {
+    /// What it is.
+    #[serde(flatten)]
+    pub symbol: MatrixSymbol,
+    /// The steps that entered it, as keys of [`Matrix::steps`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+    /// Steps entered it, each of them failed, and no profile reached it in another way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_failed_steps: bool,
 }
 
 /// What no profile reaches.
@@ -159,11 +189,17 @@ impl Matrix {
     pub fn check(&self, name: &str) -> Result<(), AnalysisError> {
         check_document(name, (&self.format, self.version), (Self::FORMAT, Self::VERSION))
     }
+
+    /// Keys of the symbols that only failed steps reach.
+    pub fn only_failed(&self) -> impl Iterator<Item = &str> {
+        self.symbols.iter().filter(|(_, entry)| entry.only_failed_steps).map(|(key, _)| key.as_str())
+    }
 }
 
-/// Compares reports, each with the name of the file that it comes from.
+/// Compares reports, each with the name of the file that it comes from; `steps` are of the same runs, likewise named.
 pub fn build_matrix(
     reports: &[(String, ProfileReport)],
+    steps: &[(String, RunSteps)],
     inventory: Option<&Inventory>,
     timestamp: String,
 ) -> Result<Matrix, AnalysisError> {
@@ -210,6 +246,7 @@ pub fn build_matrix(
             status: report.status,
             reasons: report.reasons.clone(),
             timestamp: report.timestamp.clone(),
+            measured: report.measured,
             requests: report.requests,
             jobs: report.jobs,
             files: report.summary.file_count,
@@ -220,8 +257,20 @@ pub fn build_matrix(
         })
         .collect();
     let totals = totals(&reports, &gaps, &symbol_profiles, &only_here);
-    let symbols =
-        known.symbols.iter().map(|(reference, (symbol, _))| (known.key(reference), symbol.clone())).collect();
+    let mut reached = Reached::collect(&reports, steps, &known.by_first_line())?;
+    let symbols = known
+        .symbols
+        .iter()
+        .map(|(reference, (symbol, _))| {
+            let key = known.key(reference);
+            let covered_by = symbol_profiles.get(&key).map_or(&[][..], Vec::as_slice);
+            let only_failed_steps = reached.only_failed(&key, covered_by);
+            let steps = reached.by_symbol.remove(&key).unwrap_or_default().into_iter().collect();
+            (key, SymbolEntry { symbol: symbol.clone(), steps, only_failed_steps })
+        })
+        .collect();
+    let mut notes = notes(&reports, inventory);
+    notes.append(&mut reached.notes);
     Ok(Matrix {
         format: Matrix::FORMAT.to_owned(),
         version: Matrix::VERSION,
@@ -231,9 +280,12 @@ pub fn build_matrix(
         symbol_profiles,
         only_here,
         symbols,
+        steps: reached.steps,
+        routes: reached.routes,
+        steps_not_traced: reached.not_traced,
         gaps,
         totals,
-        notes: notes(&reports, inventory),
+        notes,
     })
 }
 
@@ -268,6 +320,14 @@ impl Known {
         } else {
             reference.name.clone()
         }
+    }
+
+    /// Keys by file and first line, the first decorator's where there are decorators: so the interpreter names code.
+    fn by_first_line(&self) -> BTreeMap<(&MeasuredPath, u32), String> {
+        self.symbols
+            .iter()
+            .map(|(reference, (symbol, _))| ((&symbol.file, symbol.line_span.0), self.key(reference)))
+            .collect()
     }
 }
 
@@ -325,10 +385,10 @@ fn gaps(
         })
         .collect();
     let touched: BTreeSet<&MeasuredPath> =
-        files(reports).filter(|file| file.lines_covered > 0).map(|file| &file.path).collect();
+        files(reports).filter(|file| file.is_touched()).map(|file| &file.path).collect();
     let untouched: BTreeMap<&MeasuredPath, usize> = files(reports)
-        .filter(|file| !touched.contains(&file.path) && file.lines_total > 0)
-        .map(|file| (&file.path, file.lines_total))
+        .map(|file| (&file.path, file.lines_total + file.not_traced_lines.len()))
+        .filter(|(path, statements)| !touched.contains(path) && *statements > 0)
         .collect();
     let files = untouched
         .into_iter()
@@ -360,6 +420,8 @@ fn totals(
 ) -> MatrixTotals {
     let mut covered: BTreeMap<&MeasuredPath, BTreeSet<u32>> = BTreeMap::new();
     let mut counted: BTreeMap<&MeasuredPath, BTreeSet<u32>> = BTreeMap::new();
+    let touched: BTreeSet<&MeasuredPath> =
+        files(reports).filter(|file| file.is_touched()).map(|file| &file.path).collect();
     for file in files(reports) {
         counted.entry(&file.path).or_default().extend(file.executed_lines.iter().chain(&file.missing_lines));
         if file.lines_covered > 0 {
@@ -372,7 +434,7 @@ fn totals(
         profiles: reports.len(),
         requests: sum_of_known(reports.iter().map(|report| report.requests)),
         jobs: sum_of_known(reports.iter().map(|report| report.jobs)),
-        files: covered.len(),
+        files: touched.len(),
         lines_covered,
         lines_total,
         coverage_percent: percent(lines_covered, lines_total),

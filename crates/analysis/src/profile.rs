@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolKind, Verdict};
 
 use crate::inventory::UnparsedFile;
-use crate::{Fates, FileReport, ProfileReport, Summary, SymbolRef, SymbolReport, fold, percent};
+use crate::{Fates, FileReport, Measured, ProfileReport, Summary, SymbolRef, SymbolReport, fold, percent};
 
 /// Everything that is known about one profile's run.
 #[derive(Debug, Clone)]
@@ -22,7 +22,9 @@ pub struct ProfileInput<'a> {
     pub requests: Option<u64>,
     /// How many jobs belong to the run.
     pub jobs: Option<u64>,
-    /// Lines of the profile's contexts, as measured.
+    /// What was traced: what the lines below mean.
+    pub measured: Measured,
+    /// Lines of the profile's contexts, as measured; first lines of functions where lines were not traced.
     pub executed: &'a BTreeMap<MeasuredPath, LineBits>,
     /// Lines of the import context, as measured.
     pub imported: &'a BTreeMap<MeasuredPath, LineBits>,
@@ -52,17 +54,20 @@ pub fn analyze_profile(input: &ProfileInput<'_>) -> ProfileReport {
             files.push(stale_file(source));
             continue;
         }
-        let fates = Fates::of(source, measured);
+        let hits = Hits::of(source, measured, input.measured);
+        let fates = &hits.fates;
         summary.lines_covered += fates.executed.len();
         summary.lines_total += fates.total();
         summary.import_lines += fates.import.len();
+        summary.lines_not_traced += fates.not_traced.len();
         summary.functions_total += source.symbols.iter().filter(|symbol| could_run(symbol)).count();
         if let Some(imported) = input.imported.get(&source.path) {
-            run_by_import.extend(functions_run_by_import(source, imported));
+            run_by_import.extend(functions_run_by_import(source, imported, input.measured));
         }
-        if !fates.executed.is_empty() {
+        let report = file_report(source, &hits);
+        if report.is_touched() {
             summary.file_count += 1;
-            for symbol in symbol_reports(source, &fates.executed) {
+            for symbol in symbol_reports(source, &hits) {
                 if symbol.covered {
                     match symbol.kind {
                         SymbolKind::Module => {
@@ -78,7 +83,7 @@ pub fn analyze_profile(input: &ProfileInput<'_>) -> ProfileReport {
                 symbols.push(symbol);
             }
         }
-        files.push(file_report(source, &fates));
+        files.push(report);
     }
     summary.module_count = modules.len();
     summary.stale_files = stale.len();
@@ -93,6 +98,7 @@ pub fn analyze_profile(input: &ProfileInput<'_>) -> ProfileReport {
         reasons: verdict.reasons,
         notes: verdict.notes,
         run: input.run.clone(),
+        measured: input.measured,
         requests: input.requests,
         jobs: input.jobs,
         summary,
@@ -146,8 +152,52 @@ fn could_run(symbol: &Symbol) -> bool {
     matches!(symbol.kind, SymbolKind::Function | SymbolKind::Method) && !symbol.statements.is_empty()
 }
 
-fn symbol_reports(source: &SourceFile, executed: &LineBits) -> Vec<SymbolReport> {
-    let hit = |symbol: &Symbol| !symbol.statements.intersection(executed).is_empty();
+/// What a profile did with one file.
+struct Hits {
+    fates: Fates,
+    /// First lines of the functions and methods that were entered; `None` where lines were traced and say more.
+    entered: Option<LineBits>,
+}
+
+impl Hits {
+    fn of(source: &SourceFile, measured: &LineBits, what: Measured) -> Self {
+        match what {
+            Measured::Lines => Self { fates: Fates::of(source, measured), entered: None },
+            Measured::Functions => {
+                Self { fates: Fates::not_traced(source), entered: Some(entered(source, measured)) }
+            }
+        }
+    }
+
+    fn covers(&self, symbol: &Symbol) -> bool {
+        match &self.entered {
+            None => !symbol.statements.intersection(&self.fates.executed).is_empty(),
+            Some(entered) => could_run(symbol) && entered.contains(symbol.span.0),
+        }
+    }
+
+    fn touch_file(&self) -> bool {
+        !self.fates.executed.is_empty() || self.entered.as_ref().is_some_and(|entered| !entered.is_empty())
+    }
+}
+
+/// First lines of the functions and methods that `measured` says were entered: by their own first line, or by a line inside them
+/// where no other definition begins (a lambda of theirs, or the lines of another agent that traced lines).
+fn entered(source: &SourceFile, measured: &LineBits) -> LineBits {
+    let begins: LineBits = source.symbols.iter().flat_map(|symbol| [symbol.span.0, symbol.line]).collect();
+    let inside = fold(source, measured).difference(&begins);
+    source
+        .symbols
+        .iter()
+        .filter(|symbol| could_run(symbol))
+        .filter(|symbol| {
+            measured.contains(symbol.span.0) || !symbol.statements.intersection(&inside).is_empty()
+        })
+        .map(|symbol| symbol.span.0)
+        .collect()
+}
+
+fn symbol_reports(source: &SourceFile, hits: &Hits) -> Vec<SymbolReport> {
     let method_of = |method: &Symbol, class: &Symbol| {
         method.kind == SymbolKind::Method
             && class.span.0 <= method.span.0
@@ -163,14 +213,17 @@ fn symbol_reports(source: &SourceFile, executed: &LineBits) -> Vec<SymbolReport>
             file: source.path.clone(),
             line: symbol.line,
             line_span: symbol.span,
-            executed_lines: symbol.statements.intersection(executed).iter().collect(),
+            executed_lines: symbol.statements.intersection(&hits.fates.executed).iter().collect(),
             lines_total: symbol.statements.len(),
             covered: match symbol.kind {
-                SymbolKind::Module => !executed.is_empty(),
-                SymbolKind::Function | SymbolKind::Method => hit(symbol),
+                SymbolKind::Module => hits.touch_file(),
+                SymbolKind::Function | SymbolKind::Method => hits.covers(symbol),
                 SymbolKind::Class => {
-                    hit(symbol)
-                        || source.symbols.iter().any(|method| method_of(method, symbol) && hit(method))
+                    hits.covers(symbol)
+                        || source
+                            .symbols
+                            .iter()
+                            .any(|method| method_of(method, symbol) && hits.covers(method))
                 }
             },
         })
@@ -180,17 +233,28 @@ fn symbol_reports(source: &SourceFile, executed: &LineBits) -> Vec<SymbolReport>
 fn functions_run_by_import<'a>(
     source: &'a SourceFile,
     imported: &LineBits,
+    measured: Measured,
 ) -> impl Iterator<Item = SymbolRef> + 'a {
-    // A one-line function shares its only line with its `def`, which every import runs.
-    let imported = fold(source, imported).difference(&source.import_statements);
+    let hits = match measured {
+        // A one-line function shares its only line with its `def`, which every import runs.
+        Measured::Lines => Hits {
+            fates: Fates {
+                executed: fold(source, imported).difference(&source.import_statements),
+                ..Fates::default()
+            },
+            entered: None,
+        },
+        Measured::Functions => Hits::of(source, imported, measured),
+    };
     source
         .symbols
         .iter()
-        .filter(move |symbol| could_run(symbol) && !symbol.statements.intersection(&imported).is_empty())
+        .filter(move |symbol| could_run(symbol) && hits.covers(symbol))
         .map(|symbol| SymbolRef { file: source.path.clone(), line: symbol.line, name: symbol.name.clone() })
 }
 
-fn file_report(source: &SourceFile, fates: &Fates) -> FileReport {
+fn file_report(source: &SourceFile, hits: &Hits) -> FileReport {
+    let Hits { fates, entered } = hits;
     FileReport {
         path: source.path.clone(),
         module: source.module.clone(),
@@ -202,11 +266,17 @@ fn file_report(source: &SourceFile, fates: &Fates) -> FileReport {
         executed_lines: fates.executed.iter().collect(),
         missing_lines: fates.missing.iter().collect(),
         import_lines: fates.import.iter().collect(),
+        not_traced_lines: fates.not_traced.iter().collect(),
+        functions_entered: entered.as_ref().map(LineBits::len),
         excluded_lines: source.excluded.iter().collect(),
     }
 }
 
 /// Line numbers of another source mean nothing here, so that no line has a fate.
 fn stale_file(source: &SourceFile) -> FileReport {
-    FileReport { stale: true, coverage_percent: None, ..file_report(source, &Fates::default()) }
+    FileReport {
+        stale: true,
+        coverage_percent: None,
+        ..file_report(source, &Hits { fates: Fates::default(), entered: None })
+    }
 }

@@ -32,6 +32,9 @@ pub struct ProfileReport {
     /// The run that the data is of.
     #[serde(default)]
     pub run: Option<String>,
+    /// Whether lines were traced, or functions entered alone.
+    #[serde(default)]
+    pub measured: Measured,
     /// How many requests the player sent, if known.
     #[serde(default)]
     pub requests: Option<u64>,
@@ -59,12 +62,23 @@ pub struct ProfileReport {
     pub unparsed: Vec<UnparsedFile>,
 }
 
+/// What was traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measured {
+    /// Executed lines.
+    #[default]
+    Lines,
+    /// Functions entered (symbol granularity): no line is known to be executed, and none to be missing.
+    Functions,
+}
+
 /// The numbers of one profile. Counts of files, modules, classes and functions are of covered ones.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Summary {
-    /// Files with an executed statement.
+    /// Files with an executed statement, or an entered function where lines were not traced.
     pub file_count: usize,
-    /// Modules with an executed statement.
+    /// Modules of these files.
     pub module_count: usize,
     /// Covered classes.
     pub class_count: usize,
@@ -78,6 +92,9 @@ pub struct Summary {
     pub coverage_percent: f64,
     /// Statements that imports run, in neither number above.
     pub import_lines: usize,
+    /// Statements that were not traced, in no number above.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lines_not_traced: usize,
     /// Files of interest.
     pub files_total: usize,
     /// Functions and methods that could run.
@@ -103,7 +120,8 @@ pub struct SymbolReport {
     pub executed_lines: Vec<u32>,
     /// How many own statements it has.
     pub lines_total: usize,
-    /// Function or method: an own statement is executed. Class: that, or a method of it is covered. Module: any statement of the file.
+    /// Function or method: an own statement is executed (where lines were not traced: it was entered). Class: that, or a method
+    /// of it is covered. Module: any statement, or function, of the file.
     pub covered: bool,
 }
 
@@ -142,8 +160,26 @@ pub struct FileReport {
     pub missing_lines: Vec<u32>,
     /// Statements that run at import, and were not executed by the profile.
     pub import_lines: Vec<u32>,
+    /// Statements that were not traced: neither executed nor missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_traced_lines: Vec<u32>,
+    /// Where lines were not traced: how many functions and methods were entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub functions_entered: Option<usize>,
     /// Excluded lines.
     pub excluded_lines: Vec<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it like this")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl FileReport {
+    /// Whether the profile executed, or entered, anything of the file.
+    pub fn is_touched(&self) -> bool {
+        self.lines_covered > 0 || self.functions_entered.is_some_and(|entered| entered > 0)
+    }
 }
 
 impl ProfileReport {

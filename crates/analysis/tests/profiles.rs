@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use playtrace_analysis::{
-    AnalysisError, Inventory, Matrix, ProfileInput, ProfileReport, UnparsedFile, analyze_profile,
-    build_matrix,
+    AnalysisError, Inventory, Matrix, Measured, ProfileInput, ProfileReport, RunSteps, StepEntries, StepInfo,
+    StepKind, UnparsedFile, analyze_profile, build_matrix,
 };
 use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolKind, Verdict};
 
@@ -79,6 +79,7 @@ struct Run {
     executed: Vec<(&'static str, Vec<u32>)>,
     imported: Vec<(&'static str, Vec<u32>)>,
     hashes: Vec<(&'static str, &'static str)>,
+    measured: Measured,
 }
 
 impl Run {
@@ -89,6 +90,7 @@ impl Run {
             executed: executed.iter().map(|(path, lines)| (*path, lines.to_vec())).collect(),
             imported: Vec::new(),
             hashes: Vec::new(),
+            measured: Measured::Lines,
         }
     }
 
@@ -101,9 +103,10 @@ impl Run {
             profile: self.profile.to_owned(),
             timestamp: "2026-01-02T03:04:05Z".to_owned(),
             verdict: self.verdict.clone(),
-            run: None,
+            run: Some("r1".to_owned()),
             requests: Some(3),
             jobs: None,
+            measured: self.measured,
             executed: &by_file(&self.executed),
             imported: &by_file(&self.imported),
             source_hashes: &self
@@ -210,9 +213,13 @@ fn inventory() -> Inventory {
 }
 
 fn matrix(runs: &[Run], inventory: Option<&Inventory>) -> Matrix {
+    matrix_with(runs, &[], inventory)
+}
+
+fn matrix_with(runs: &[Run], steps: &[(String, RunSteps)], inventory: Option<&Inventory>) -> Matrix {
     let reports: Vec<(String, ProfileReport)> =
         runs.iter().map(|run| (format!("{}.json", run.profile), run.report())).collect();
-    build_matrix(&reports, inventory, "2026-01-02T03:04:05Z".to_owned()).unwrap()
+    build_matrix(&reports, steps, inventory, "2026-01-02T03:04:05Z".to_owned()).unwrap()
 }
 
 #[test]
@@ -239,6 +246,131 @@ fn profiles_side_by_side() {
     assert_eq!((matrix.totals.symbols, matrix.totals.only_here, matrix.totals.unreached_symbols), (3, 2, 1));
     assert_eq!((matrix.totals.requests, matrix.totals.jobs), (Some(6), None), "not known is not 0");
     assert_eq!(matrix.notes, [] as [String; 0]);
+}
+
+fn step(scope: &str, what: &str, failed: bool, entered: &[(&str, &[u32])]) -> StepEntries {
+    let number = scope.parse().ok();
+    StepEntries {
+        scope: scope.to_owned(),
+        what: StepInfo {
+            kind: if number.is_some() { StepKind::Request } else { StepKind::Job },
+            step: number,
+            job: None,
+            what: what.to_owned(),
+            outcome: None,
+            failed,
+        },
+        functions: entered.iter().map(|(path, lines)| (MeasuredPath::new(*path), lines.to_vec())).collect(),
+    }
+}
+
+fn steps(profile: &str, run: &str, steps: Vec<StepEntries>) -> (String, RunSteps) {
+    let (format, version) = (RunSteps::FORMAT.to_owned(), RunSteps::VERSION);
+    let of = RunSteps { format, version, profile: profile.to_owned(), run: run.to_owned(), steps };
+    (format!("{profile}.steps.json"), of)
+}
+
+#[test]
+fn routes_reach_symbols_and_failed_steps_alone_reach_some() {
+    let lines: &[(&'static str, &'static [u32])] = &[("app/dam.py", &[6, 10, 12]), ("app/script.py", &[2])];
+    let runs =
+        [Run::complete("a", lines), Run::complete("b", &[("app/dam.py", &[12])]), Run::complete("c", &[])];
+    let of = [
+        // The getter by its decorator's line (4, not 5); 6 is a lambda's, say.
+        steps(
+            "a",
+            "r1",
+            vec![
+                step("1", "GET /runs/7/dam?x=1", false, &[("app/dam.py", &[4, 6])]),
+                step("2", "GET /runs/8/dam", true, &[("app/dam.py", &[8, 11])]),
+                step(
+                    "job:f:1",
+                    "f",
+                    true,
+                    &[("app/dam.py", &[5, 8]), ("app/script.py", &[1]), ("gone.py", &[3])],
+                ),
+            ],
+        ),
+        steps("b", "r1", vec![step("1", "GET /runs/9/dam", false, &[])]),
+    ];
+    let matrix = matrix_with(&runs, &of, Some(&inventory()));
+    let (getter, setter, spill) = ("app.dam.Dam.level@5", "app.dam.Dam.level@9", "app.dam.spill");
+    let [(route, dam)] = matrix.routes.iter().collect::<Vec<_>>()[..] else { panic!("{:?}", matrix.routes) };
+    assert_eq!(route, "GET /runs/*/dam");
+    assert_eq!((dam.failed, dam.steps.as_slice()), (1, ["a:1", "a:2", "b:1"].map(str::to_owned).as_slice()));
+    assert_eq!(dam.profiles.iter().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(dam.symbols.iter().collect::<Vec<_>>(), [getter, setter, spill]);
+    assert_eq!(matrix.symbols[getter].steps, ["a:1"], "5 is the line of its `def`, and not its first one");
+    assert_eq!(matrix.symbols[setter].steps, ["a:2", "a:job:f:1"]);
+    // b reaches spill in none of its steps, so it may have done so without any failure.
+    assert_eq!(matrix.only_failed().collect::<Vec<_>>(), [setter, "app.script.main"]);
+    assert!(!matrix.symbols[spill].only_failed_steps);
+    assert!(matrix.steps["a:job:f:1"].info.failed);
+    assert_eq!(matrix.steps_not_traced, ["c"]);
+}
+
+#[test]
+fn steps_of_another_run_or_of_another_source_are_left_out() {
+    let entered = || vec![step("1", "GET /", true, &[("app/dam.py", &[11])])];
+    let runs = [Run::complete("a", &[("app/dam.py", &[12])])];
+    let other = matrix_with(&runs, &[steps("a", "r2", entered())], Some(&inventory()));
+    assert_eq!((other.routes.len(), &*other.steps_not_traced), (0, &["a".to_owned()][..]));
+    assert_eq!(
+        other.notes,
+        ["a.steps.json is of run r2, and the report of a of run r1: its steps are left out"]
+    );
+
+    let mut stale = Run::complete("a", &[("app/dam.py", &[12])]);
+    stale.hashes = vec![("app/dam.py", "00")];
+    let stale = matrix_with(&[stale], &[steps("a", "r1", entered())], Some(&inventory()));
+    assert!(stale.routes["GET /"].symbols.is_empty(), "line 11 is another function's there");
+    assert_eq!(stale.only_failed().count(), 0);
+
+    let mut newer = steps("a", "r1", Vec::new());
+    newer.1.version = 2;
+    let error = build_matrix(&[("a.json".to_owned(), runs[0].report())], &[newer], None, String::new());
+    assert_eq!(error.unwrap_err().code(), "PT-ANALYSIS-002");
+}
+
+#[test]
+fn where_lines_were_not_traced_none_is_missing() {
+    let functions = |executed: &[(&'static str, &'static [u32])]| {
+        let run = Run { measured: Measured::Functions, ..Run::complete("a", executed) };
+        Run { imported: vec![("app/script.py", vec![1])], ..run }
+    };
+    // The getter by its decorator, spill by its `def`; documented (14) holds nothing that could be covered.
+    let run = functions(&[("app/dam.py", &[4, 11, 14])]);
+    let report = run.report();
+    assert_eq!(
+        covered(&report),
+        [("app.dam", 1), ("app.dam.Dam", 2), ("app.dam.Dam.level", 5), ("app.dam.spill", 11)]
+    );
+    let summary = &report.summary;
+    assert_eq!((summary.lines_covered, summary.lines_total, summary.lines_not_traced), (0, 0, 5));
+    assert_eq!((summary.function_count, summary.file_count, summary.import_lines), (2, 1, 9 + 2));
+    let files = &report.files;
+    assert!(files.iter().all(|file| file.missing_lines.is_empty() && file.executed_lines.is_empty()));
+    assert_eq!(files[0].not_traced_lines, [6, 10, 12, 13]);
+    assert_eq!((files[0].functions_entered, files[1].functions_entered), (Some(2), Some(0)));
+    let names: Vec<&str> = report.run_by_import.iter().map(|symbol| symbol.name.as_str()).collect();
+    assert_eq!(names, ["app.script.main"]);
+
+    let matrix = matrix(&[run], Some(&inventory()));
+    assert_eq!(matrix.profile_symbols["a"], ["app.dam.Dam.level@5", "app.dam.spill"]);
+    let gaps: Vec<&str> = matrix.gaps.symbols.iter().map(|gap| gap.key.as_str()).collect();
+    assert_eq!(gaps, ["app.dam.Dam.level@9", "app.script.main"]);
+    let files: Vec<(&str, usize)> =
+        matrix.gaps.files.iter().map(|file| (file.path.as_str(), file.statements)).collect();
+    assert_eq!(files, [("app/script.py", 1)]);
+    assert_eq!((matrix.totals.files, matrix.totals.lines_total), (1, 0));
+}
+
+#[test]
+fn a_line_inside_a_function_says_that_it_was_entered_and_a_definition_inside_does_not() {
+    let mut run = Run { measured: Measured::Functions, ..Run::complete("a", &[("app/dam.py", &[7])]) };
+    assert!(covered(&run.report()).contains(&("app.dam.Dam.level", 5)), "7 is inside the getter");
+    run.executed = vec![("app/dam.py", vec![5, 9])];
+    assert_eq!(covered(&run.report()), [] as [(&str, u32); 0], "a `def` below a decorator is no first line");
 }
 
 #[test]
@@ -286,7 +418,8 @@ fn different_versions_of_a_file_are_noticed() {
 #[test]
 fn unusable_inputs_are_refused_by_name() {
     let report = Run::complete("a", &[]).report();
-    let build = |reports: &[(String, ProfileReport)]| build_matrix(reports, None, String::new()).unwrap_err();
+    let build =
+        |reports: &[(String, ProfileReport)]| build_matrix(reports, &[], None, String::new()).unwrap_err();
     assert_eq!(build(&[]), AnalysisError::NoReports);
     let twice = build(&[("1.json".to_owned(), report.clone()), ("2.json".to_owned(), report.clone())]);
     assert_eq!(

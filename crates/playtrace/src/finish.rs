@@ -1,8 +1,10 @@
 //! The end of a traced run: wait until its records are there, merge its shards, give the verdict.
 
+mod granularity;
 mod merge;
 mod runs;
 mod settle;
+mod steps_file;
 mod verdict_file;
 
 use playtrace_ledger::{Layout, RunLedger};
@@ -12,6 +14,7 @@ use crate::messages::Failure;
 
 pub use merge::{MergeRun, Merged, merge_run};
 pub use settle::{Patience, settle};
+pub use steps_file::steps_path_of;
 pub use verdict_file::VerdictFile;
 
 /// How a traced run ended for whoever ran the player.

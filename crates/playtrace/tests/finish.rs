@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use playtrace::finish::{Finished, MergeRun, Merged, Patience, VerdictFile, finish_run, merge_run};
+use playtrace::finish::{
+    Finished, MergeRun, Merged, Patience, VerdictFile, finish_run, merge_run, steps_path_of,
+};
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::data::ContextPolicy;
 use playtrace_covdata::shard::ShardWriter;
@@ -186,4 +188,84 @@ fn nothing_to_merge_is_an_error_that_names_the_directory() {
     assert_eq!(failure.code, "PT-MERGE-001");
     assert!(failure.message.contains(dir.path().to_str().unwrap()));
     assert!(fs_err::read_dir(dir.path()).unwrap().next().is_none(), "nothing was written");
+}
+
+/// Adds a process with step granularity that entered a function in step 1 and in a job.
+fn entering(dir: &Path, run: &str, granularity: Granularity) {
+    let path = Layout::new(dir).run_dir(&slug(), &token(run)).join("h.10.1.ledger");
+    let mut journal = Journal::append_to(path).unwrap();
+    let process = playtrace_ledger::ProcessId { pid: 10, start: 1, ..playtrace_ledger::ProcessId::current() };
+    let boot = Record::Boot {
+        version: 1,
+        process,
+        ppid: 1,
+        role: Role::Job,
+        program: "test".to_owned(),
+        granularity,
+    };
+    journal.append(10, boot).unwrap();
+    for (unit, kind, step, job, scope) in
+        [("1", UnitKind::Request, Some(1), None, "1"), ("2", UnitKind::Job, None, Some("j1"), "job:a.f:j1")]
+    {
+        let (unit, job) = (unit.to_owned(), job.map(str::to_owned));
+        let (child, what, scope) = (None, "a.f".to_owned(), Some(scope.to_owned()));
+        let open = Record::Open { unit: unit.clone(), kind, step, job, child, what, scope: scope.clone() };
+        journal.append(10, open).unwrap();
+        let mut entered = NewLines::default();
+        let lines = [3, 20].into_iter().collect();
+        entered.0.add(&ContextLabel::new(scope.unwrap()), &MeasuredPath::new("a.py"), &lines);
+        journal.append(10, Record::Closed { unit, shard: None, new: NewLines::default(), entered }).unwrap();
+    }
+    let (state, function, worker) = ("failed".to_owned(), String::new(), String::new());
+    journal.append(10, Record::Job { job: "j1".to_owned(), state, function, worker }).unwrap();
+}
+
+fn document(path: &Path) -> serde_json::Value {
+    serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn what_each_step_entered_lies_beside_the_data_and_keeps_to_the_schema() {
+    let dir = TempDir::new().unwrap();
+    traced(dir.path(), "r1", 10, &[1, 5], true);
+    entering(dir.path(), "r1", Granularity::Steps);
+    let done = merged(dir.path(), "r1");
+    let steps = document(&steps_path_of(&done.data_file));
+    playtrace_testkit::schema::check(&steps, "steps");
+    assert_eq!((&steps["profile"], &steps["run"]), (&"p".into(), &"r1".into()));
+    let [request, job] = steps["steps"].as_array().unwrap().as_slice() else { panic!("{steps}") };
+    assert_eq!(request["what"], "GET /");
+    assert_eq!((&request["outcome"], &request["failed"]), (&"200".into(), &false.into()));
+    assert_eq!((&job["outcome"], &job["failed"]), (&"failed".into(), &true.into()));
+    assert_eq!(job["functions"], serde_json::json!({"a.py": [3, 20]}));
+
+    // The one web process of `traced` recorded by profile.
+    let verdict = document(&VerdictFile::path_of(&done.data_file));
+    playtrace_testkit::schema::check(&verdict, "verdict");
+    assert_eq!(verdict["granularity"], "profile");
+    let notes = &done.verdict.verdict.notes;
+    assert!(notes.iter().any(|note| note.contains("(profile, steps)")), "{notes:?}");
+    assert_eq!(done.verdict.verdict.status, Status::Complete, "a note takes nothing away");
+}
+
+#[test]
+fn steps_of_an_earlier_run_do_not_stay_beside_later_data() {
+    let dir = TempDir::new().unwrap();
+    traced(dir.path(), "r1", 10, &[1, 5], true);
+    entering(dir.path(), "r1", Granularity::Symbol);
+    let first = merged(dir.path(), "r1");
+    assert_eq!(first.verdict.granularity, Some(Granularity::Symbol), "the coarsest one");
+    assert!(steps_path_of(&first.data_file).is_file());
+    let copy = dir.path().join("copy/p.coverage");
+    playtrace::service::artifact::copy_data(&first.data_file, &copy).unwrap();
+    assert!(steps_path_of(&copy).is_file());
+
+    traced(dir.path(), "r2", 20, &[7], true);
+    let second = merged(dir.path(), "r2");
+    assert_eq!(second.data_file, first.data_file);
+    assert!(!steps_path_of(&second.data_file).exists());
+    assert_eq!(second.verdict.granularity, Some(Granularity::Profile));
+    assert!(second.verdict.verdict.notes.is_empty(), "{:?}", second.verdict);
+    playtrace::service::artifact::copy_data(&second.data_file, &copy).unwrap();
+    assert!(!steps_path_of(&copy).exists() && VerdictFile::path_of(&copy).is_file());
 }

@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
-use playtrace_analysis::{Gap, Matrix};
+use std::collections::BTreeMap;
 
-use crate::text::{known, share};
+use playtrace_analysis::{Gap, Matrix, StepKind};
+use playtrace_model::Status;
 
-/// A document with the profiles, what each one alone reaches, which profiles reach a symbol, and the gaps.
+use crate::text::{executed_by_any, known, lines_of, lines_of_all, steps_not_traced};
+
+/// A document with the profiles, what each one alone reaches, what failed steps alone reach, the gaps, the routes, and which
+/// profiles reach a symbol.
 pub fn matrix(matrix: &Matrix) -> String {
     let mut out = format!("# Coverage matrix\n\nMade {}. ", escape(&matrix.timestamp));
     out.push_str("A symbol is a function or a method.\n");
@@ -15,7 +19,9 @@ pub fn matrix(matrix: &Matrix) -> String {
     }
     profiles(&mut out, matrix);
     only_here(&mut out, matrix);
+    only_failed(&mut out, matrix);
     gaps(&mut out, matrix);
+    routes(&mut out, matrix);
     symbol_profiles(&mut out, matrix);
     out
 }
@@ -34,7 +40,7 @@ fn profiles(out: &mut String, matrix: &Matrix) {
             known(profile.requests),
             known(profile.jobs),
             profile.files,
-            profile.lines_covered,
+            lines_of(profile),
             profile.symbols,
             profile.only_here
         );
@@ -46,16 +52,14 @@ fn profiles(out: &mut String, matrix: &Matrix) {
         known(totals.requests),
         known(totals.jobs),
         totals.files,
-        totals.lines_covered,
+        lines_of_all(matrix),
         totals.symbols,
         totals.only_here
     );
     let _ = writeln!(
         out,
-        "\nLines executed by any profile: {} of {} ({}). Symbols that no profile reaches: {}.",
-        totals.lines_covered,
-        totals.lines_total,
-        share(totals.coverage_percent),
+        "\nLines executed by any profile: {}. Symbols that no profile reaches: {}.",
+        executed_by_any(matrix),
         totals.unreached_symbols
     );
     for profile in matrix.profiles.iter().filter(|profile| !profile.reasons.is_empty()) {
@@ -76,6 +80,79 @@ fn only_here(out: &mut String, matrix: &Matrix) {
         for key in keys {
             let _ = writeln!(out, "- {}", code(key));
         }
+    }
+}
+
+/// Says of which profiles nothing is known by step; whether there is a profile of which something is.
+fn by_step(out: &mut String, matrix: &Matrix) -> bool {
+    if let Some(profiles) = steps_not_traced(matrix) {
+        let _ = writeln!(out, "Not traced by step: {}.\n", escape(&profiles));
+    }
+    matrix.steps_not_traced.len() < matrix.profiles.len()
+}
+
+fn only_failed(out: &mut String, matrix: &Matrix) {
+    let keys: Vec<&str> = matrix.only_failed().collect();
+    let _ = writeln!(out, "\n## Reached only by failed steps ({})\n", keys.len());
+    if !by_step(out, matrix) {
+        return;
+    }
+    let doubtful: Vec<&str> = matrix
+        .profiles
+        .iter()
+        .filter(|profile| {
+            let lost = |reason: &String| reason.starts_with("data lost") || reason.starts_with("not traced");
+            matches!(profile.status, Status::Partial | Status::Stale) || profile.reasons.iter().any(lost)
+        })
+        .map(|profile| profile.profile.as_str())
+        .collect();
+    if !doubtful.is_empty() {
+        let _ = writeln!(
+            out,
+            "> **Not certain**, because data of {} is lost, stale or not traced.\n",
+            escape(&doubtful.join(", "))
+        );
+    }
+    if keys.is_empty() {
+        out.push_str("Nothing: a step that did not fail reaches all that failed ones reach.\n");
+    }
+    let mut by_steps: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
+    for key in keys {
+        by_steps.entry(&matrix.symbols[key].steps).or_default().push(key);
+    }
+    for (number, (steps, symbols)) in by_steps.iter().enumerate() {
+        out.push_str(if number == 0 { "" } else { "\n" });
+        for key in *steps {
+            let Some(step) = matrix.steps.get(key) else { continue };
+            let unknown = if step.info.kind == StepKind::Request { "no answer" } else { "state not known" };
+            let outcome = step.info.outcome.as_deref().unwrap_or(unknown);
+            let _ = writeln!(out, "- {}, {} ({})", escape(key), code(&step.info.what), escape(outcome));
+        }
+        for symbol in symbols {
+            let _ = writeln!(out, "  - {}", code(symbol));
+        }
+    }
+}
+
+/// Counts alone: the lists are in the JSON.
+fn routes(out: &mut String, matrix: &Matrix) {
+    let _ = writeln!(out, "\n## Routes ({})\n", matrix.routes.len());
+    if !by_step(out, matrix) {
+        return;
+    }
+    out.push_str("Symbols that the requests of a route entered; matrix.json lists them.\n\n");
+    out.push_str("| route | requests | failed | symbols | profiles |\n|---|---:|---:|---:|---|\n");
+    for (route, of) in &matrix.routes {
+        let profiles: Vec<&str> = of.profiles.iter().map(String::as_str).collect();
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            code(route).replace('|', "\\|"),
+            of.steps.len(),
+            of.failed,
+            of.symbols.len(),
+            escape(&profiles.join(", "))
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use playtrace_analysis::{Matrix, ProfileReport, percent};
+use playtrace_analysis::{Matrix, MatrixProfile, Measured, ProfileReport, percent};
 
 /// A table of plain text: the first column to the left, numbers to the right.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +81,52 @@ pub fn profile(report: &ProfileReport) -> String {
         let _ = writeln!(out, "  note: {note}");
     }
     out.push('\n');
+    match report.measured {
+        Measured::Lines => lines_by_file(&mut out, report),
+        Measured::Functions => functions_by_file(&mut out, report),
+    }
+    let summary = &report.summary;
+    let _ = writeln!(
+        out,
+        "\n{} of {} files, {} modules, {} classes, {} of {} functions and methods",
+        summary.file_count,
+        summary.files_total,
+        summary.module_count,
+        summary.class_count,
+        summary.function_count,
+        summary.functions_total
+    );
+    if summary.stale_files > 0 {
+        let _ = writeln!(out, "{} files are stale: their lines are in no number", summary.stale_files);
+    }
+    for (path, lines) in &report.not_in_source {
+        let what = match report.measured {
+            Measured::Lines => "lines measured",
+            Measured::Functions => "functions entered",
+        };
+        let _ = writeln!(out, "not in this source tree: {path} ({lines} {what})");
+    }
+    for file in &report.unparsed {
+        let _ = writeln!(out, "not Python: {}", file.reason);
+    }
+    out
+}
+
+/// What a report says where functions alone were traced.
+pub(crate) const LINES_NOT_TRACED: &str = "lines: not traced (symbol granularity)";
+
+fn functions_by_file(out: &mut String, report: &ProfileReport) {
+    let _ = writeln!(out, "{LINES_NOT_TRACED}\n");
+    let mut table = Table::new(&[0], &["file", "functions entered"]);
+    for file in report.files.iter().filter(|file| file.is_touched()) {
+        table.row(vec![file.path.to_string(), file.functions_entered.unwrap_or(0).to_string()]);
+    }
+    table.rule();
+    table.row(vec!["total".to_owned(), report.summary.function_count.to_string()]);
+    out.push_str(&table.render());
+}
+
+fn lines_by_file(out: &mut String, report: &ProfileReport) {
     let mut table = Table::new(&[0], &["file", "lines", "executed", "missing", "import", "covered"]);
     for file in report.files.iter().filter(|file| file.lines_covered > 0) {
         table.row(vec![
@@ -118,26 +164,6 @@ pub fn profile(report: &ProfileReport) -> String {
         share(percent(summary.lines_covered, summary.lines_total)),
     ]);
     out.push_str(&table.render());
-    let _ = writeln!(
-        out,
-        "\n{} of {} files, {} modules, {} classes, {} of {} functions and methods",
-        summary.file_count,
-        summary.files_total,
-        summary.module_count,
-        summary.class_count,
-        summary.function_count,
-        summary.functions_total
-    );
-    if summary.stale_files > 0 {
-        let _ = writeln!(out, "{} files are stale: their lines are in no number", summary.stale_files);
-    }
-    for (path, lines) in &report.not_in_source {
-        let _ = writeln!(out, "not in this source tree: {path} ({lines} lines measured)");
-    }
-    for file in &report.unparsed {
-        let _ = writeln!(out, "not Python: {}", file.reason);
-    }
-    out
 }
 
 /// All profiles side by side, with totals and gaps in numbers.
@@ -153,7 +179,7 @@ pub fn matrix(matrix: &Matrix) -> String {
             known(profile.requests),
             known(profile.jobs),
             profile.files.to_string(),
-            profile.lines_covered.to_string(),
+            lines_of(profile),
             profile.symbols.to_string(),
             profile.only_here.to_string(),
         ]);
@@ -166,20 +192,21 @@ pub fn matrix(matrix: &Matrix) -> String {
         known(totals.requests),
         known(totals.jobs),
         totals.files.to_string(),
-        totals.lines_covered.to_string(),
+        lines_of_all(matrix),
         totals.symbols.to_string(),
         totals.only_here.to_string(),
     ]);
     let mut out = table.render();
-    let _ = writeln!(
-        out,
-        "\nlines executed by any profile: {} of {} ({})",
-        totals.lines_covered,
-        totals.lines_total,
-        share(totals.coverage_percent)
-    );
+    let _ = writeln!(out, "\nlines executed by any profile: {}", executed_by_any(matrix));
     let _ = writeln!(out, "symbols that no profile reaches: {}", totals.unreached_symbols);
     let _ = writeln!(out, "files that no profile touches: {}", totals.unreached_files);
+    if !matrix.steps.is_empty() {
+        let _ = writeln!(out, "routes: {}", matrix.routes.len());
+        let _ = writeln!(out, "symbols that failed steps alone reach: {}", matrix.only_failed().count());
+    }
+    if let Some(profiles) = steps_not_traced(matrix) {
+        let _ = writeln!(out, "steps not traced: {profiles}");
+    }
     for profile in matrix.profiles.iter().filter(|profile| !profile.reasons.is_empty()) {
         let _ = writeln!(out, "\n{} is {}:", profile.profile, profile.status);
         for reason in &profile.reasons {
@@ -211,6 +238,46 @@ pub fn gaps(matrix: &Matrix) -> String {
         let _ = writeln!(out, "{}:{} {}{import}", gap.symbol.file, gap.symbol.line, gap.symbol.name);
     }
     out
+}
+
+/// The number of lines that a profile executed, where they were traced.
+pub(crate) fn lines_of(profile: &MatrixProfile) -> String {
+    match profile.measured {
+        Measured::Lines => profile.lines_covered.to_string(),
+        Measured::Functions => "not traced".to_owned(),
+    }
+}
+
+/// The number of lines that any profile executed, where any was traced.
+pub(crate) fn lines_of_all(matrix: &Matrix) -> String {
+    if matrix.profiles.iter().any(|profile| profile.measured == Measured::Lines) {
+        matrix.totals.lines_covered.to_string()
+    } else {
+        "not traced".to_owned()
+    }
+}
+
+/// Executed lines of all lines; names the profiles whose lines were not traced.
+pub(crate) fn executed_by_any(matrix: &Matrix) -> String {
+    let untraced: Vec<&str> = matrix
+        .profiles
+        .iter()
+        .filter(|profile| profile.measured == Measured::Functions)
+        .map(|profile| profile.profile.as_str())
+        .collect();
+    let totals = &matrix.totals;
+    let counted =
+        format!("{} of {} ({})", totals.lines_covered, totals.lines_total, share(totals.coverage_percent));
+    match untraced.len() {
+        0 => counted,
+        all if all == matrix.profiles.len() => "not traced".to_owned(),
+        _ => format!("{counted}; not traced: {}", untraced.join(", ")),
+    }
+}
+
+/// The profiles of which it is not known what each step entered, if there are some.
+pub(crate) fn steps_not_traced(matrix: &Matrix) -> Option<String> {
+    (!matrix.steps_not_traced.is_empty()).then(|| matrix.steps_not_traced.join(", "))
 }
 
 /// `-` is "not known", which is not 0.

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use playtrace_analysis::{
-    Inventory, Matrix, ProfileInput, ProfileReport, UnparsedFile, analyze_profile, build_matrix,
+    Inventory, Matrix, Measured, ProfileInput, ProfileReport, RunSteps, StepEntries, StepInfo, StepKind,
+    UnparsedFile, analyze_profile, build_matrix,
 };
 use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolKind, Verdict};
 use playtrace_report::html::HtmlReport;
@@ -43,6 +44,10 @@ fn file(path: &str, module: &str) -> SourceFile {
 }
 
 fn report(profile: &str, lines: &[u32], verdict: Verdict) -> ProfileReport {
+    measured(Measured::Lines, profile, lines, verdict)
+}
+
+fn measured(measured: Measured, profile: &str, lines: &[u32], verdict: Verdict) -> ProfileReport {
     let (first, second) = (file("app/a&b.py", "app.a"), file("app/other.py", "app.other"));
     let executed: BTreeMap<MeasuredPath, LineBits> =
         [(MeasuredPath::new("app/a&b.py"), bits(lines)), (MeasuredPath::new("gone/<x>.py"), bits(&[1]))]
@@ -54,6 +59,7 @@ fn report(profile: &str, lines: &[u32], verdict: Verdict) -> ProfileReport {
         run: Some("run-1".to_owned()),
         requests: Some(12),
         jobs: None,
+        measured,
         executed: &executed,
         imported: &BTreeMap::new(),
         source_hashes: &BTreeMap::new(),
@@ -71,6 +77,33 @@ fn failed() -> Verdict {
     verdict
 }
 
+/// A request and a job of beta that failed, the only ones to enter `h`; a request that did not.
+fn steps() -> RunSteps {
+    let step = |scope: &str, kind, what: &str, outcome: &str, line| StepEntries {
+        scope: scope.to_owned(),
+        what: StepInfo {
+            kind,
+            step: scope.parse().ok(),
+            job: None,
+            what: what.to_owned(),
+            outcome: Some(outcome.to_owned()),
+            failed: !matches!(outcome, "200"),
+        },
+        functions: [(MeasuredPath::new("app/a&b.py"), vec![line])].into(),
+    };
+    RunSteps {
+        format: RunSteps::FORMAT.to_owned(),
+        version: RunSteps::VERSION,
+        profile: "beta".to_owned(),
+        run: "run-1".to_owned(),
+        steps: vec![
+            step("1", StepKind::Request, "GET /x|y/17?z", "200", 2),
+            step("2", StepKind::Request, "GET /x|y/18", "500", 4),
+            step("job:a.g:j1", StepKind::Job, "a.g", "failed", 4),
+        ],
+    }
+}
+
 fn matrix() -> Matrix {
     let reports = [
         ("a.json".to_owned(), report("alpha", &[3], Verdict::new(Status::Complete))),
@@ -81,7 +114,8 @@ fn matrix() -> Matrix {
         &[file("app/a&b.py", "app.a"), file("app/other.py", "app.other")],
         Vec::new(),
     );
-    build_matrix(&reports, Some(&inventory), "2026-01-02T03:04:05Z".to_owned()).unwrap()
+    let steps = [("beta.steps.json".to_owned(), steps())];
+    build_matrix(&reports, &steps, Some(&inventory), "2026-01-02T03:04:05Z".to_owned()).unwrap()
 }
 
 #[test]
@@ -96,6 +130,27 @@ fn profile_as_json() {
     assert_eq!(serde_json::from_str::<ProfileReport>(&document).unwrap(), report);
     let head: String = document.split_inclusive('\n').take(50).collect();
     insta::assert_snapshot!(head);
+}
+
+#[test]
+fn a_profile_whose_lines_were_not_traced_has_none_that_are_missing() {
+    let report = measured(Measured::Functions, "gamma", &[2], failed());
+    let said = text::profile(&report);
+    let html = HtmlReport::new(&report).unwrap();
+    let page = html.file(html.files().next().unwrap(), SOURCE).unwrap().html;
+    let pages =
+        [html.index().unwrap().html, page].map(|page| page.split_once("<body>").unwrap().1.to_owned());
+    for text in pages.iter().chain([&said]) {
+        assert!(text.contains("lines: not traced (symbol granularity)"), "{text}");
+        assert!(!text.contains(">missing<") && !text.contains("0.0 %"), "{text}");
+    }
+    insta::assert_snapshot!(said);
+
+    let matrix =
+        build_matrix(&[("g.json".to_owned(), report)], &[], None, "2026-01-02T03:04:05Z".to_owned()).unwrap();
+    for said in [text::matrix(&matrix), markdown::matrix(&matrix)] {
+        assert!(said.contains("ines executed by any profile: not traced"), "{said}");
+    }
 }
 
 #[test]

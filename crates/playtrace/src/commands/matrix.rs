@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use playtrace_analysis::{Inventory, Matrix, ProfileReport, build_matrix};
+use playtrace_analysis::{Inventory, Matrix, ProfileReport, RunSteps, build_matrix};
+use playtrace_model::Slug;
 
+use crate::commands::report::DEFAULT_DATA_DIR;
 use crate::documents::{read_json, say, write_document};
 use crate::exit::Exit;
+use crate::finish::steps_path_of;
 use crate::messages::Failure;
 
 /// Arguments.
@@ -18,6 +21,9 @@ pub struct Args {
     /// A directory of reports, if none are named [default: reports in the output directory]
     #[arg(long, value_name = "DIR", conflicts_with = "reports")]
     pub reports_dir: Option<PathBuf>,
+    /// Where the merged data files lie: <slug>.steps.json beside them says what each request and job entered
+    #[arg(long, value_name = "DIR", env = "PROFILE_COVERAGE_DIR", default_value = DEFAULT_DATA_DIR)]
+    pub data_dir: PathBuf,
     /// The symbol inventory that `playtrace index` wrote [default: coverage-symbols.json in the output directory, if it is there]
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
@@ -31,7 +37,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { reports: named, reports_dir, inventory, output_dir, timestamp } = args;
+    let Args { reports: named, reports_dir, data_dir, inventory, output_dir, timestamp } = args;
     let paths = if named.is_empty() {
         reports_in(&reports_dir.unwrap_or_else(|| output_dir.join("reports")))?
     } else {
@@ -41,10 +47,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         .iter()
         .map(|path| Ok((path.display().to_string(), read_json::<ProfileReport>(path)?)))
         .collect::<Result<Vec<_>, Failure>>()?;
+    let steps = read_steps(&reports, &data_dir)?;
     let inventory = read_inventory(inventory, &output_dir)?;
     let timestamp = timestamp.unwrap_or_else(crate::clock::now);
-    let matrix =
-        build_matrix(&reports, inventory.as_ref(), timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())?;
+    let timestamp = timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let matrix = build_matrix(&reports, &steps, inventory.as_ref(), timestamp)?;
     say(&playtrace_report::text::matrix(&matrix))?;
     write(&matrix, &output_dir)?;
     Ok(Exit::Success)
@@ -64,6 +71,24 @@ fn reports_in(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// The steps of each profile whose data has some beside it; named by file, without the directory: equal data gives equal notes.
+fn read_steps(
+    reports: &[(String, ProfileReport)],
+    data_dir: &Path,
+) -> Result<Vec<(String, RunSteps)>, Failure> {
+    let mut found = Vec::new();
+    for (_, report) in reports {
+        // A report of something else may say anything under `profile`; only a slug becomes a path.
+        let Ok(slug) = Slug::parse(&report.profile) else { continue };
+        let path = steps_path_of(&data_dir.join(format!("{slug}.coverage")));
+        if path.is_file() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            found.push((name, read_json(&path)?));
+        }
+    }
+    Ok(found)
 }
 
 fn read_inventory(named: Option<PathBuf>, output_dir: &Path) -> Result<Option<Inventory>, Failure> {

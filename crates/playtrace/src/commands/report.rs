@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use playtrace_analysis::{ProfileInput, ProfileReport, analyze_profile};
+use playtrace_analysis::{Measured, ProfileInput, ProfileReport, analyze_profile};
 use playtrace_covdata::CoverageData;
+use playtrace_ledger::Granularity;
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, Slug, SourceFile};
 use playtrace_pysource::SourceTree;
 use playtrace_report::html::HtmlReport;
@@ -18,7 +19,7 @@ use crate::messages::Failure;
 use crate::sources::{SourceArgs, Sources};
 
 /// Where the app's agents write, unless told otherwise.
-const DEFAULT_DATA_DIR: &str = "/workdir/wepppy-test-engine-data/coverage";
+pub(super) const DEFAULT_DATA_DIR: &str = "/workdir/wepppy-test-engine-data/coverage";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -168,6 +169,10 @@ fn report_of(
         run: verdict.as_ref().map(|file| file.run.to_string()),
         requests: verdict.as_ref().and_then(|file| u64::try_from(file.requests).ok()),
         jobs: verdict.as_ref().and_then(|file| u64::try_from(file.jobs).ok()),
+        measured: match verdict.as_ref().and_then(|file| file.granularity) {
+            Some(Granularity::Symbol) => Measured::Functions,
+            Some(_) | None => Measured::Lines,
+        },
         executed: &executed,
         imported: &imported,
         source_hashes: verdict.as_ref().map_or(&BTreeMap::new(), |file| &file.sources),
@@ -228,4 +233,27 @@ fn write_html(
     }
     fs_err::rename(fresh.keep(), &place).map_err(|error| unwritable(&error))?;
     Ok(place.join("index.html"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_s_lines_are_those_of_all_its_contexts_and_of_no_other_profile_s() {
+        let mut lines = LineData::new();
+        for (label, line) in [
+            ("profile:p", 1),
+            ("profile:p:3", 2),
+            ("profile:p:job:a.f:j1", 3),
+            ("profile:pq", 4),
+            ("import", 5),
+        ] {
+            let (label, bits) = (ContextLabel::new(label), [line].into_iter().collect());
+            lines.add(&label, &MeasuredPath::new("a.py"), &bits);
+        }
+        let (executed, note) = executed_lines(&lines, &Slug::parse("p").unwrap(), "profile");
+        assert_eq!(executed[&MeasuredPath::new("a.py")].iter().collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(note, None);
+    }
 }

@@ -1,4 +1,4 @@
-//! One run's shards and ledger → `<slug>.coverage` and `<slug>.verdict.json`.
+//! One run's shards and ledger → `<slug>.coverage`, `<slug>.verdict.json` and `<slug>.steps.json`.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -12,7 +12,7 @@ use playtrace_ledger::{Journal, Layout, Record, Role, RunLedger};
 use playtrace_model::{RunToken, Slug, Status};
 
 use super::VerdictFile;
-use super::runs;
+use super::{granularity, runs, steps_file};
 use crate::clock;
 use crate::exit::Exit;
 use crate::messages::Failure;
@@ -104,12 +104,17 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
         kept.into_iter().map(|(path, why)| format!("{} was merged and stays: {why}", path.display())),
     );
 
+    // The ledger names files as the shards do, and a run's merge renames none. The verdict comes last: it vouches for the rest.
+    steps_file::write(&data_file, (slug, &run), &judgement.entered, &ledger)?;
+    let granularities = granularity::of(&ledger);
+    judgement.verdict.notes.extend(granularity::note(&granularities));
     let verdict = VerdictFile {
         format: VerdictFile::FORMAT.to_owned(),
         version: VerdictFile::VERSION,
         profile: slug.clone(),
         run: run.clone(),
         verdict: judgement.verdict,
+        granularity: granularities.first().copied(),
         requests: judgement.requests,
         jobs: judgement.jobs,
         merged_at: clock::now(),
@@ -225,7 +230,7 @@ fn name(path: &Path) -> Option<String> {
     path.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
-fn unwritable(error: &std::io::Error) -> Failure {
+pub(super) fn unwritable(error: &std::io::Error) -> Failure {
     Failure::new(Exit::Io, "PT-MERGE-003", error.to_string())
 }
 

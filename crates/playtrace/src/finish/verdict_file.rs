@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use playtrace_ledger::Granularity;
 use playtrace_model::{MeasuredPath, RunToken, Slug, SourceHash, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 use crate::messages::Failure;
 
-/// The file's content. Its schema is `docs/schema/verdict.json`.
+/// The file's content. Its schema is `docs/schema/verdict.schema.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerdictFile {
     /// `playtrace-verdict`.
@@ -24,6 +25,9 @@ pub struct VerdictFile {
     /// Status, reasons and notes.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// How finely the run's agents recorded: the coarsest, if they differ; none where there was no agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<Granularity>,
     /// Steps that the player sent (traced requests, if no player did).
     pub requests: usize,
     /// Background jobs.

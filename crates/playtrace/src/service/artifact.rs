@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::exit::Exit;
-use crate::finish::VerdictFile;
+use crate::finish::{VerdictFile, steps_path_of};
 use crate::messages::Failure;
 use crate::whole_file::write_whole;
 
@@ -17,7 +17,7 @@ pub fn check_writable(dir: &Path, what: &str) -> Result<(), Failure> {
     })
 }
 
-/// Copies a merged file, and the verdict beside it, to `to`; each appears whole or not at all.
+/// Copies a merged file, with the verdict and the steps beside it, to `to`; each appears whole or not at all.
 pub fn copy_data(from: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(
@@ -28,6 +28,17 @@ pub fn copy_data(from: &Path, to: &Path) -> Result<PathBuf, Failure> {
     };
     if let Some(dir) = to.parent() {
         fs_err::create_dir_all(dir).map_err(failed)?;
+    }
+    let steps = steps_path_of(from);
+    if steps.is_file() {
+        let bytes = fs_err::read(&steps).map_err(failed)?;
+        write_whole(&steps_path_of(to), &bytes).map_err(failed)?;
+    } else {
+        // What lies there is of a run whose data is about to be replaced.
+        match fs_err::remove_file(steps_path_of(to)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
     }
     let verdict = VerdictFile::path_of(from);
     if verdict.is_file() {

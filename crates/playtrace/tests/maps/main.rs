@@ -272,6 +272,60 @@ fn a_changed_source_makes_a_report_stale() {
 }
 
 #[test]
+fn steps_beside_the_data_give_routes() {
+    let place = Place::measured();
+    let hash = place.core_hash();
+    place.write_verdict("alpha", "complete", &hash);
+    place.write_verdict("beta", "failed", &hash);
+    // `unused` begins on line 20; `area` on its decorator's, 12.
+    let steps = r#"{"format": "playtrace-steps", "version": 1, "profile": "beta", "run": "r1", "steps": [
+        {"scope": "1", "kind": "request", "step": 1, "what": "GET /area/3", "outcome": "200", "failed": false,
+         "functions": {"pkg/core.py": [12]}},
+        {"scope": "job:f:j", "kind": "job", "job": "j", "what": "f", "outcome": "failed", "failed": true,
+         "functions": {"pkg/core.py": [12, 20]}}]}"#;
+    fs_err::write(place.path("coverage/beta.steps.json"), steps).unwrap();
+    place.report();
+    let said = place.ok(&["matrix", "--data-dir", "coverage"]);
+    assert!(
+        said.contains("routes: 1\nsymbols that failed steps alone reach: 1\nsteps not traced: alpha\n"),
+        "{said}"
+    );
+    let matrix = place.json("out/matrix.json");
+    playtrace_testkit::schema::check(&matrix, "matrix");
+    assert_eq!(matrix["routes"]["GET /area/*"]["symbols"], serde_json::json!(["pkg.core.area"]));
+    assert_eq!(matrix["symbols"]["pkg.core.unused"]["only_failed_steps"], true);
+    assert_eq!(matrix["symbols"]["pkg.core.area"]["only_failed_steps"], Value::Null);
+
+    fs_err::write(place.path("coverage/beta.steps.json"), steps.replace("\"version\": 1", "\"version\": 2"))
+        .unwrap();
+    let refused = place.playtrace(&["matrix", "--data-dir", "coverage"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(said.contains("beta.steps.json: version 2"), "{said}");
+}
+
+#[test]
+fn lines_that_were_not_traced_are_not_called_missing() {
+    let place = Place::measured();
+    place.write_verdict("alpha", "complete", &place.core_hash());
+    let path = place.path("coverage/alpha.verdict.json");
+    let verdict = fs_err::read_to_string(&path).unwrap();
+    fs_err::write(&path, verdict.replace("\"requests\"", "\"granularity\": \"symbol\", \"requests\""))
+        .unwrap();
+    let said = place.ok(&["report", "alpha", "--data-dir", "coverage", "--source", "app"]);
+    assert!(said.contains("lines: not traced (symbol granularity)"), "{said}");
+    assert!(!said.contains("missing"), "{said}");
+    let report = place.json("out/reports/alpha.json");
+    playtrace_testkit::schema::check(&report, "report");
+    assert_eq!((&report["measured"], &report["summary"]["lines_total"]), (&"functions".into(), &0.into()));
+    let files = report["files"].as_array().unwrap();
+    assert!(files.iter().all(|file| lines(&file["missing_lines"]).is_empty()), "{files:?}");
+    assert!(files.iter().any(|file| file["not_traced_lines"].is_array()), "{files:?}");
+    place.ok(&["matrix"]);
+    assert!(fs_err::read_to_string(place.path("out/matrix.md")).unwrap().contains("| not traced |"));
+}
+
+#[test]
 fn two_runs_write_the_same_bytes() {
     let place = Place::measured();
     let run = |out: &str| {

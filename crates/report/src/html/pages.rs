@@ -2,11 +2,11 @@
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
-use playtrace_analysis::{FileReport, ProfileReport, SymbolReport, percent};
+use playtrace_analysis::{FileReport, Measured, ProfileReport, SymbolReport, percent};
 use serde::Serialize;
 
 use crate::ReportError;
-use crate::text::share;
+use crate::text::{LINES_NOT_TRACED, share};
 
 use super::source;
 
@@ -34,6 +34,8 @@ struct FileRow<'a> {
     missing: usize,
     total: usize,
     import: usize,
+    /// Functions entered, where lines were not traced.
+    entered: usize,
     /// For sorting: files without statements come first.
     share: f64,
     share_text: String,
@@ -75,12 +77,22 @@ impl<'a> HtmlReport<'a> {
         let summary = &self.report.summary;
         let share = share(percent(summary.lines_covered, summary.lines_total));
         let (rows, report) = (Value::from(Serde(&rows)), Value::from(Serde(self.report)));
-        self.render("index.html", "index.html".to_owned(), &context! { report, rows, share })
+        let lines_not_traced = self.lines_not_traced();
+        let values = context! { report, rows, share, lines_not_traced };
+        self.render("index.html", "index.html".to_owned(), &values)
     }
 
-    /// The files that get a page: those with an executed statement.
+    /// What to say instead of numbers of lines, where there are none.
+    fn lines_not_traced(&self) -> Option<&'static str> {
+        match self.report.measured {
+            Measured::Lines => None,
+            Measured::Functions => Some(LINES_NOT_TRACED),
+        }
+    }
+
+    /// The files that get a page: those with an executed statement, or an entered function where lines were not traced.
     pub fn files(&self) -> impl Iterator<Item = &'a FileReport> + use<'a> {
-        self.report.files.iter().filter(|file| file.lines_covered > 0)
+        self.report.files.iter().filter(|file| file.is_touched())
     }
 
     /// The page of one file, whose text is `text`.
@@ -102,8 +114,11 @@ impl<'a> HtmlReport<'a> {
             lines_covered => file.lines_covered,
             lines_total => file.lines_total,
             import_lines => file.import_lines.len(),
+            functions_entered => file.functions_entered,
         };
-        self.render("file.html", path, &context! { report, file, rows, lines, up, share })
+        let lines_not_traced = self.lines_not_traced();
+        let values = context! { report, file, rows, lines, up, share, lines_not_traced };
+        self.render("file.html", path, &values)
     }
 
     fn render(&self, template: &str, path: String, values: &Value) -> Result<Page, ReportError> {
@@ -143,11 +158,12 @@ fn href(path: &str) -> String {
 fn file_row(file: &FileReport) -> FileRow<'_> {
     FileRow {
         path: file.path.as_str(),
-        href: (file.lines_covered > 0).then(|| href(&page_path(file))),
+        href: file.is_touched().then(|| href(&page_path(file))),
         covered: file.lines_covered,
         missing: file.missing_lines.len(),
         total: file.lines_total,
         import: file.import_lines.len(),
+        entered: file.functions_entered.unwrap_or(0),
         share: file.coverage_percent.unwrap_or(-1.0),
         share_text: share(file.coverage_percent),
         stale: file.stale,

@@ -10,9 +10,14 @@ from weppdemo.climate.series import day
 def check_storm(depth: float, duration: float, peak: float) -> None:
     """Raise `ValueError` for a storm that can't fall: the model would divide by its duration."""
     if depth <= 0.0 or duration <= 0.0:
-        raise ValueError(f"impossible storm: {depth:g} mm in {duration:g} h")
+        raise impossible(depth, duration)
     if peak * duration < depth:
-        raise ValueError(f"impossible storm: {depth:g} mm in {duration:g} h never exceed {peak:g} mm/h")
+        raise impossible(depth, duration, f" never exceed {peak:g} mm/h")
+
+
+def impossible(depth: float, duration: float, why: str = "") -> ValueError:
+    """The error that names a storm and what is wrong with it."""
+    return ValueError(f"impossible storm: {depth:g} mm in {duration:g} h{why}")
 
 
 def build(year: int, storm: dict[str, float]) -> list[dict[str, Any]]:
