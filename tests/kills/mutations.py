@@ -1,0 +1,2 @@
+"""Agents with one thing wrong that only a kill shows."""
+MUTATIONS = ()
