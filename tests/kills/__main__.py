@@ -12,14 +12,14 @@ from pathlib import Path
 
 from tests.kills import campaign, results
 from tests.kills.campaign import Outcome
-from tests.kills.mutations import MUTATIONS
+from tests.kills.mutations import CUT, MUTATIONS, TAMPERING
 from tests.kills.scenarios import SCENARIOS
 from tests.oracle import surroundings
 from tests.stress.mutations import Workshop
 
 KILLS = 300
-# With the maps deleted before the merge: few kills show it.
-_WITHOUT_MAPS = 15
+# So many show what is done to data.
+_TAMPERED = 6
 
 
 def main() -> int:
@@ -35,24 +35,23 @@ def main() -> int:
         outcomes.append(outcome)
     rows = results.of_kills(outcomes, options.kills)
     if not options.no_mutations:
-        rows.append(results.of_fault("maps-deleted", _all(_WITHOUT_MAPS, out / "without-maps", options.seed)))
+        for name, tamper in TAMPERING.items():
+            print(f"==> {name}", flush=True)
+            found = [campaign.run(CUT, _TAMPERED, out / name, sys.executable, options.seed, tamper)]
+            _say(found[0], examples=2)
+            rows.append(results.of_fault(name, found))
         workshop = Workshop(surroundings.REPOSITORY, out)
         for mutation in MUTATIONS:
             print(f"==> mutation {mutation.name}", flush=True)
             wheel = workshop.wheel(mutation, sys.executable)
             python = workshop.python(wheel, sys.executable, mutation.name)
-            found = [campaign.run(mutation.shown_by, mutation.kills, out / mutation.name, python, options.seed)]
+            found = [campaign.run(mutation.scenario, mutation.kills, out / mutation.name, python, options.seed)]
             _say(found[0], examples=2)
             rows.append(results.of_fault(mutation.name, found))
     print(results.table(rows))
     results.write(options.results, rows)
     print(campaign.sentence(outcomes))
     return 0 if all(row.met for row in rows) else 1
-
-
-def _all(kills: int, out: Path, seed: int) -> list[Outcome]:
-    shares = campaign.shares(kills).items()
-    return [campaign.run(scenario, count, out, sys.executable, seed, without_maps=True) for scenario, count in shares]
 
 
 def _say(outcome: Outcome, examples: int = 20) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tests.kills import horses, scripts, web
 from tests.kills.check import Counts
-from tests.kills.scenarios import SCENARIOS, Bench, Scenario
+from tests.kills.scenarios import SCENARIOS, Bench, Scenario, Tamper
 
 
 class Killer(Protocol):
@@ -53,16 +53,14 @@ def shares(kills: int, scenarios: Sequence[Scenario] = SCENARIOS) -> dict[Scenar
     return given
 
 
-def run(
-    scenario: Scenario, kills: int, out: Path, python: str, seed: int, *, without_maps: bool = False
-) -> Outcome:
+def run(scenario: Scenario, kills: int, out: Path, python: str, seed: int, tamper: Tamper | None = None) -> Outcome:
     """Kill so many times.
 
     Raises:
         Exception: It could not be found out whether lines are lost.
     """
     began = time.monotonic()
-    bench = Bench.make(scenario, out, python, seed, without_maps=without_maps)
+    bench = Bench.make(scenario, out, python, seed, tamper)
     if kills > 0:
         with _RUNNING[scenario.kind](bench) as killer:
             for _ in range(kills):

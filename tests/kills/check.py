@@ -93,17 +93,12 @@ class Comparison:
     works: Sequence[Work]
     # Whether requests have contexts of their own.
     by_request: bool = False
-    # Whether the maps are deleted before the merge, as if there were none.
-    without_maps: bool = False
     counts: Counts = field(default_factory=lambda: Counts(kills=1))
 
     def compare(self) -> Counts:
         """Merge each run and compare."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
-        if self.without_maps:
-            for path in self.directory.glob(".playtrace/*/*/*.lines"):
-                path.unlink()
         in_shards = self._shards()
         runs = sorted({work.run for work in self.works})
         cut = [work for work in self.works if self._is_cut(work)]

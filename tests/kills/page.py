@@ -42,19 +42,24 @@ class Page:
         with path.open("r+b") as file:
             self.cells = memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
 
+    def where(self, work: int) -> tuple[int, int, int]:
+        """Return a piece of work's cells: process, line, end."""
+        cell = work * _CELLS
+        return cell + _PID, cell + _LINE, cell + _ENDED
+
     def look(self, work: int) -> Progress:
         """Say how far a piece of work is."""
-        pid, line, ended = self.cells[work * _CELLS : work * _CELLS + 3]
+        pid, line, ended = (self.cells[cell] for cell in self.where(work))
         return Progress(pid, line, bool(ended))
 
     def do(self, work: int, names: Sequence[str]) -> None:
         """Do a piece of work: call these functions of the measured package."""
         functions = importlib.import_module(MODULE)
-        cell = work * _CELLS
-        self.cells[cell + _PID] = os.getpid()
+        pid, line, ended = self.where(work)
+        self.cells[pid] = os.getpid()
         for name in names:
-            getattr(functions, name)(self.cells, cell + _LINE)
-        self.cells[cell + _ENDED] = 1
+            getattr(functions, name)(self.cells, line)
+        self.cells[ended] = 1
 
 
 def mapped() -> Page:

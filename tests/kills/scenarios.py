@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,9 @@ START_SECONDS = 60.0
 # The runs that are under way at once: two profiles, one of them twice.
 _RUNS = (("kills-0", "a"), ("kills-0", "b"), ("kills-1", "a"))
 
+# What is done to a coverage directory.
+Tamper = Callable[[Path], object]
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -37,6 +40,8 @@ class Scenario:
     granularity: str = "steps"
     # Requests under way at once.
     clients: int = 2
+    # The kinds of moments that are drawn.
+    moments: tuple[str, ...] = moments.KINDS
 
 
 SYNC = Scenario("web-sync", "web", ("--worker-class", "sync", "--workers", "2"))
@@ -62,20 +67,21 @@ class Bench:
     measured: Measured
     page: Page
     rng: random.Random
-    without_maps: bool = False
+    # Done to the data before it is compared, to show that the comparison sees it.
+    tamper: Tamper | None = None
     works: int = 0
     rounds: int = 0
     counts: Counts = field(default_factory=Counts)
 
     @classmethod
-    def make(cls, scenario: Scenario, out: Path, python: str, seed: int, *, without_maps: bool = False) -> Self:
+    def make(cls, scenario: Scenario, out: Path, python: str, seed: int, tamper: Tamper | None = None) -> Self:
         """Make everything below `out/<scenario>`."""
         out /= scenario.name
         shutil.rmtree(out, ignore_errors=True)
         measured = source.write(out / "measured")
         page = Page(out / "page", works=_WORKS)
         rng = random.Random(f"{scenario.name} {seed}")
-        return cls(scenario, out, python, seed, measured, page, rng, without_maps)
+        return cls(scenario, out, python, seed, measured, page, rng, tamper)
 
     @property
     def directory(self) -> Path:
@@ -118,7 +124,7 @@ class Bench:
 
     def draw(self, work: Work) -> moments.Moment:
         """Draw the moment of a kill."""
-        return moments.draw(self.rng, work.number, len(self.measured.steps(work.names)))
+        return moments.draw(self.rng, self.scenario.moments, work.number, len(self.measured.steps(work.names)))
 
     def compare(self, killed: int, works: Sequence[Work]) -> Counts:
         """Compare after a kill, and take the round's data away; where something is wrong, a copy is kept."""
@@ -130,11 +136,12 @@ class Bench:
             killed,
             works,
             self.scenario.granularity == "request",
-            self.without_maps,
         )
+        if self.tamper:
+            self.tamper(self.directory)
         counts = comparison.compare()
         counts.examples = [f"{self.scenario.name} round {self.rounds}: {example}" for example in counts.examples]
-        if not counts.clean and not self.without_maps:
+        if not counts.clean and not self.tamper:
             kept = self.out / "kept" / str(self.rounds)
             shutil.copytree(self.directory, kept / "coverage", dirs_exist_ok=True)
             shutil.copytree(self.out / "scratch", kept / "scratch", dirs_exist_ok=True)

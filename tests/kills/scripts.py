@@ -34,6 +34,7 @@ class Scripts:
         moment = bench.draw(victim)
         scripts = [self._start(index, plan) for index, plan in enumerate(plans)]
         try:
+
             def going_on() -> None:
                 if scripts[0].process and scripts[0].process.poll() not in (None, 0):
                     scripts[0].check()

@@ -17,7 +17,7 @@ PATH = f"{PACKAGE}/lines.py"
 CONFIG = "coverage.profile-playback.ini"
 
 # Functions by name: how many, and how many lines each. A map begins with room for two thousand lines and doubles.
-SIZES = {"short": (400, 12), "long": (12, 1_500), "huge": (3, 9_000)}
+SIZES = {"short": (400, 12), "long": (12, 1_500), "huge": (3, 5_000)}
 
 
 @dataclass(frozen=True)

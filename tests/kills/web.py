@@ -49,14 +49,15 @@ class Web:
     def kill(self) -> None:
         """Send requests, kill the process that serves one of them, and compare."""
         bench, runs = self.bench, self.bench.runs()
-        works = [self._work(runs[index % len(runs)]) for index in range(bench.rng.randrange(12, 30))]
-        watched = bench.rng.choice(works[2:])
+        # Others come before it and after it.
+        count, chosen = bench.rng.randrange(12, 30), bench.rng.randrange(2, 12)
+        long = bench.rng.random() < 0.5
+        works = [self._work(runs[index % len(runs)], long=long and index == chosen) for index in range(count)]
+        watched = works[chosen]
         moment = bench.draw(watched)
         answers: set[int] = set()
         waiting = deque(works)
-        clients = [
-            threading.Thread(target=self._send, args=(waiting, answers)) for _ in range(bench.scenario.clients)
-        ]
+        clients = [threading.Thread(target=self._send, args=(waiting, answers)) for _ in range(bench.scenario.clients)]
         for client in clients:
             client.start()
         killed = moment.wait(bench.page, bench.measured, watched.names, self.gunicorn.check)
@@ -85,11 +86,11 @@ class Web:
                 return served
         raise KillsError(f"no new process served any of {_TRIES} requests")
 
-    def _work(self, run: Run) -> Work:
+    def _work(self, run: Run, *, long: bool = False) -> Work:
         number, bench = self.bench.number(), self.bench
         names = bench.functions("short", bench.rng.randrange(1, 7))
-        if bench.rng.random() < 0.25:
-            names = (*names, *bench.functions("long", 1))
+        if long or bench.rng.random() < 0.2:
+            names = (*names, *bench.functions("long", 5 if long else 1))
         return Work(number, run, names, f"GET /work/{number}/", answered=False)
 
     def _send(self, waiting: deque[Work], answers: set[int]) -> None:
