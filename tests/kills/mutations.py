@@ -9,9 +9,8 @@ from pathlib import Path
 
 from coverage.numbits import nums_to_numbits
 
-from tests.kills.scenarios import SCRIPT, Tamper
-from tests.stress import mutations as stress
-from tests.stress.mutations import Edit
+from tests.kills.scenarios import SCRIPT, Scenario, Tamper
+from tests.stress.mutations import Edit, Fault
 
 _RUN = "crates/agent/src/run.rs"
 _UNFLUSHED = "crates/agent/src/unflushed.rs"
@@ -56,10 +55,11 @@ TAMPERING: Mapping[str, Tamper] = {
 
 
 @dataclass(frozen=True)
-class Mutation(stress.Mutation):
-    """An agent with something wrong, and how many kills of its scenario show it."""
+class Mutation(Fault):
+    """An agent with something wrong, and how many kills of which scenario show it."""
 
-    kills: int = 0
+    scenario: Scenario
+    kills: int
 
 
 MUTATIONS = (
