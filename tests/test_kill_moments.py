@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.kills import campaign, moments, source
+from tests.kills import campaign, check, moments, source
 from tests.kills.mutations import CUT, MUTATIONS, TAMPERING
 from tests.kills.page import Page, Progress
-from tests.kills.scenarios import BY_REQUEST, GTHREAD, HORSE, SCENARIOS, SCRIPT, SYNC, Scenario
+from tests.kills.scenarios import BY_REQUEST, GTHREAD, HORSE, SCENARIOS, SCRIPT, SYNC, Bench, Scenario
 from tests.oracle import surroundings
+from tests.oracle.run import read_contexts
 
 # Twelve kills; the long form has three hundred.
 SHORT = {SYNC: 3, GTHREAD: 2, BY_REQUEST: 1, HORSE: 3, SCRIPT: 3}
 
 
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the measured package is, once for all."""
+    return tmp_path_factory.mktemp("kills")
+
+
 @pytest.mark.parametrize("scenario", SHORT, ids=lambda scenario: scenario.name)
-def test_what_was_executed_before_a_kill_is_not_lost(scenario: Scenario, tmp_path: Path) -> None:
-    outcome = campaign.run(scenario, SHORT[scenario], tmp_path, sys.executable, seed=2)
+def test_what_was_executed_before_a_kill_is_not_lost(scenario: Scenario, out: Path) -> None:
+    outcome = campaign.run(scenario, SHORT[scenario], out, sys.executable, seed=2)
     assert outcome.counts.clean, "\n".join([campaign.sentence([outcome]), *outcome.counts.examples])
     assert outcome.counts.kills == SHORT[scenario]
 
 
-def test_data_that_is_tampered_with_is_seen(tmp_path: Path) -> None:
-    outcome = campaign.run(CUT, 1, tmp_path, sys.executable, 1, TAMPERING["maps-deleted"])
+def test_data_that_is_tampered_with_is_seen(out: Path) -> None:
+    outcome = campaign.run(CUT, 1, out, sys.executable, 1, TAMPERING["maps-deleted"])
     assert outcome.counts.lost > 0
     assert outcome.counts.unreadable == 0
 
@@ -79,3 +88,44 @@ def test_moments_are_drawn_again_from_the_same_seed() -> None:
     assert any(moment.lines == 5_000 and moment.seconds > 0 for moment in drawn[0])
     assert any(moment.lines == 0 for moment in drawn[0])
     assert any(2_006 < moment.lines <= 2_046 for moment in drawn[0])
+
+
+FORKING = """
+import os, signal, {module} as measured
+from tests.kills.page import mapped
+
+page = mapped()
+cells = page.cells
+go, said = os.pipe()
+
+def in_child():
+    # The parent has executed its lines; these, in the child, come after them.
+    os.read(go, 1)
+    measured.short_2(cells, 1)
+
+# Registered before the agent's own hook, and so called before it.
+os.register_at_fork(after_in_child=in_child)
+import playtrace_agent
+
+with playtrace_agent.trace("kills-0", "a"):
+    measured.short_0(cells, 1)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    measured.short_1(cells, 1)
+    os.write(said, b"x")
+    os.waitpid(child, 0)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_forked_child_does_not_write_over_its_parents_map(out: Path) -> None:
+    bench = Bench.make(SCRIPT, out, sys.executable, 1)
+    code = FORKING.format(module=source.MODULE)
+    killed = subprocess.run([sys.executable, "-c", code], env=bench.environment(), cwd=out, timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    merged = out / "merged"
+    check.combine(bench.directory, "kills-0", "a", merged).expect(3)
+    found = read_contexts(merged, bench.measured.root)["profile:kills-0"][source.PATH]
+    executed = bench.measured.steps(("short_0", "short_1"))
+    assert found >= set(executed)

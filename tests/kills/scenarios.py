@@ -75,10 +75,11 @@ class Bench:
 
     @classmethod
     def make(cls, scenario: Scenario, out: Path, python: str, seed: int, tamper: Tamper | None = None) -> Self:
-        """Make everything below `out/<scenario>`."""
+        """Make everything below `out/<scenario>`; what is measured is the same for all, in `out/measured`."""
+        measured = source.write(out / "measured")
         out /= scenario.name
         shutil.rmtree(out, ignore_errors=True)
-        measured = source.write(out / "measured")
+        out.mkdir(parents=True)
         page = Page(out / "page", works=_WORKS)
         rng = random.Random(f"{scenario.name} {seed}")
         return cls(scenario, out, python, seed, measured, page, rng, tamper)

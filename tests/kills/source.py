@@ -44,7 +44,7 @@ class Measured:
 
 
 def write(root: Path) -> Measured:
-    """Write the package below `root`."""
+    """Write the package below `root`; one that is there already keeps what was compiled of it."""
     text, bodies = [], {}
     for kind, (count, length) in SIZES.items():
         for number in range(count):
@@ -52,9 +52,14 @@ def write(root: Path) -> Measured:
             first = len(text) + 1
             text += [f"    cells[cell] = {line}" for line in range(first, first + length)]
             bodies[f"{kind}_{number}"] = range(first, first + length)
-    package = root / PACKAGE
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("", encoding="utf-8")
-    (root / PATH).write_text("\n".join(text) + "\n", encoding="utf-8")
-    (root / CONFIG).write_text(f"[run]\nrelative_files = True\ninclude = {PACKAGE}/*\n", encoding="utf-8")
+    files = {
+        f"{PACKAGE}/__init__.py": "",
+        PATH: "\n".join(text) + "\n",
+        CONFIG: f"[run]\nrelative_files = True\ninclude = {PACKAGE}/*\n",
+    }
+    for name, content in files.items():
+        path = root / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
     return Measured(root, bodies)
