@@ -184,7 +184,8 @@ impl Run {
         let noted = map.as_mut().is_some_and(|map| {
             map.note((number, label), (fresh.file.0, || sources.path(fresh.file)), fresh.line)
         });
-        self.unflushed = map.filter(|_| noted);
+        // What a full one holds counts until the next flush, which empties it.
+        self.unflushed = map;
         self.unmapped = !noted;
     }
 
