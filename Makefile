@@ -55,6 +55,10 @@ bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.j
 stress: setup  ## Attribution under load: 20,000 requests a scenario, then agents with one fault each
 	@exec $(PYTHON) -m tests.stress
 
+.PHONY: kills
+kills: setup  ## 300 kills -9 of web processes, work horses and scripts: no executed line is lost (10 minutes)
+	@exec $(PYTHON) -m tests.kills
+
 .PHONY: rq-matrix
 rq-matrix: setup  ## The tests of jobs with each version of RQ in requirements/rq-*.txt; prints a table
 	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \

@@ -64,11 +64,17 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Mutation:
-    """Something wrong, and the load that it shows under."""
+class Fault:
+    """Something wrong in the source."""
 
     name: str
     edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True)
+class Mutation(Fault):
+    """Something wrong, and the load that it shows under."""
+
     scenario: Scenario
     # Whether the other Python has something to tell about it.
     on_other: bool = False
@@ -140,7 +146,7 @@ class Workshop:
         # Not the workspace's own build directory: a mutated library would lie there for the right one.
         self.target = Path(os.environ.get("CARGO_TARGET_DIR") or out / "cargo").absolute()
 
-    def wheel(self, mutation: Mutation, python: str) -> Path:
+    def wheel(self, mutation: Fault, python: str) -> Path:
         """Build the wheel of one mutation.
 
         Raises:

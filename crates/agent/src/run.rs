@@ -174,7 +174,7 @@ impl Run {
         if self.unmapped {
             return;
         }
-        let mut map = self.unflushed.take().or_else(|| {
+        let mut map = self.unflushed.take().filter(Unflushed::is_own).or_else(|| {
             let layout = Layout::new(&place.directory);
             let name = Layout::file_name(&ProcessId::current());
             let path = layout.run_dir(&self.slug, &self.token).join(name).with_extension(Layout::UNFLUSHED);
@@ -184,7 +184,8 @@ impl Run {
         let noted = map.as_mut().is_some_and(|map| {
             map.note((number, label), (fresh.file.0, || sources.path(fresh.file)), fresh.line)
         });
-        self.unflushed = map.filter(|_| noted);
+        // What a full one holds counts until the next flush, which empties it.
+        self.unflushed = map;
         self.unmapped = !noted;
     }
 
@@ -243,6 +244,7 @@ impl Run {
         }
         self.journal = None;
         self.unflushed = None;
+        self.unmapped = false;
         self.hashed.clear();
         self.open = 0;
     }

@@ -6,7 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 use nix::fcntl::posix_fallocate;
@@ -16,11 +17,27 @@ use playtrace_model::{ContextLabel, MeasuredPath};
 /// Two thousand lines; most requests add fewer.
 const FIRST_SIZE: usize = 16 * 1024;
 
+/// How many forks lie between this process and the one that began to count.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether forks are counted. The C library calls the handler before anything else runs in a child, which is before
+/// Python's own hooks: code of the app that runs in those is traced already.
+static COUNTED: LazyLock<bool> = LazyLock::new(|| {
+    extern "C" fn in_child() {
+        FORKS.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: the handler lives as long as the process (an extension module is never unloaded) and does nothing that a
+    // forked child must not do.
+    unsafe { libc::pthread_atfork(None, None, Some(in_child)) == 0 }
+});
+
 /// One process's map of one run.
 #[derive(Debug)]
 pub(crate) struct Unflushed {
     file: File,
     map: MmapMut,
+    /// [`FORKS`] when it was made: in a child that inherited it, it is the parent's, who goes on writing there.
+    forks: u32,
     /// Bytes of records.
     used: usize,
     /// Which numbers are defined among the records that count now, by number.
@@ -37,10 +54,19 @@ impl Unflushed {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o664).open(path)?;
         let map = map(&file, FIRST_SIZE)?;
-        let mut unflushed = Self { file, map, used: 0, labels: Vec::new(), files: Vec::new() };
+        if !*COUNTED {
+            return Err(io::Error::other("a fork would not be noticed"));
+        }
+        let forks = FORKS.load(Ordering::Relaxed);
+        let mut unflushed = Self { file, map, forks, used: 0, labels: Vec::new(), files: Vec::new() };
         unflushed.map[..MAGIC.len()].copy_from_slice(&MAGIC);
         unflushed.publish();
         Ok(unflushed)
+    }
+
+    /// Whether this process made it: an inherited one must be dropped unwritten.
+    pub(crate) fn is_own(&self) -> bool {
+        self.forks == FORKS.load(Ordering::Relaxed)
     }
 
     /// Notes a line; says whether that worked. `path` and `name` are asked for what the numbers mean, once.
@@ -62,7 +88,7 @@ impl Unflushed {
 
     /// Forgets everything: it is on disk.
     pub(crate) fn clear(&mut self) {
-        if self.used > 0 {
+        if self.used > 0 && self.is_own() {
             self.used = 0;
             self.labels.clear();
             self.files.clear();
