@@ -23,7 +23,7 @@ _FULL = (2_046, 4_094, 8_190, 16_382)
 _AFTER_SECONDS = (0.0005, 0.004)
 _ANY_SECONDS = 0.15
 # A target that is never reached (its function ended between two looks) is given up when the work has ended.
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 # Between two looks whether there is still something to wait for.
 _LOOKS = 10_000
 

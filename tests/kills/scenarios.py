@@ -20,8 +20,8 @@ from stack_services import Service  # isort: skip
 
 # Pieces of work for which a scenario's page has cells.
 _WORKS = 100_000
-GRACE_SECONDS = 60.0
-START_SECONDS = 60.0
+GRACE_SECONDS = 120.0
+START_SECONDS = 120.0
 # The runs that are under way at once: two profiles, one of them twice.
 _RUNS = (("kills-0", "a"), ("kills-0", "b"), ("kills-1", "a"))
 
