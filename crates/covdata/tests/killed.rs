@@ -33,7 +33,8 @@ fn writer() {
             data.add(&slug().context_label("profile"), &path, &[line].into_iter().collect());
         }
         shard.add(&data).unwrap();
-        writeln!(std::io::stderr(), "flushed {line}").unwrap();
+        // In one write(2): a kill must not leave half of it.
+        std::io::stderr().write_all(format!("flushed {line}\n").as_bytes()).unwrap();
     }
 }
 
