@@ -25,6 +25,9 @@ from tests.support import (
 
 from stack import Stack  # isort: skip
 
+# What parity runs under both tracers; not a test of ours.
+collect_ignore_glob = ["parity/corpus/*"]
+
 
 @pytest.fixture(scope="session")
 def little(tmp_path_factory: pytest.TempPathFactory) -> Path:
