@@ -131,6 +131,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     playtrace = given.playtrace.resolve()
     shutil.rmtree(given.out, ignore_errors=True)
+    # A shell that starts this in the background has SIGINT ignored, and the demo's processes would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # SIGTERM ends the `with` block like Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
