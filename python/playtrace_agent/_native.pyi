@@ -5,7 +5,10 @@ from pathlib import Path
 __version__: str
 
 class Token:
-    """What the running code belongs to; for `enter` alone."""
+    """What the running code belongs to; for `enter`."""
+
+    @property
+    def number(self) -> int: ...
 
 class TraceError(Exception):
     """Why work is not traced."""

@@ -155,12 +155,29 @@ def _task_generation(original: Callable[..., Any], module: ModuleType) -> Callab
     return _guarded_task_generation
 
 
-class _Feed:
+class _UnitOfJob:
+    """A unit of work that ends with a pool's job, if not before."""
+
+    def __init__(self, unit: units.Unit) -> None:
+        self.unit: units.Unit | None = unit
+
+    def settled(self) -> None:
+        """The job is over."""
+        self.dropped()
+
+    def dropped(self) -> None:
+        """Nothing of the unit will run any more."""
+        unit, self.unit = self.unit, None
+        if unit is not None:
+            units.end(unit)
+
+
+class _Feed(_UnitOfJob):
     """The tasks of one job, made one by one in the thread that serves the pool."""
 
     def __init__(self, pool: Any, module: ModuleType, tasks: Iterator[Any], unit: units.Unit) -> None:
+        super().__init__(unit)
         self.pool, self.module, self.tasks = pool, module, tasks
-        self.unit: units.Unit | None = unit
 
     def __iter__(self) -> _Feed:
         return self
@@ -190,22 +207,9 @@ class _Feed:
         _watch(self.pool._cache, job, [part])
         return job, index, fn, args, kwds
 
-    def settled(self) -> None:
-        """The job is over."""
-        self.dropped()
 
-    def dropped(self) -> None:
-        """No more tasks will be made."""
-        unit, self.unit = self.unit, None
-        if unit is not None:
-            units.end(unit)
-
-
-class _Callbacks:
+class _Callbacks(_UnitOfJob):
     """The functions that wait for a job's result. At most one of them is called, in the thread that serves the pool."""
-
-    def __init__(self, unit: units.Unit) -> None:
-        self.unit: units.Unit | None = unit
 
     def following(self, callback: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Return the callback as traced work."""
@@ -223,16 +227,6 @@ class _Callbacks:
                 self.dropped()
 
         return follow
-
-    def settled(self) -> None:
-        """The job is over, whether a callback waited for this outcome or not."""
-        self.dropped()
-
-    def dropped(self) -> None:
-        """None will be called any more."""
-        unit, self.unit = self.unit, None
-        if unit is not None:
-            units.end(unit)
 
 
 def _callbacks(parts: list[_Part], *callbacks: Any) -> tuple[Any, ...]:

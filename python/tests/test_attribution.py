@@ -270,34 +270,47 @@ def test_many_runs_in_one_process_leave_nothing_open(parts: Workspace) -> None:
         assert outcome.wrote.ledger_lines("p", f"r{n}") == {"profile:p": {"parts.py": PART[n % 3]}}
 
 
-def test_a_run_that_rested_goes_on(parts: Workspace) -> None:
+@pytest.mark.parametrize("passing_by", ["playtrace_agent.trace('other')", "untraced()"])
+def test_a_run_that_rested_goes_on(parts: Workspace, passing_by: str) -> None:
     outcome = parts.run(
-        """
-        import time, parts, playtrace_agent
+        f"""
+        import contextlib, time, parts, playtrace_agent
         from playtrace_agent import _native
+
+
+        @contextlib.contextmanager
+        def untraced():
+            # As the middleware does for a request without the header.
+            _native.rest()
+            yield
+
+
+        def number():
+            # The token itself must not be kept: it would keep the run at work.
+            token = _native.enter(None)
+            _native.enter(token)
+            return token.number
+
 
         with playtrace_agent.trace("p", "r"):
             parts.part(0)
-            first = _native.enter(None)
-            _native.enter(first)
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            _native.rest()
-            with playtrace_agent.trace("other"):
-                parts.part(1)
-            if time.monotonic() > end - 14:
-                break
+            first = number()
         with playtrace_agent.trace("p", "r"):
-            now = _native.enter(None)
-            _native.enter(now)
-            assert now is not first
+            assert number() == first
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            with {passing_by}:
+                parts.part(1)
+        with playtrace_agent.trace("p", "r"):
+            assert number() != first
             parts.part(0)
             parts.part(2)
-        """
+        """,
+        env={"PROFILE_COVERAGE_GRANULARITY": "profile"},
     )
     assert outcome.wrote.lines("p", "parts.py") == sorted({*PART[0], *PART[2]})
     # What was written before it rested is not written again.
-    second = [record.get("new") for record in outcome.wrote.of_kind("p", "closed", "r")][1]
+    second = [record.get("new") for record in outcome.wrote.of_kind("p", "closed", "r")][2]
     assert second is not None
     assert len(outcome.wrote.shards("p")) == 1
     assert second == {"profile:p": {"parts.py": numbits_hex(set(PART[2]) - set(PART[0]))}}

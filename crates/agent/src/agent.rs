@@ -358,6 +358,7 @@ impl Agent {
     /// The run of that name, made if need be; whether it is new.
     fn run(&mut self, slug: &Slug, token: &RunToken) -> Result<(RunId, bool), AgentError> {
         self.retire_idle();
+        self.rest_idle();
         let name = (slug.clone(), token.clone());
         if let Some(&id) = self.by_name.get(&name) {
             let run = &self.runs[&id];
@@ -396,8 +397,13 @@ impl Agent {
     /// Has the contexts of runs rest that have had no work for a while. Answers with the code objects that need not be
     /// listened to any more.
     pub(crate) fn rest(&mut self) -> Vec<CodeId> {
+        if self.rest_idle() { self.tracer.disarm() } else { Vec::new() }
+    }
+
+    /// Has idle contexts rest; says whether it was time to look.
+    fn rest_idle(&mut self) -> bool {
         if self.rested.elapsed() < LOOK_AGAIN {
-            return Vec::new();
+            return false;
         }
         self.rested = Instant::now();
         let resting = self.runs.values().filter(|run| run.open == 0 && run.imports == 0);
@@ -405,7 +411,7 @@ impl Agent {
         for context in resting.collect::<Vec<_>>() {
             self.tracer.deactivate(context);
         }
-        self.tracer.disarm()
+        true
     }
 
     /// Lets go of runs that had no work for long, or that are too many.

@@ -118,7 +118,8 @@ impl Run {
             let layout = Layout::new(&place.directory);
             let Place { role, program, granularity, .. } = place;
             let (slug, token) = (&self.slug, &self.token);
-            let mut journal = Journal::open_fine(&layout, slug, token, *role, program, *granularity, now())?;
+            let mut journal =
+                Journal::open_with_granularity(&layout, slug, token, *role, program, *granularity, now())?;
             if harmed {
                 // Work that ended may be proven nowhere now, and nobody could tell that it was.
                 let reason = "the ledger was taken away or cut off while the process wrote it: what it said before is gone";
@@ -261,27 +262,15 @@ impl Run {
     }
 
     fn labelled(&self, place: &Place, sources: &Sources, contexts: &[(ContextId, FileLines)]) -> LineData {
-        let mut data = LineData::new();
-        for (context, files) in contexts {
-            let label = self.label(place, *context);
-            for (file, lines) in files {
-                data.add(&label, sources.path(*file), lines);
-            }
-        }
-        data
+        collect(sources, contexts, |context| self.label(place, context))
     }
 
     /// What was entered, by the scopes' own names.
     fn entered(&self, sources: &Sources, contexts: &[(ContextId, FileLines)]) -> LineData {
-        let mut data = LineData::new();
-        for (context, files) in contexts {
-            let scope = self.scopes.iter().find(|scope| scope.context == *context);
-            let label = ContextLabel::new(scope.map(|scope| scope.name.as_str()).unwrap_or_default());
-            for (file, lines) in files {
-                data.add(&label, sources.path(*file), lines);
-            }
-        }
-        data
+        collect(sources, contexts, |context| {
+            let scope = self.scopes.iter().find(|scope| scope.context == context);
+            ContextLabel::new(scope.map(|scope| scope.name.as_str()).unwrap_or_default())
+        })
     }
 
     /// Writes what each file looked like when this process loaded it, before the lines that need it.
@@ -331,6 +320,22 @@ impl Run {
         self.shard = Some(shard);
         Ok(name)
     }
+}
+
+/// The lines of contexts, under labels.
+fn collect(
+    sources: &Sources,
+    contexts: &[(ContextId, FileLines)],
+    label: impl Fn(ContextId) -> ContextLabel,
+) -> LineData {
+    let mut data = LineData::new();
+    for (context, files) in contexts {
+        let label = label(*context);
+        for (file, lines) in files {
+            data.add(&label, sources.path(*file), lines);
+        }
+    }
+    data
 }
 
 fn new_shard(directory: &Path, slug: &Slug, token: &RunToken) -> Result<ShardWriter, CovdataError> {

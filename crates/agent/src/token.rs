@@ -36,6 +36,15 @@ impl TokenObject {
     }
 }
 
+#[pymethods]
+impl TokenObject {
+    /// Names one activation of one context: the same for units that share it, another one when the context has rested.
+    #[getter]
+    fn number(&self) -> u64 {
+        self.token.raw()
+    }
+}
+
 impl Drop for TokenObject {
     fn drop(&mut self) {
         if LEFT.load(Ordering::Relaxed) == 0 {

@@ -35,11 +35,11 @@ impl Journal {
         program: &str,
         at: u64,
     ) -> Result<Self, LedgerError> {
-        Self::open_fine(layout, slug, run, role, program, Granularity::Profile, at)
+        Self::open_with_granularity(layout, slug, run, role, program, Granularity::Profile, at)
     }
 
     /// The same for an agent that records so finely.
-    pub fn open_fine(
+    pub fn open_with_granularity(
         layout: &Layout,
         slug: &Slug,
         run: &RunToken,
