@@ -20,7 +20,7 @@ include =
 
 #: The ways in which a process may be run, and the granularity that the agent is asked for.
 AGENT_WAYS = {
-    "agent": None,
+    "agent": "profile",
     "never": None,
     "idle": None,
     "request": "request",

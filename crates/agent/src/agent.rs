@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Granularity, Journal, Layout, Record, RunLedger, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::{CodeId, ContextId, Fresh, Token, Tracer, Wants};
+use playtrace_tracer::{Arm, CodeId, ContextId, Fresh, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
 use crate::error::AgentError;
@@ -55,7 +55,7 @@ impl UnitSpec {
 pub(crate) struct Opened {
     pub(crate) unit: UnitId,
     pub(crate) token: Token,
-    pub(crate) rearm: Vec<CodeId>,
+    pub(crate) rearm: Vec<(CodeId, Arm)>,
     /// Whether it is the first of its run in this process.
     pub(crate) first: bool,
 }
@@ -86,6 +86,8 @@ pub(crate) struct Agent {
     pub(crate) sources: Sources,
     /// Registered code objects by address; each is kept alive by the monitor, so no address is used again.
     pub(crate) codes: FxHashMap<usize, CodeId>,
+    /// The one that was asked for last.
+    last_code: Option<(usize, CodeId)>,
     /// The unit that lasts as long as the process.
     process_unit: Option<UnitId>,
     runs: BTreeMap<RunId, Run>,
@@ -109,6 +111,7 @@ impl Agent {
             tracer: Tracer::new(),
             sources,
             codes: FxHashMap::default(),
+            last_code: None,
             process_unit: None,
             runs: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -135,6 +138,25 @@ impl Agent {
             self.booted = true;
         }
         Ok(())
+    }
+
+    /// The number of the registered code object at an address.
+    pub(crate) fn code_at(&mut self, address: usize) -> Option<CodeId> {
+        if let Some((last, id)) = self.last_code
+            && last == address
+        {
+            return Some(id);
+        }
+        let id = *self.codes.get(&address)?;
+        self.last_code = Some((address, id));
+        Some(id)
+    }
+
+    /// Forgets the code objects at those addresses: nobody has them any more.
+    pub(crate) fn forget_codes(&mut self, addresses: impl Iterator<Item = usize>) {
+        self.last_code = None;
+        let gone: Vec<CodeId> = addresses.filter_map(|address| self.codes.remove(&address)).collect();
+        self.tracer.remove_codes(&gone);
     }
 
     /// Opens a unit of work of a run.
@@ -438,7 +460,7 @@ impl Agent {
     }
 
     /// An import begins in traced work: its code belongs to the run's import context. `None` inside another import.
-    pub(crate) fn begin_import(&mut self, token: Token) -> Option<(RunId, Token, Vec<CodeId>)> {
+    pub(crate) fn begin_import(&mut self, token: Token) -> Option<(RunId, Token, Vec<(CodeId, Arm)>)> {
         let context = self.tracer.resolve(token)?;
         let id = *self.owners.get(&context)?;
         let run = self.runs.get_mut(&id)?;
@@ -466,6 +488,31 @@ impl Agent {
         let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
         if let Some(run) = owners.get(&fresh.context).and_then(|id| runs.get_mut(id)) {
             run.keep(place, sources, fresh);
+        }
+    }
+
+    /// A line was executed within the work of `token`, in a context that knows nothing of it: whose it is can't be told.
+    pub(crate) fn miss_line(&mut self, code: CodeId, line: u32, token: Token) {
+        if self.tracer.lacks_line(code, line, token) {
+            self.miss(token);
+        }
+    }
+
+    /// The same for a function that was entered, where these are all that is recorded.
+    pub(crate) fn miss_entry(&mut self, code: CodeId, token: Token) {
+        if self.granularity() == Granularity::Symbol && self.tracer.lacks_entry(code, token) {
+            self.miss(token);
+        }
+    }
+
+    fn miss(&mut self, token: Token) {
+        let run = self.tracer.resolve(token).and_then(|context| self.owners.get(&context).copied());
+        let Some((id, run)) = run.and_then(|id| Some((id, self.runs.get_mut(&id)?))) else { return };
+        if !std::mem::replace(&mut run.missed, true) {
+            let reason = "code ran in a context that knows no profile (contextvars.Context().run, or one made elsewhere) \
+                within traced work: whose it is can't be told";
+            // If the ledger can't be written, the open unit tells of it.
+            let _ = self.append(id, Record::Lost { unit: None, reason: reason.to_owned() });
         }
     }
 
@@ -512,7 +559,7 @@ impl Agent {
 
     /// This is a forked child now. What is open belongs to the parent; the run of `token` goes on here with nothing
     /// seen. Answers with whether there is one, and the code objects to arm again.
-    pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Vec<CodeId>) {
+    pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Vec<(CodeId, Arm)>) {
         let context = token.and_then(|token| self.tracer.resolve(token));
         let kept = context.and_then(|context| self.owners.get(&context).copied());
         // Imports that the units kept open are the parent's; the one around the fork, if any, goes on here.

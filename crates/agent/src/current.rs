@@ -1,5 +1,7 @@
 //! The `ContextVar` that says to which context the running code belongs.
 
+use std::cell::Cell;
+use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -9,46 +11,106 @@ use pyo3::prelude::*;
 
 use crate::token::TokenObject;
 
-/// `ContextVar.get`, bound. Called for each event that may be news; events arrive while the interpreter shuts down
-/// and the module's own names are gone, so it is kept for ever.
+/// The variable. Asked at each event that may be news; events arrive while the interpreter shuts down and the module's own
+/// names are gone, so it is kept for ever, like its bound methods.
+static VARIABLE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+/// `ContextVar.get`, bound.
 static GET: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 /// `ContextVar.set`, bound.
 static SET: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+/// `PyContextVar_Get`, if the interpreter has it: a third of what the method costs. It is a public function, but not
+/// one of the stable ABI's.
+static QUICK_GET: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(null_mut());
 /// The token of work that has none of its own: a child process's. 0 is none; generations begin at 1.
 static BASE: AtomicU64 = AtomicU64::new(0);
 
+thread_local! {
+    /// The token that this thread entered and has not left, as a number; 0 is none.
+    static ENTERED: Cell<u64> = const { Cell::new(0) };
+}
+
+type QuickGet =
+    unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut *mut ffi::PyObject) -> c_int;
+
+/// Why the running code belongs to nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nobodys {
+    /// Its context says so, or it is not within traced work.
+    Outside,
+    /// It runs within the work of this token, in a context that knows nothing of it: an empty one
+    /// (`contextvars.Context().run`), or one that was made elsewhere.
+    Elsewhere(Token),
+}
+
 /// Makes the variable. Its value is a unit's token, or `None`.
 pub(crate) fn create(py: Python<'_>) -> PyResult<()> {
-    let defaults = pyo3::types::PyDict::new(py);
-    defaults.set_item("default", py.None())?;
-    let variable =
-        py.import("contextvars")?.getattr("ContextVar")?.call(("playtrace_agent",), Some(&defaults))?;
+    let variable = py.import("contextvars")?.getattr("ContextVar")?.call1(("playtrace_agent",))?;
     GET.store(variable.getattr("get")?.unbind().into_ptr(), Ordering::Relaxed);
     SET.store(variable.getattr("set")?.unbind().into_ptr(), Ordering::Relaxed);
+    VARIABLE.store(variable.unbind().into_ptr(), Ordering::Relaxed);
+    // SAFETY: the name is a C string; the interpreter that calls us stays loaded.
+    let quick = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyContextVar_Get".as_ptr()) };
+    QUICK_GET.store(quick, Ordering::Relaxed);
     Ok(())
+}
+
+/// The variable's value where it is set, `Ellipsis` where it is not. Runs no Python code.
+fn value(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    let (variable, get) = (VARIABLE.load(Ordering::Relaxed), GET.load(Ordering::Relaxed));
+    if variable.is_null() || get.is_null() {
+        return None;
+    }
+    let quick = QUICK_GET.load(Ordering::Relaxed);
+    // SAFETY: the lock is held; the variable and its method live for ever; both ways of asking are C functions that run no Python
+    // code and hand out a reference of ours, or an error, which is cleared. The function's type is the one that CPython
+    // documents since 3.7.1.
+    unsafe {
+        let unset = ffi::Py_Ellipsis();
+        let mut value = null_mut();
+        if quick.is_null() {
+            value = ffi::PyObject_CallFunctionObjArgs(get, unset, null_mut::<ffi::PyObject>());
+        } else {
+            let quick: QuickGet = std::mem::transmute(quick);
+            quick(variable, unset, &raw mut value);
+        }
+        let value = Bound::from_owned_ptr_or_opt(py, value);
+        if value.is_none() {
+            ffi::PyErr_Clear();
+        }
+        value
+    }
 }
 
 /// What the running code's context holds, the process's own not counted.
 pub(crate) fn own(py: Python<'_>) -> Option<Bound<'_, TokenObject>> {
-    let get = GET.load(Ordering::Relaxed);
-    if get.is_null() {
-        return None;
+    value(py)?.cast_into::<TokenObject>().ok()
+}
+
+/// The token under which the running code's lines are recorded, or why there is none. Runs no Python code.
+pub(crate) fn look(py: Python<'_>) -> Result<Token, Nobodys> {
+    let value = value(py);
+    if let Some(held) = value.as_ref().and_then(|value| value.cast::<TokenObject>().ok()) {
+        return Ok(held.get().token());
     }
-    // SAFETY: the lock is held; `get` is the bound method of a variable that lives for ever, a C function that runs no
-    // Python code. An error it may leave is cleared.
-    let value = unsafe {
-        let value = Bound::from_owned_ptr_or_opt(py, ffi::PyObject_CallNoArgs(get));
-        if value.is_none() {
-            ffi::PyErr_Clear();
-        }
-        value?
-    };
-    value.cast_into::<TokenObject>().ok()
+    base().ok_or_else(|| {
+        let unset = value.is_some_and(|value| value.as_ptr() == ellipsis());
+        entered().filter(|_| unset).map_or(Nobodys::Outside, Nobodys::Elsewhere)
+    })
+}
+
+fn ellipsis() -> *mut ffi::PyObject {
+    // SAFETY: only its address is asked for.
+    unsafe { ffi::Py_Ellipsis() }
 }
 
 /// The token under which the running code's lines are recorded.
 pub(crate) fn token(py: Python<'_>) -> Option<Token> {
-    own(py).map(|held| held.get().token()).or_else(base)
+    look(py).ok()
+}
+
+/// The token that the running thread's work has, whatever the context says in which it runs just now.
+pub(crate) fn entered() -> Option<Token> {
+    Some(ENTERED.get()).filter(|raw| *raw != 0).map(Token::from_raw)
 }
 
 /// The process's own token.
@@ -59,6 +121,13 @@ pub(crate) fn base() -> Option<Token> {
 /// Sets the process's own token.
 pub(crate) fn set_base(token: Option<Token>) {
     BASE.store(token.map_or(0, Token::raw), Ordering::Relaxed);
+}
+
+/// Sets what the running code's context holds, for the length of a call.
+pub(crate) fn enter(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> PyResult<()> {
+    set(py, held)?;
+    ENTERED.set(held.map_or(0, |held| held.get().token().raw()));
+    Ok(())
 }
 
 /// Sets what the running code's context holds.

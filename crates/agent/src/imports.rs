@@ -5,6 +5,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::token::TokenObject;
@@ -12,6 +13,8 @@ use crate::{AGENT, current, monitor};
 
 /// The `exec_module` that was there before ours.
 static ORIGINAL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+/// The class of the loaders that are known to be like what Python documents.
+static SOURCE_LOADER: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(null_mut());
 
 /// Wraps `exec_module` of the loaders of Python source, once.
 ///
@@ -21,7 +24,10 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     // The one class that every loader of the path finder inherits `exec_module` from.
-    let loader = py.import("importlib._bootstrap_external")?.getattr("_LoaderBasics")?;
+    let bootstrap = py.import("importlib._bootstrap_external")?;
+    let source_loader = bootstrap.getattr("SourceFileLoader")?.unbind().into_ptr();
+    SOURCE_LOADER.store(source_loader.cast(), Ordering::Relaxed);
+    let loader = bootstrap.getattr("_LoaderBasics")?;
     let original = loader.getattr("exec_module")?;
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: c"exec_module".as_ptr(),
@@ -46,6 +52,7 @@ unsafe extern "C" fn exec_module(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls methods with its lock held.
     let py = unsafe { Python::assume_attached() };
+    let _ = catch_unwind(AssertUnwindSafe(|| foresee(py, loader)));
     let scope = catch_unwind(AssertUnwindSafe(|| Scope::enter(py))).ok().flatten();
     // Whatever is wrong with the arguments, the original says it.
     // SAFETY: the lock is held, the original lives for ever, and the caller lent a tuple and a dictionary or null for the
@@ -71,6 +78,20 @@ unsafe extern "C" fn exec_module(
         }
     }
     result
+}
+
+/// Looks at the file of a module before its code runs: what it holds now is what is loaded.
+fn foresee(py: Python<'_>, loader: *mut ffi::PyObject) {
+    // SAFETY: the caller lent the loader for the length of the call, and every object has a type.
+    let (loader, class) = unsafe { (Bound::from_borrowed_ptr(py, loader), ffi::Py_TYPE(loader)) };
+    if class != SOURCE_LOADER.load(Ordering::Relaxed) {
+        // The attributes of another class's may run the app's code.
+        return;
+    }
+    let text = |name| loader.getattr(name).and_then(|value| value.extract::<String>());
+    if let (Ok(path), Ok(module)) = (text(intern!(py, "path")), text(intern!(py, "name"))) {
+        AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.sources.foresee(&path, &module)));
+    }
 }
 
 /// An import under way in traced work.

@@ -5,12 +5,14 @@
 //! and the state of one process ([`agent`]).
 
 mod agent;
+mod callbacks;
 mod cell;
 mod current;
 mod error;
 mod imports;
 mod jobs;
 mod monitor;
+mod registry;
 mod run;
 mod sources;
 mod token;
@@ -23,7 +25,6 @@ use std::sync::Arc;
 use playtrace_covdata::Installation;
 use playtrace_ledger::{Granularity, Record, Role, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::CodeId;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -32,6 +33,7 @@ use crate::agent::{Agent, Opened, UnitId, UnitSpec};
 use crate::cell::AttachedCell;
 use crate::error::AgentError;
 use crate::monitor::Monitor;
+use crate::registry::Objects;
 use crate::run::{Place, Written};
 use crate::sources::Sources;
 use crate::token::TokenObject;
@@ -54,18 +56,13 @@ create_exception!(
 struct State {
     agent: Option<Agent>,
     monitor: Option<Arc<Monitor>>,
-    /// The registered code objects, kept alive.
-    objects: BTreeMap<CodeId, Py<PyAny>>,
+    objects: Objects,
     /// The tokens of the units that are under way.
     tokens: BTreeMap<UnitId, Py<TokenObject>>,
 }
 
-static AGENT: AttachedCell<State> = AttachedCell::new(State {
-    agent: None,
-    monitor: None,
-    objects: BTreeMap::new(),
-    tokens: BTreeMap::new(),
-});
+static AGENT: AttachedCell<State> =
+    AttachedCell::new(State { agent: None, monitor: None, objects: Objects::new(), tokens: BTreeMap::new() });
 
 /// What a child process is told: its token, slug, run and scope.
 type ChildOf = (String, String, Option<String>, Option<String>);
@@ -133,7 +130,7 @@ fn start_monitor(py: Python<'_>) -> PyResult<()> {
     let lines = granularity != Granularity::Symbol;
     let monitor = Monitor::start(py, lines).map_err(|error| raise(&error))?;
     AGENT.with(py, |state| state.monitor = Some(Arc::new(monitor)));
-    monitor::scout_running(py)
+    registry::scout_running(py)
 }
 
 fn opened(py: Python<'_>, opened: &Opened) -> PyResult<(UnitId, bool)> {
@@ -222,6 +219,7 @@ fn open_unit(
     let mut spec = UnitSpec { kind: kind(kind_name)?, step, job, child, what: what.to_owned(), scope };
     start_monitor(py)?;
     token::settle_gone(py);
+    registry::sweep(py);
     let unit = with_agent(py, |agent| {
         if let Some(job) = &spec.job {
             // It came with its slug: the note about it is not needed any more.
@@ -289,7 +287,7 @@ fn collect(py: Python<'_>) -> bool {
 #[pyo3(signature = (to))]
 fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, TokenObject>>> {
     let before = current::own(py);
-    current::set(py, named(py, to)?.as_ref())?;
+    current::enter(py, named(py, to)?.as_ref())?;
     Ok(before)
 }
 
@@ -300,7 +298,8 @@ fn enter_here<'py>(
     py: Python<'py>,
     to: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Option<Bound<'py, TokenObject>>> {
-    let before = enter(py, to)?;
+    let before = current::own(py);
+    current::set(py, named(py, to)?.as_ref())?;
     if let Some(held) = current::own(py) {
         monitor::rearm_stack(py, held.get().token())?;
     }

@@ -12,7 +12,7 @@ use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
 
 use crate::error::AgentError;
 use crate::sources::Sources;
-use crate::unflushed::Unflushed;
+use crate::unflushed::{LineNote, Unflushed};
 
 /// What all runs of the process share.
 #[derive(Debug, Clone)]
@@ -66,11 +66,15 @@ pub(crate) struct Run {
     /// Units of work that are open.
     pub(crate) open: u32,
     pub(crate) last_used: Instant,
+    /// Whether it was said that code ran in a context that knew nothing of the run.
+    pub(crate) missed: bool,
     /// Why the agent switched itself off for this run.
     pub(crate) off: Option<String>,
     journal: Option<Journal>,
     shard: Option<ShardWriter>,
     unflushed: Option<Unflushed>,
+    /// Whose line of which file was noted there last.
+    noted: Option<(ContextId, FileId, LineNote)>,
     /// The memory map can't be had; until the next flush, a kill would lose the lines since the last one.
     unmapped: bool,
     /// Files whose hash is in the ledger.
@@ -99,10 +103,12 @@ impl Run {
             imports: 0,
             open: 0,
             last_used: Instant::now(),
+            missed: false,
             off: None,
             journal: None,
             shard: None,
             unflushed: None,
+            noted: None,
             unmapped: false,
             hashed: BTreeSet::new(),
         }
@@ -164,6 +170,13 @@ impl Run {
 
     /// Keeps a line from being lost by a kill before the next flush.
     pub(crate) fn keep(&mut self, place: &Place, sources: &Sources, fresh: Fresh) {
+        if let (Some((context, file, note)), Some(map)) = (self.noted, &mut self.unflushed)
+            && (context, file) == (fresh.context, fresh.file)
+            && map.note_again(note, fresh.line)
+        {
+            return;
+        }
+        self.noted = None;
         let scope = self.scopes.iter().find(|scope| scope.context == fresh.context);
         let number = match scope {
             // What a step entered is told when it ends.
@@ -182,12 +195,13 @@ impl Run {
             Unflushed::create(&path).ok()
         });
         let label = || self.label(place, fresh.context);
-        let noted = map.as_mut().is_some_and(|map| {
+        let noted = map.as_mut().and_then(|map| {
             map.note((number, label), (fresh.file.0, || sources.path(fresh.file)), fresh.line)
         });
         // What a full one holds counts until the next flush, which empties it.
         self.unflushed = map;
-        self.unmapped = !noted;
+        self.unmapped = noted.is_none();
+        self.noted = noted.map(|note| (fresh.context, fresh.file, note));
     }
 
     /// Puts on disk what the contexts saw since the last flush; with a unit, the ledger says that it ended.
@@ -224,6 +238,7 @@ impl Run {
             let shard = self.shard.as_ref().map(|shard| shard.file_name().to_owned());
             self.append(place, Record::Closed { unit, shard, new, entered: NewLines(entered) })?;
         }
+        self.noted = None;
         if let Some(map) = &mut self.unflushed {
             map.clear();
         }
@@ -245,6 +260,7 @@ impl Run {
         }
         self.journal = None;
         self.unflushed = None;
+        self.noted = None;
         self.unmapped = false;
         self.hashed.clear();
         self.open = 0;

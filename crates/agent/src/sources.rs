@@ -68,6 +68,14 @@ impl Sources {
         }
     }
 
+    /// Decides on the file of a module that is about to be imported, so that the first request that runs its code need not read it.
+    /// Installed code is left for then: most of it is of no interest, and a process imports thousands of its files.
+    pub(crate) fn foresee(&mut self, filename: &str, module: &str) {
+        if !self.known.contains_key(filename) && !self.filter.is_installed(filename) {
+            self.decide(filename, Some(filename), Some(module));
+        }
+    }
+
     /// Decides on a `co_filename`, with what the module that it runs in says of itself. Reads the file.
     pub(crate) fn decide(
         &mut self,

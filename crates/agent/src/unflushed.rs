@@ -45,6 +45,13 @@ pub(crate) struct Unflushed {
     files: Vec<bool>,
 }
 
+/// Numbers of a context and a file that are defined in the map.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineNote {
+    label: u32,
+    file: u32,
+}
+
 impl Unflushed {
     /// Makes the file; one that is there already is this process's own, of a run that was let go of, and is used anew.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
@@ -69,21 +76,28 @@ impl Unflushed {
         self.forks == FORKS.load(Ordering::Relaxed)
     }
 
-    /// Notes a line; says whether that worked. `path` and `name` are asked for what the numbers mean, once.
+    /// Notes a line; `None` if that did not work. `path` and `name` are asked for what the numbers mean, once.
     pub(crate) fn note<'a>(
         &mut self,
         (label, name): (u32, impl FnOnce() -> ContextLabel),
         (file, path): (u32, impl FnOnce() -> &'a MeasuredPath),
         line: u32,
-    ) -> bool {
-        let Some(record) = line_record(label, file, line) else { return false };
+    ) -> Option<LineNote> {
+        let note = LineNote { label, file };
+        let record = line_record(label, file, line)?;
         if first_time(&mut self.labels, label) && !self.push(&label_record(label, &name())) {
-            return false;
+            return None;
         }
         if first_time(&mut self.files, file) && !self.push(&file_record(file, path())) {
-            return false;
+            return None;
         }
-        self.push(&record.to_le_bytes())
+        self.push(&record.to_le_bytes()).then_some(note)
+    }
+
+    /// Notes another line of the same context and file, as long as nothing was cleared since; says whether that worked.
+    pub(crate) fn note_again(&mut self, note: LineNote, line: u32) -> bool {
+        let record = line_record(note.label, note.file, line).filter(|_| self.is_own());
+        record.is_some_and(|record| self.push(&record.to_le_bytes()))
     }
 
     /// Forgets everything: it is on disk.

@@ -118,6 +118,11 @@ impl FileFilter {
         Disposition::NotTraced { reason }
     }
 
+    /// Whether a file lies, by its name, where Python keeps code that is not the app's. The configuration may count it all the same.
+    pub fn is_installed(&self, file: &str) -> bool {
+        [&self.stdlib, &self.third_party, &self.tracers].into_iter().any(|trees| in_trees(trees, file))
+    }
+
     /// The name of a file in data.
     pub fn measured_path(&self, file: &Path) -> MeasuredPath {
         self.named(&absolute(&self.root, &file.to_string_lossy()))

@@ -1,20 +1,42 @@
 //! One code object: who has seen which of its lines, and what of it is silenced.
 
-/// A code object that is traced. Never given to another one.
+/// A code object that is traced. The number is used again after [`remove_codes`](crate::Tracer::remove_codes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodeId(pub(crate) u32);
+
+impl CodeId {
+    /// The number: small, for tables.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A measured file. The numbers are the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);
 
-/// Redundant events that a code object may report after it was armed before its places are silenced, besides
-/// [`BUDGET_PER_LINE`] for each of its lines.
+/// Redundant events that a code object may report after it was armed before its places are silenced; as many entries, and
+/// as many lines besides [`BUDGET_PER_LINE`] for each of its lines.
 ///
 /// Silencing a place costs about as much as ten redundant events, and arming a code object again as much as
 /// fifty: code that runs a few times between two contexts is better left alone. Loops use the budget up at once.
 const BUDGET: u32 = 64;
 const BUDGET_PER_LINE: u32 = 4;
+
+/// Lines that one code object's masks may span. Only code that no source has (made from a syntax tree with numbers of its own)
+/// has more; lines beyond are recorded, and never silenced.
+const WIDEST: usize = 1 << 16;
+
+/// Which lines the interpreter may report in a code object.
+#[derive(Debug)]
+enum Lines {
+    /// Nobody asked yet: it is worth knowing only where a loop runs.
+    Unknown,
+    /// It can't be told.
+    Untold,
+    /// These, or fewer.
+    Told(Box<[u32]>),
+}
 
 /// Masks hold a bit for each slot.
 #[derive(Debug)]
@@ -22,9 +44,15 @@ pub(crate) struct Code {
     pub(crate) file: FileId,
     /// `co_firstlineno`.
     pub(crate) defined_at: u32,
+    /// Of `seen`.
     first_line: u32,
-    /// By line, counted from `first_line`: the active contexts that have it.
-    seen: Box<[u64]>,
+    /// By line, counted from `first_line`: the active contexts that have it. It grows with the lines that are reported.
+    seen: Vec<u64>,
+    lines: Lines,
+    /// How many of `lines`, from the first one on, every context that wants lines was found to have.
+    complete: usize,
+    /// When that was; another context may have come since.
+    complete_at: u64,
     /// The contexts whose entry by a call was reported: nothing that is silenced is new to them.
     pub(crate) started: u64,
     /// The same for an entry by resuming a generator or coroutine.
@@ -33,65 +61,131 @@ pub(crate) struct Code {
     pub(crate) touched: u64,
     /// Whether a line was silenced since the code was armed.
     pub(crate) lines_silenced: bool,
+    /// Whether no line is reported, silenced one by one or not.
+    pub(crate) lines_off: bool,
     /// Whether an entry was silenced since the code was armed.
     pub(crate) entries_silenced: bool,
     /// Whether nothing of it is reported at all.
     pub(crate) disarmed: bool,
-    budget: u32,
+    /// Whether the code object is gone.
+    pub(crate) is_removed: bool,
+    line_budget: u32,
+    entry_budget: u32,
 }
 
 impl Code {
-    /// `lines` as `co_lines()` has them, in any order, repeated or not.
-    pub(crate) fn new(file: FileId, defined_at: u32, lines: impl IntoIterator<Item = u32>) -> Self {
-        let (mut first, mut last) = (u32::MAX, 0);
-        for line in lines {
-            first = first.min(line);
-            last = last.max(line);
-        }
-        let span = if first <= last { (last - first + 1) as usize } else { 0 };
-        let mut code = Self {
+    pub(crate) fn new(file: FileId, defined_at: u32) -> Self {
+        Self {
             file,
             defined_at,
-            first_line: first,
-            seen: vec![0; span].into_boxed_slice(),
+            first_line: defined_at,
+            seen: Vec::new(),
+            lines: Lines::Unknown,
+            complete: 0,
+            complete_at: 0,
             started: 0,
             resumed: 0,
             touched: 0,
             lines_silenced: false,
+            lines_off: false,
             entries_silenced: false,
             disarmed: false,
-            budget: 0,
-        };
-        code.armed();
-        code
+            is_removed: false,
+            line_budget: BUDGET,
+            entry_budget: BUDGET,
+        }
+    }
+
+    /// One that is gone.
+    pub(crate) fn removed() -> Self {
+        Self { is_removed: true, disarmed: true, ..Self::new(FileId(0), 0) }
     }
 
     /// Notes that the interpreter reports every place of it again.
     pub(crate) fn armed(&mut self) {
         self.lines_silenced = false;
-        self.entries_silenced = false;
+        self.lines_off = false;
         self.disarmed = false;
-        let lines = u32::try_from(self.seen.len()).unwrap_or(u32::MAX / BUDGET_PER_LINE);
-        self.budget = lines.saturating_mul(BUDGET_PER_LINE).saturating_add(BUDGET);
+        self.line_budget = BUDGET.saturating_add(lines_budget(self.seen.len()));
+        self.entries_armed();
     }
 
-    /// Who has `line`; `None` for a line outside the code's own table.
+    /// Notes that it reports every entry again; its lines are as they were.
+    pub(crate) fn entries_armed(&mut self) {
+        self.entries_silenced = false;
+        self.entry_budget = BUDGET;
+    }
+
+    /// Who has `line`; `None` for a line that the masks don't span.
     pub(crate) fn seen(&self, line: u32) -> Option<u64> {
-        self.seen.get(line.checked_sub(self.first_line)? as usize).copied()
+        match line.checked_sub(self.first_line) {
+            Some(index) if (index as usize) < self.seen.len() => Some(self.seen[index as usize]),
+            Some(index) if (index as usize) < WIDEST => Some(0),
+            None if self.span_down_to(line) <= WIDEST => Some(0),
+            _ => None,
+        }
     }
 
     /// Adds contexts to who has `line`.
     pub(crate) fn see(&mut self, line: u32, bits: u64) {
-        let index = line.checked_sub(self.first_line).map(|index| index as usize);
-        if let Some(seen) = index.and_then(|index| self.seen.get_mut(index)) {
-            *seen |= bits;
+        let before = self.seen.len();
+        if line < self.first_line {
+            let span = self.span_down_to(line);
+            if span > WIDEST {
+                return;
+            }
+            self.seen.splice(0..0, std::iter::repeat_n(0, span - before));
+            self.first_line = line;
         }
+        let index = (line - self.first_line) as usize;
+        if index >= WIDEST {
+            return;
+        }
+        if index >= self.seen.len() {
+            self.seen.resize(index + 1, 0);
+        }
+        self.seen[index] |= bits;
+        self.line_budget = self.line_budget.saturating_add(lines_budget(self.seen.len() - before));
     }
 
-    /// Counts a redundant event; says whether the place may be silenced.
-    pub(crate) fn spend(&mut self) -> bool {
-        self.budget = self.budget.saturating_sub(1);
-        self.budget == 0
+    fn span_down_to(&self, line: u32) -> usize {
+        (self.first_line - line) as usize + self.seen.len()
+    }
+
+    /// Counts a redundant line; says whether the place may be silenced.
+    pub(crate) fn spend_line(&mut self) -> bool {
+        self.line_budget = self.line_budget.saturating_sub(1);
+        self.line_budget == 0
+    }
+
+    /// Counts a redundant entry; says whether the place may be silenced.
+    pub(crate) fn spend_entry(&mut self) -> bool {
+        self.entry_budget = self.entry_budget.saturating_sub(1);
+        self.entry_budget == 0
+    }
+
+    /// Whether it is not known yet which lines there are.
+    pub(crate) fn is_undescribed(&self) -> bool {
+        matches!(self.lines, Lines::Unknown)
+    }
+
+    /// Learns which lines may be reported; `None` if that can't be told.
+    pub(crate) fn describe(&mut self, lines: Option<Vec<u32>>) {
+        self.lines = lines.map_or(Lines::Untold, |lines| Lines::Told(lines.into_boxed_slice()));
+        self.complete = 0;
+    }
+
+    /// Whether all contexts in `lined` have every line. `now` is another number each time that a context was added to those in
+    /// `lined`; as long as it is the same, what was found complete stays so, and one run over the lines serves all questions.
+    pub(crate) fn is_complete(&mut self, lined: u64, now: u64) -> bool {
+        if std::mem::replace(&mut self.complete_at, now) != now {
+            self.complete = 0;
+        }
+        let Lines::Told(lines) = &self.lines else { return false };
+        let rest = &lines[self.complete.min(lines.len())..];
+        let lacking = rest.iter().position(|line| self.seen(*line).is_none_or(|seen| lined & !seen != 0));
+        self.complete += lacking.unwrap_or(rest.len());
+        lacking.is_none()
     }
 
     /// Takes contexts out of all masks.
@@ -105,32 +199,73 @@ impl Code {
     }
 }
 
+fn lines_budget(lines: usize) -> u32 {
+    u32::try_from(lines).unwrap_or(u32::MAX).saturating_mul(BUDGET_PER_LINE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lines_outside_the_table_are_nobodys() {
-        let mut code = Code::new(FileId(0), 1, [7, 5, 9]);
-        for line in [0, 4, 10, u32::MAX] {
+    fn masks_grow_in_both_directions() {
+        let mut code = Code::new(FileId(0), 10);
+        for line in [12, 10, 7, 40] {
+            code.see(line, u64::from(line));
+        }
+        for line in [7, 10, 12, 40] {
+            assert_eq!(code.seen(line), Some(u64::from(line)));
+        }
+        for line in [1, 8, 11, 39, 41] {
+            assert_eq!(code.seen(line), Some(0));
+        }
+    }
+
+    #[test]
+    fn lines_far_apart_are_nobodys() {
+        let mut code = Code::new(FileId(0), 1_000_000);
+        for line in [1, 1_000_000 + 65_536, u32::MAX] {
             code.see(line, 1);
             assert_eq!(code.seen(line), None);
         }
-        code.see(6, 2);
-        assert_eq!((code.seen(5), code.seen(6)), (Some(0), Some(2)));
-        let empty = Code::new(FileId(0), 1, []);
-        assert_eq!(empty.seen(1), None);
+        code.see(1_000_000, 1);
+        code.see(1_000_000 - 65_536, 1);
+        assert_eq!(code.seen(1_000_000 - 65_536), None);
+        assert_eq!(code.seen(1_000_000), Some(1));
     }
 
     #[test]
     fn the_budget_grows_with_the_lines_and_comes_back_with_arming() {
-        let spent = |code: &mut Code| (1..100_000).find(|_| code.spend()).unwrap();
-        let mut small = Code::new(FileId(0), 1, [1]);
-        let mut large = Code::new(FileId(0), 1, [1, 1000]);
+        let spent = |code: &mut Code| (1..100_000).find(|_| code.spend_line()).unwrap();
+        let mut small = Code::new(FileId(0), 1);
+        let mut large = Code::new(FileId(0), 1);
+        small.see(1, 1);
+        large.see(1, 1);
+        large.see(1000, 1);
         assert_eq!(spent(&mut small), BUDGET + BUDGET_PER_LINE);
         assert_eq!(spent(&mut large), BUDGET + 1000 * BUDGET_PER_LINE);
-        assert!(small.spend());
+        assert!(small.spend_line());
         small.armed();
-        assert!(!small.spend());
+        assert!(!small.spend_line());
+    }
+
+    #[test]
+    fn complete_is_every_line_by_everybody() {
+        let mut code = Code::new(FileId(0), 1);
+        assert!(code.is_undescribed() && !code.is_complete(1, 1));
+        code.describe(None);
+        assert!(!code.is_undescribed() && !code.is_complete(1, 1));
+        code.describe(Some(vec![2, 3, 5]));
+        for line in [2, 3] {
+            code.see(line, 3);
+        }
+        assert!(!code.is_complete(1, 1));
+        code.see(5, 1);
+        assert!(code.is_complete(1, 1));
+        assert!(!code.is_complete(3, 2), "another context lacks a line");
+        code.see(5, 2);
+        assert!(code.is_complete(3, 2));
+        code.forget(1);
+        assert!(!code.is_complete(3, 3), "a new context took the place of the first one");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use playtrace_model::LineBits;
+use rustc_hash::FxHashMap;
 
 use crate::code::{CodeId, FileId};
 use crate::token::{Slot, Token};
@@ -29,13 +30,25 @@ pub(crate) struct Context {
     pub(crate) wants: Wants,
     /// Whose lines this context's lines are, if it does not want them itself.
     pub(crate) lines_go_to: Option<ContextId>,
-    /// Lines that were drained.
-    drained: FileLines,
-    /// Lines since.
-    fresh: FileLines,
+    files: Vec<Recorded>,
+    /// Where in `files` a file is.
+    places: FxHashMap<FileId, usize>,
+    /// The file that was recorded last; the next line is nearly always of the same one.
+    last: usize,
+    /// The files with lines that were not drained yet, each once.
+    fresh: Vec<usize>,
     /// The code objects that hold this context's bit.
     pub(crate) touched: Vec<CodeId>,
     pub(crate) active: Option<Active>,
+}
+
+/// One file's lines.
+#[derive(Debug)]
+struct Recorded {
+    file: FileId,
+    drained: LineBits,
+    /// Lines since.
+    fresh: LineBits,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,32 +59,59 @@ pub(crate) struct Active {
 
 impl Context {
     pub(crate) fn new(wants: Wants, lines_go_to: Option<ContextId>) -> Self {
-        let (drained, fresh) = (FileLines::new(), FileLines::new());
-        Self { wants, lines_go_to, drained, fresh, touched: Vec::new(), active: None }
+        Self {
+            wants,
+            lines_go_to,
+            files: Vec::new(),
+            places: FxHashMap::default(),
+            last: 0,
+            fresh: Vec::new(),
+            touched: Vec::new(),
+            active: None,
+        }
     }
 
     /// Says whether it is news.
     pub(crate) fn record(&mut self, file: FileId, line: u32) -> bool {
-        if self.drained.get(&file).is_some_and(|lines| lines.contains(line)) {
+        if self.files.get(self.last).is_none_or(|last| last.file != file) {
+            self.last = *self.places.entry(file).or_insert_with(|| {
+                self.files.push(Recorded { file, drained: LineBits::new(), fresh: LineBits::new() });
+                self.files.len() - 1
+            });
+        }
+        let recorded = &mut self.files[self.last];
+        if recorded.drained.contains(line) {
             return false;
         }
-        self.fresh.entry(file).or_default().insert(line)
+        if recorded.fresh.is_empty() {
+            self.fresh.push(self.last);
+        }
+        recorded.fresh.insert(line)
+    }
+
+    pub(crate) fn has(&self, file: FileId, line: u32) -> bool {
+        let recorded = self.places.get(&file).and_then(|place| self.files.get(*place));
+        recorded.is_some_and(|recorded| recorded.drained.contains(line) || recorded.fresh.contains(line))
     }
 
     pub(crate) fn drain(&mut self) -> FileLines {
-        let fresh = std::mem::take(&mut self.fresh);
-        for (file, lines) in &fresh {
-            self.drained.entry(*file).or_default().union_with(lines);
-        }
-        fresh
+        let files = &mut self.files;
+        let drained = std::mem::take(&mut self.fresh).into_iter().map(|place| {
+            let recorded = &mut files[place];
+            let fresh = std::mem::take(&mut recorded.fresh);
+            recorded.drained.union_with(&fresh);
+            (recorded.file, fresh)
+        });
+        drained.collect()
     }
 
     pub(crate) fn whole(&self) -> FileLines {
-        let mut whole = self.drained.clone();
-        for (file, lines) in &self.fresh {
-            whole.entry(*file).or_default().union_with(lines);
-        }
-        whole
+        let whole = self.files.iter().map(|recorded| {
+            let mut lines = recorded.drained.clone();
+            lines.union_with(&recorded.fresh);
+            (recorded.file, lines)
+        });
+        whole.collect()
     }
 
     pub(crate) fn has_fresh(&self) -> bool {
@@ -80,7 +120,8 @@ impl Context {
 
     /// Forgets every line; the activation stays.
     pub(crate) fn clear(&mut self) {
-        self.drained.clear();
+        self.files.clear();
+        self.places.clear();
         self.fresh.clear();
         self.touched.clear();
     }

@@ -10,10 +10,12 @@
 
 mod code;
 mod context;
+mod events;
 mod token;
 mod tracer;
 
 pub use code::{CodeId, FileId};
 pub use context::{ContextId, FileLines, Wants};
+pub use events::{Entry, Fresh, Redundant};
 pub use token::Token;
-pub use tracer::{Activation, Entry, Fresh, Tracer, Verdict};
+pub use tracer::{Activation, Arm, Tracer};

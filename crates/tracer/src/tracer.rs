@@ -1,4 +1,4 @@
-//! Contexts, code objects, and the answers to the interpreter's events.
+//! Contexts and code objects: what is there, what runs, and what must be armed again when that changes.
 
 use rustc_hash::FxHashMap;
 
@@ -6,24 +6,16 @@ use crate::code::{Code, CodeId, FileId};
 use crate::context::{Active, Context, ContextId, FileLines, Wants};
 use crate::token::{OVERFLOW, OWN_SLOTS, Slot, Token, bit};
 
-/// What the interpreter should do with the place that it reported.
+/// How a code object is to be armed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Report it again.
-    Keep,
-    /// Silence this one place (`sys.monitoring.DISABLE`).
-    Silence,
-}
-
-/// What to do when a code object was entered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry {
-    /// Nothing.
-    Keep,
-    /// Silence this one place.
-    Silence,
-    /// Report every place of this code object again, before its next instruction runs.
-    Rearm,
+pub enum Arm {
+    /// Every place is reported, also those that were silenced.
+    Everything,
+    /// Every entry is; the lines stay as they are.
+    Entries {
+        /// Whether lines are reported, but for those that were silenced one by one.
+        lines: bool,
+    },
 }
 
 /// A context has begun to run.
@@ -31,19 +23,8 @@ pub enum Entry {
 pub struct Activation {
     /// What names it from now on.
     pub token: Token,
-    /// Code objects whose every place must be reported again.
-    pub rearm: Vec<CodeId>,
-}
-
-/// A line that a context had not recorded before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fresh {
-    /// Whose line it is now.
-    pub context: ContextId,
-    /// The file.
-    pub file: FileId,
-    /// The line; of a context that wants entries, the first one of what was entered.
-    pub line: u32,
+    /// Code objects to arm again.
+    pub rearm: Vec<(CodeId, Arm)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,20 +38,26 @@ struct Occupant {
 /// Not synchronised: the caller holds the interpreter's lock.
 #[derive(Debug)]
 pub struct Tracer {
-    codes: Vec<Code>,
+    pub(crate) codes: Vec<Code>,
+    /// Numbers of code objects that are gone.
+    free_codes: Vec<CodeId>,
     contexts: Vec<Option<Context>>,
     slots: [Option<Occupant>; OWN_SLOTS as usize],
     /// Contexts beyond the slots, by generation.
     overflow: FxHashMap<u64, ContextId>,
     /// The slots in use.
-    active: u64,
+    pub(crate) active: u64,
     /// Those of contexts that want lines.
-    lined: u64,
+    pub(crate) lined: u64,
     /// How many of the contexts beyond the slots want lines.
     lined_overflow: usize,
+    /// How often a context was added to those that want lines.
+    pub(crate) lined_added: u64,
     generation: u64,
     /// Code objects whose entry was silenced; some may have been armed since.
-    quiet: Vec<CodeId>,
+    pub(crate) quiet: Vec<CodeId>,
+    /// Whose the lines of a token were when it was last asked; no context has changed since.
+    last_lined: Option<(Token, ContextId, Slot)>,
 }
 
 impl Default for Tracer {
@@ -84,34 +71,53 @@ impl Tracer {
     pub fn new() -> Self {
         Self {
             codes: Vec::new(),
+            free_codes: Vec::new(),
             contexts: Vec::new(),
             slots: [None; OWN_SLOTS as usize],
             overflow: FxHashMap::default(),
             active: 0,
             lined: 0,
             lined_overflow: 0,
+            lined_added: 0,
             generation: 0,
             quiet: Vec::new(),
+            last_lined: None,
         }
     }
 
-    /// Adds a code object, from now on reported at every place. `defined_at` is its `co_firstlineno`; `lines` as
-    /// `co_lines()` has them.
-    pub fn add_code(
-        &mut self,
-        file: FileId,
-        defined_at: u32,
-        lines: impl IntoIterator<Item = u32>,
-    ) -> CodeId {
+    /// Adds a code object, from now on reported at every place. `defined_at` is its `co_firstlineno`.
+    pub fn add_code(&mut self, file: FileId, defined_at: u32) -> CodeId {
+        let code = Code::new(file, defined_at);
+        if let Some(id) = self.free_codes.pop() {
+            self.codes[id.index()] = code;
+            return id;
+        }
         // Four thousand million code objects don't fit into memory.
         let id = CodeId(u32::try_from(self.codes.len()).unwrap_or(u32::MAX));
-        self.codes.push(Code::new(file, defined_at, lines));
+        self.codes.push(code);
         id
+    }
+
+    /// Forgets code objects that are gone; what was executed in them stays recorded.
+    pub fn remove_codes(&mut self, gone: &[CodeId]) {
+        if gone.is_empty() {
+            return;
+        }
+        for id in gone {
+            self.codes[id.index()] = Code::removed();
+        }
+        let Self { codes, contexts, quiet, .. } = self;
+        let kept = |id: &CodeId| !codes[id.index()].is_removed;
+        quiet.retain(kept);
+        for context in contexts.iter_mut().flatten() {
+            context.touched.retain(kept);
+        }
+        self.free_codes.extend(gone);
     }
 
     /// How many code objects there are.
     pub fn codes(&self) -> usize {
-        self.codes.len()
+        self.codes.len() - self.free_codes.len()
     }
 
     /// Adds a context that has seen nothing and does not run yet.
@@ -133,6 +139,7 @@ impl Tracer {
         if let Some(active) = self.context(id).and_then(|context| context.active) {
             return Activation { token: active.token, rearm: Vec::new() };
         }
+        self.last_lined = None;
         self.generation += 1;
         let generation = self.generation;
         let free = self.slots.iter().zip(0..OWN_SLOTS).find(|(occupant, _)| occupant.is_none());
@@ -144,18 +151,22 @@ impl Tracer {
         }
         self.active |= bit(slot);
         let token = Token::new(generation, slot);
-        if let Some(context) = self.contexts.get_mut(id.0 as usize).and_then(Option::as_mut) {
+        let mut wants = Wants::Lines;
+        if let Some(context) = self.context_mut(id) {
             context.active = Some(Active { token, slot });
-            if context.wants == Wants::Lines {
-                self.lined |= bit(slot);
-                self.lined_overflow += usize::from(slot == OVERFLOW);
-            }
+            wants = context.wants;
         }
-        Activation { token, rearm: self.arm_quiet() }
+        if wants == Wants::Lines {
+            self.lined |= bit(slot);
+            self.lined_overflow += usize::from(slot == OVERFLOW);
+            self.lined_added += 1;
+        }
+        Activation { token, rearm: self.arm_quiet(wants) }
     }
 
     /// Ends a context's running; its token names nothing any more. Its lines stay.
     pub fn deactivate(&mut self, id: ContextId) {
+        self.last_lined = None;
         let Some(context) = self.context_mut(id) else { return };
         let Some(active) = context.active.take() else { return };
         let touched = std::mem::take(&mut context.touched);
@@ -175,7 +186,7 @@ impl Tracer {
         }
         self.active &= !bit(active.slot);
         for code in touched {
-            self.codes[code.0 as usize].forget(bit(active.slot));
+            self.codes[code.index()].forget(bit(active.slot));
         }
     }
 
@@ -202,127 +213,24 @@ impl Tracer {
         }
     }
 
-    /// Whether a line event is news to nobody; then it must not be handed to [`Tracer::line`]. The quick half of
-    /// a line event: it needs no token.
-    pub fn redundant_line(&mut self, id: CodeId, line: u32) -> Option<Verdict> {
-        let code = &mut self.codes[id.0 as usize];
-        if self.lined & !code.seen(line)? != 0 {
-            return None;
+    /// The context that gets the lines of a token's work, and its slot.
+    pub(crate) fn lined_by(&mut self, token: Token) -> Option<(ContextId, Slot)> {
+        if let Some((_, context, slot)) = self.last_lined.filter(|(last, ..)| *last == token) {
+            return Some((context, slot));
         }
-        if code.spend() {
-            code.lines_silenced = true;
-            return Some(Verdict::Silence);
-        }
-        Some(Verdict::Keep)
-    }
-
-    /// A line was reached under a token. Whoever else lacks it still needs the place.
-    pub fn line(&mut self, id: CodeId, line: u32, token: Token) -> Option<Fresh> {
-        let (owner, slot) = self.lined_of(self.resolve(token)?)?;
-        let context = self.contexts.get_mut(owner.0 as usize)?.as_mut()?;
-        let code = &mut self.codes[id.0 as usize];
-        if slot != OVERFLOW {
-            if code.seen(line).is_some_and(|seen| seen & bit(slot) != 0) {
-                return None;
-            }
-            code.see(line, bit(slot));
-            touch(code, id, context, bit(slot));
-        }
-        context.record(code.file, line).then_some(Fresh { context: owner, file: code.file, line })
-    }
-
-    /// A code object was called, under a token or none.
-    pub fn start(&mut self, id: CodeId, token: Option<Token>) -> (Entry, Option<Fresh>) {
-        self.enter(id, token, |code| &mut code.started)
-    }
-
-    /// A generator or coroutine was resumed.
-    pub fn resume(&mut self, id: CodeId, token: Option<Token>) -> (Entry, Option<Fresh>) {
-        self.enter(id, token, |code| &mut code.resumed)
-    }
-
-    fn enter(
-        &mut self,
-        id: CodeId,
-        token: Option<Token>,
-        known: fn(&mut Code) -> &mut u64,
-    ) -> (Entry, Option<Fresh>) {
-        let code = &mut self.codes[id.0 as usize];
-        if self.active & !*known(code) == 0 {
-            if !code.spend() {
-                return (Entry::Keep, None);
-            }
-            if !code.entries_silenced {
-                code.entries_silenced = true;
-                self.quiet.push(id);
-            }
-            return (Entry::Silence, None);
-        }
-        let Some(owner) = token.and_then(|token| self.resolve(token)) else { return (Entry::Keep, None) };
-        let lined = self.lined_of(owner);
-        // What was silenced since a context began to run was silenced because that context has it.
-        let entered =
-            |slot: Slot, code: &Code| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
-        let settled = lined.is_none_or(|(_, slot)| entered(slot, &self.codes[id.0 as usize]));
-        let fresh = self.note_entry(id, owner, known);
-        if let Some((lined, _)) = lined.filter(|(lined, _)| *lined != owner) {
-            self.note_entry(id, lined, known);
-        }
-        let code = &mut self.codes[id.0 as usize];
-        if code.lines_silenced && !settled {
-            code.armed();
-            return (Entry::Rearm, fresh);
-        }
-        (Entry::Keep, fresh)
-    }
-
-    /// Notes that a context entered a code object; gives the first line of it if that is what the context wants.
-    fn note_entry(
-        &mut self,
-        id: CodeId,
-        owner: ContextId,
-        known: fn(&mut Code) -> &mut u64,
-    ) -> Option<Fresh> {
-        let context = self.contexts.get_mut(owner.0 as usize)?.as_mut()?;
-        let slot = context.active?.slot;
-        let code = &mut self.codes[id.0 as usize];
-        if slot != OVERFLOW {
-            *known(code) |= bit(slot);
-            touch(code, id, context, bit(slot));
-        }
-        let (file, line) = (code.file, code.defined_at);
-        (context.wants == Wants::Entries && context.record(file, line)).then_some(Fresh {
-            context: owner,
-            file,
-            line,
-        })
+        let (context, slot) = self.lined_of(self.resolve(token)?)?;
+        self.last_lined = Some((token, context, slot));
+        Some((context, slot))
     }
 
     /// The context that gets the lines of `id`, and its slot.
-    fn lined_of(&self, id: ContextId) -> Option<(ContextId, Slot)> {
+    pub(crate) fn lined_of(&self, id: ContextId) -> Option<(ContextId, Slot)> {
         let context = self.context(id)?;
         let lined = match context.wants {
             Wants::Lines => id,
             Wants::Entries => context.lines_go_to?,
         };
         Some((lined, self.context(lined)?.active?.slot))
-    }
-
-    /// The work of a token goes on in the middle of a running code object (a context was switched there, or an
-    /// exception was thrown into a generator); says whether the code object must be armed again.
-    ///
-    /// This is not an entry: the next call must still be reported, because a one-line function reports its line
-    /// only together with its entry (CPython 3.13).
-    pub fn goes_on(&mut self, id: CodeId, token: Token) -> bool {
-        let Some(owner) = self.resolve(token) else { return false };
-        let code = &self.codes[id.0 as usize];
-        let entered = |slot: Slot| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
-        let settled = entered(token.slot()) && self.lined_of(owner).is_none_or(|(_, slot)| entered(slot));
-        if settled || !(code.lines_silenced || code.entries_silenced) {
-            return false;
-        }
-        self.codes[id.0 as usize].armed();
-        true
     }
 
     /// Code objects of which nothing needs to be reported while no context is active; they come with the next
@@ -362,7 +270,7 @@ impl Tracer {
 
     /// In a forked child: the lines so far are the parent's. The kept contexts run on, with their tokens, having
     /// seen nothing; all others are gone. Answers with the code objects to arm again.
-    pub fn after_fork(&mut self, keep: &[ContextId]) -> Vec<CodeId> {
+    pub fn after_fork(&mut self, keep: &[ContextId]) -> Vec<(CodeId, Arm)> {
         for index in 0..self.contexts.len() {
             let id = ContextId(u32::try_from(index).unwrap_or(u32::MAX));
             if keep.contains(&id) {
@@ -376,35 +284,41 @@ impl Tracer {
         for code in &mut self.codes {
             code.forget(u64::MAX);
         }
-        self.arm_quiet()
+        self.lined_added += 1;
+        self.arm_quiet(Wants::Lines)
     }
 
-    fn arm_quiet(&mut self) -> Vec<CodeId> {
-        let mut quiet = std::mem::take(&mut self.quiet);
-        quiet.retain(|id| {
-            let code = &mut self.codes[id.0 as usize];
-            let silenced = code.entries_silenced;
-            if silenced {
-                code.armed();
+    /// Has code report its entries again where they were silenced: there is no other way to hear of the first one of a new
+    /// context. One that wants lines will lack these, too.
+    fn arm_quiet(&mut self, wants: Wants) -> Vec<(CodeId, Arm)> {
+        let quiet = std::mem::take(&mut self.quiet).into_iter();
+        let codes = &mut self.codes;
+        let armed = quiet.filter_map(|id| {
+            let code = &mut codes[id.index()];
+            if !code.entries_silenced {
+                return None;
             }
-            silenced
+            if wants == Wants::Entries && !code.disarmed {
+                code.entries_armed();
+                return Some((id, Arm::Entries { lines: !code.lines_off }));
+            }
+            code.armed();
+            Some((id, Arm::Everything))
         });
-        quiet
+        armed.collect()
     }
 
-    fn context(&self, id: ContextId) -> Option<&Context> {
+    pub(crate) fn context(&self, id: ContextId) -> Option<&Context> {
         self.contexts.get(id.0 as usize)?.as_ref()
     }
 
     fn context_mut(&mut self, id: ContextId) -> Option<&mut Context> {
         self.contexts.get_mut(id.0 as usize)?.as_mut()
     }
-}
 
-/// Notes that `code` holds a bit of `context`, so that the end of the context finds it.
-fn touch(code: &mut Code, id: CodeId, context: &mut Context, bits: u64) {
-    if code.touched & bits == 0 {
-        code.touched |= bits;
-        context.touched.push(id);
+    /// A context and a code object, both to be changed.
+    pub(crate) fn both(&mut self, context: ContextId, code: CodeId) -> Option<(&mut Context, &mut Code)> {
+        let context = self.contexts.get_mut(context.0 as usize)?.as_mut()?;
+        Some((context, &mut self.codes[code.index()]))
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use playtrace_tracer::{CodeId, ContextId, Entry, FileId, Token, Tracer, Verdict, Wants};
+use playtrace_tracer::{Arm, CodeId, ContextId, Entry, FileId, Redundant, Token, Tracer, Wants};
 use proptest::prelude::*;
 
 /// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.
@@ -23,6 +23,7 @@ enum Op {
     Return { thread: usize },
     Drain(usize),
     Disarm,
+    Recompile(usize),
     Fork { keep: usize },
 }
 
@@ -33,12 +34,14 @@ enum Mutation {
     NoRearmAtEntry,
     NoRearmAtActivation,
     NoRearmOfTheStack,
+    ForgetsALine,
 }
 
 /// What the interpreter reports no more.
 #[derive(Debug, Default, Clone)]
 struct Silenced {
     lines: BTreeSet<u32>,
+    lines_off: bool,
     start: bool,
     resume: bool,
 }
@@ -80,8 +83,7 @@ struct World {
 impl World {
     fn new(mutation: Mutation) -> Self {
         let mut tracer = Tracer::new();
-        let codes =
-            (0u32..).zip(SHAPES).map(|(file, lines)| tracer.add_code(FileId(file), 1, 1..=lines)).collect();
+        let codes = (0u32..).zip(SHAPES).map(|(file, _)| tracer.add_code(FileId(file), 1)).collect();
         Self {
             tracer,
             codes,
@@ -98,11 +100,29 @@ impl World {
         if self.steps { 0 } else { context }
     }
 
-    fn rearm(&mut self, ids: &[CodeId]) {
-        for id in ids {
-            let index = self.codes.iter().position(|code| code == id).unwrap();
-            self.silenced[index] = Silenced::default();
+    fn index(&self, id: CodeId) -> usize {
+        self.codes.iter().position(|code| *code == id).unwrap()
+    }
+
+    fn rearm(&mut self, arms: &[(CodeId, Arm)]) {
+        for (id, arm) in arms {
+            let index = self.index(*id);
+            let silenced = &mut self.silenced[index];
+            match arm {
+                Arm::Everything => *silenced = Silenced::default(),
+                Arm::Entries { lines } => {
+                    assert_ne!(
+                        *lines, silenced.lines_off,
+                        "the interpreter would be told otherwise about lines"
+                    );
+                    (silenced.start, silenced.resume) = (false, false);
+                }
+            }
         }
+    }
+
+    fn rearm_everything(&mut self, id: CodeId) {
+        self.rearm(&[(id, Arm::Everything)]);
     }
 
     /// The context's number if the thread's token still names its activation.
@@ -140,7 +160,7 @@ impl World {
                     for frame in self.threads[thread].stack.clone() {
                         let id = self.codes[frame.code];
                         if self.tracer.goes_on(id, token) && self.mutation != Mutation::NoRearmOfTheStack {
-                            self.rearm(&[id]);
+                            self.rearm_everything(id);
                         }
                     }
                 }
@@ -177,9 +197,17 @@ impl World {
             Op::Drain(context) => self.drain(context),
             Op::Disarm => {
                 for id in self.tracer.disarm() {
-                    let index = self.codes.iter().position(|code| *code == id).unwrap();
+                    let index = self.index(id);
                     let lines = (1..=SHAPES[index]).collect();
-                    self.silenced[index] = Silenced { lines, start: true, resume: true };
+                    self.silenced[index] = Silenced { lines, lines_off: true, start: true, resume: true };
+                }
+            }
+            Op::Recompile(code) => {
+                let runs = |thread: &Thread| thread.stack.iter().any(|frame| frame.code == code);
+                if !self.threads.iter().any(runs) {
+                    self.tracer.remove_codes(&[self.codes[code]]);
+                    self.codes[code] = self.tracer.add_code(FileId(u32::try_from(code).unwrap()), 1);
+                    self.silenced[code] = Silenced::default();
                 }
             }
             Op::Fork { keep } => self.fork(keep),
@@ -202,7 +230,7 @@ impl World {
             Entry::Silence => self.silenced[code].start = true,
             Entry::Rearm => {
                 if self.mutation != Mutation::NoRearmAtEntry {
-                    self.rearm(&[id]);
+                    self.rearm_everything(id);
                 }
             }
         }
@@ -213,14 +241,25 @@ impl World {
             let lined = self.lined(context);
             self.contexts[lined].lines.insert((u32::try_from(code).unwrap(), line));
         }
-        if !reported || self.silenced[code].lines.contains(&line) {
+        let silenced = &self.silenced[code];
+        if !reported || silenced.lines_off || silenced.lines.contains(&line) {
             return;
         }
-        match self.tracer.redundant_line(self.codes[code], line) {
-            Some(Verdict::Keep) => {}
-            Some(Verdict::Silence) => {
+        let mut answer = self.tracer.redundant_line(self.codes[code], line);
+        if answer == Some(Redundant::Describe) {
+            let lines = SHAPES[code] - u32::from(self.mutation == Mutation::ForgetsALine);
+            answer = Some(self.tracer.describe(self.codes[code], Some((1..=lines).collect())));
+        }
+        match answer {
+            Some(Redundant::Keep) => {}
+            Some(Redundant::Silence) => {
                 self.silenced[code].lines.insert(line);
             }
+            Some(Redundant::SilenceLines) => {
+                self.silenced[code].lines.insert(line);
+                self.silenced[code].lines_off = true;
+            }
+            Some(Redundant::Describe) => panic!("asked twice"),
             None => {
                 if let Some(token) = self.threads[thread].token {
                     self.tracer.line(self.codes[code], line, token);
@@ -258,7 +297,7 @@ impl World {
         if let Some(token) = self.threads[0].token {
             for frame in self.threads[0].stack.clone() {
                 if self.tracer.goes_on(self.codes[frame.code], token) {
-                    self.rearm(&[self.codes[frame.code]]);
+                    self.rearm_everything(self.codes[frame.code]);
                 }
             }
         }
@@ -317,6 +356,7 @@ fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
         4 => (0..THREADS).prop_map(|thread| Op::Return { thread }),
         1 => context.clone().prop_map(Op::Drain),
         2 => Just(Op::Disarm),
+        1 => (0..SHAPES.len()).prop_map(Op::Recompile),
     ];
     let fork = (0..contexts).prop_map(|keep| Op::Fork { keep });
     proptest::collection::vec(prop_oneof![60 => op, 1 => fork], 0..140)
@@ -422,11 +462,42 @@ fn each_forgotten_arming_is_noticed() {
     }
 }
 
+/// So is a line that the interpreter may report and the tracer was not told of: it was silenced with the others.
+#[test]
+fn a_line_that_was_not_described_is_noticed() {
+    let mut ops = vec![
+        Op::Activate(0),
+        Op::Switch { thread: 0, context: Some(0) },
+        Op::Call { thread: 0, code: 3, times: 1 },
+    ];
+    ops.extend((0..8).map(|line| Op::Line { thread: 0, line, times: 200 }));
+    ops.push(Op::Line { thread: 0, line: 8, times: 1 });
+    assert_eq!(run(&ops, Mutation::None).lost_or_wrong(), BTreeMap::new());
+    assert!(run(&ops, Mutation::ForgetsALine).lost_or_wrong().contains_key(&0));
+}
+
+/// Code that every context has run whole costs nothing from then on, and the next context hears of it all the same.
+#[test]
+fn lines_that_nobody_lacks_are_taken_away_together() {
+    let mut ops = vec![Op::Activate(0), Op::Switch { thread: 0, context: Some(0) }];
+    ops.push(Op::Call { thread: 0, code: 2, times: 1 });
+    ops.extend((0..5).map(|line| Op::Line { thread: 0, line, times: 1 }));
+    ops.push(Op::Line { thread: 0, line: 0, times: 200 });
+    let world = run(&ops, Mutation::None);
+    assert!(world.silenced[2].lines_off);
+    ops.extend([Op::Activate(1), Op::Switch { thread: 1, context: Some(1) }]);
+    ops.push(Op::Call { thread: 1, code: 2, times: 1 });
+    ops.extend((0..5).map(|line| Op::Line { thread: 1, line, times: 1 }));
+    let world = run(&ops, Mutation::None);
+    assert_eq!(world.lost_or_wrong(), BTreeMap::new());
+    assert_eq!(world.contexts[1].lines.len(), 5);
+}
+
 /// A token that outlived its activation credits nobody, also when its slot is in use again.
 #[test]
 fn a_stale_token_hits_nobody() {
     let mut tracer = Tracer::new();
-    let code = tracer.add_code(FileId(0), 1, [1]);
+    let code = tracer.add_code(FileId(0), 1);
     let (old, new) = (tracer.add_context(Wants::Lines, None), tracer.add_context(Wants::Lines, None));
     let stale = tracer.activate(old).token;
     tracer.deactivate(old);
@@ -438,11 +509,29 @@ fn a_stale_token_hits_nobody() {
     assert!(!tracer.whole(new).is_empty());
 }
 
+/// An app that compiles for each request doesn't grow, and what it executed stays.
+#[test]
+fn code_that_is_gone_leaves_nothing_behind() {
+    let mut tracer = Tracer::new();
+    let context = tracer.add_context(Wants::Lines, None);
+    let token = tracer.activate(context).token;
+    for line in 1..=1_000 {
+        let code = tracer.add_code(FileId(0), 1);
+        tracer.start(code, Some(token));
+        assert_eq!(tracer.redundant_line(code, line), None);
+        tracer.line(code, line, token);
+        assert_eq!((tracer.codes(), code.index()), (1, 0));
+        tracer.remove_codes(&[code]);
+    }
+    assert_eq!(tracer.whole(context)[&FileId(0)].len(), 1_000);
+    tracer.deactivate(context);
+}
+
 /// Processes live for months: contexts that ended leave nothing behind.
 #[test]
 fn ten_thousand_contexts_do_not_grow() {
     let mut tracer = Tracer::new();
-    let code = tracer.add_code(FileId(0), 1, 1..=9);
+    let code = tracer.add_code(FileId(0), 1);
     let mut highest = 0;
     for _ in 0..10_000 {
         let context = tracer.add_context(Wants::Lines, None);

@@ -1,0 +1,194 @@
+//! What the interpreter calls: raw callbacks, in which whatever goes wrong stays.
+
+use std::ffi::c_long;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use playtrace_tracer::{Arm, CodeId, Entry, Redundant};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::current::Nobodys;
+use crate::monitor::{self, DISABLE};
+use crate::registry::{self, registered, scout};
+use crate::{AGENT, current};
+
+/// What a callback tells the interpreter.
+enum Answer {
+    Keep,
+    Silence,
+}
+
+/// Runs the body of a callback; whatever goes wrong in it stays in it.
+fn guarded(body: impl FnOnce(Python<'_>) -> Answer) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls callbacks with its lock held.
+    let py = unsafe { Python::assume_attached() };
+    let answer = catch_unwind(AssertUnwindSafe(|| body(py))).unwrap_or(Answer::Keep);
+    let disable = DISABLE.load(Ordering::Relaxed);
+    // SAFETY: the lock is held; both objects live for ever. No error may be left behind with a result.
+    unsafe {
+        if !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+        }
+        match answer {
+            Answer::Silence if !disable.is_null() => ffi::Py_NewRef(disable),
+            _ => ffi::Py_NewRef(ffi::Py_None()),
+        }
+    }
+}
+
+/// The first argument's address, if there is one.
+///
+/// # Safety
+/// `args` must hold `count` objects.
+unsafe fn first(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> Option<*mut ffi::PyObject> {
+    // SAFETY: there is a first one.
+    (count > 0).then(|| unsafe { *args })
+}
+
+pub(crate) unsafe extern "C" fn on_line(
+    _module: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    guarded(|py| {
+        if count < 2 {
+            return Answer::Keep;
+        }
+        // SAFETY: the interpreter hands over a code object and an int.
+        let (code, line) = unsafe { (*args, ffi::PyLong_AsLong(*args.add(1))) };
+        let Ok(line) = u32::try_from(line as c_long) else { return Answer::Keep };
+        let redundant = AGENT.with(py, |state| {
+            let agent = state.agent.as_mut()?;
+            // One event may still come after the code object was given up.
+            let id = agent.code_at(code as usize)?;
+            let Some(redundant) = agent.tracer.redundant_line(id, line) else {
+                // Asking runs no Python code.
+                match current::look(py) {
+                    Ok(token) => {
+                        if let Some(fresh) = agent.tracer.line(id, line, token) {
+                            agent.keep(fresh);
+                        }
+                    }
+                    Err(Nobodys::Elsewhere(token)) => agent.miss_line(id, line, token),
+                    Err(Nobodys::Outside) => {}
+                }
+                return None;
+            };
+            Some((id, redundant))
+        });
+        match redundant.flatten() {
+            None | Some((_, Redundant::Keep)) => Answer::Keep,
+            Some((_, Redundant::Silence)) => Answer::Silence,
+            Some((id, Redundant::SilenceLines)) => silence_lines(py, id),
+            Some((id, Redundant::Describe)) => describe(py, id, code),
+        }
+    })
+}
+
+/// A loop runs in a code object: it is time to know which lines it has.
+fn describe(py: Python<'_>, id: CodeId, code: *mut ffi::PyObject) -> Answer {
+    // SAFETY: the interpreter lent the code object for the length of the callback.
+    let code = unsafe { Bound::from_borrowed_ptr(py, code) };
+    let monitor = AGENT.with(py, |state| state.monitor.clone()).flatten();
+    let lines = monitor.and_then(|monitor| registry::lines_of(&code, monitor.resume_opcode));
+    let redundant = AGENT.with(py, |state| Some(state.agent.as_mut()?.tracer.describe(id, lines)));
+    match redundant.flatten() {
+        Some(Redundant::SilenceLines) => silence_lines(py, id),
+        Some(Redundant::Silence) => Answer::Silence,
+        _ => Answer::Keep,
+    }
+}
+
+fn silence_lines(py: Python<'_>, id: CodeId) -> Answer {
+    monitor::silence_lines(py, id);
+    // The event is taken away, this place's with it.
+    Answer::Keep
+}
+
+fn entered(py: Python<'_>, code: *mut ffi::PyObject, resumed: bool) -> Answer {
+    let entry = AGENT.with(py, |state| {
+        let agent = state.agent.as_mut()?;
+        let id = agent.code_at(code as usize)?;
+        // Asking runs no Python code.
+        let token = current::look(py);
+        if let Err(Nobodys::Elsewhere(token)) = token {
+            agent.miss_entry(id, token);
+        }
+        let (entry, fresh) =
+            if resumed { agent.tracer.resume(id, token.ok()) } else { agent.tracer.start(id, token.ok()) };
+        if let Some(fresh) = fresh {
+            agent.keep(fresh);
+        }
+        Some((id, entry))
+    });
+    match entry.flatten() {
+        Some((_, Entry::Silence)) => Answer::Silence,
+        Some((id, Entry::Rearm)) => {
+            monitor::rearm(py, &[(id, Arm::Everything)]);
+            Answer::Keep
+        }
+        Some((_, Entry::Keep)) | None => Answer::Keep,
+    }
+}
+
+pub(crate) unsafe extern "C" fn on_start(
+    _module: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter hands over `count` objects.
+    let code = unsafe { first(args, count) };
+    guarded(|py| code.map_or(Answer::Keep, |code| entered(py, code, false)))
+}
+
+pub(crate) unsafe extern "C" fn on_resume(
+    _module: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter hands over `count` objects.
+    let code = unsafe { first(args, count) };
+    guarded(|py| code.map_or(Answer::Keep, |code| entered(py, code, true)))
+}
+
+/// An exception is thrown into a generator or coroutine. The interpreter has this event globally only, and can't
+/// silence it; it is rare.
+pub(crate) unsafe extern "C" fn on_throw(
+    _module: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter hands over `count` objects.
+    let code = unsafe { first(args, count) };
+    guarded(|py| {
+        if let Some(code) = code {
+            // A generator may see its first event this way.
+            scout(py, code);
+            if let (Some(id), Some(token)) = (registered(py, code), current::token(py)) {
+                let needed = AGENT.with(py, |state| Some(state.agent.as_mut()?.tracer.goes_on(id, token)));
+                if needed.flatten() == Some(true) {
+                    monitor::rearm(py, &[(id, Arm::Everything)]);
+                }
+            }
+        }
+        Answer::Keep
+    })
+}
+
+pub(crate) unsafe extern "C" fn on_first(
+    _module: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter hands over `count` objects.
+    let code = unsafe { first(args, count) };
+    guarded(|py| {
+        if let Some(code) = code {
+            scout(py, code);
+            // Armed only now, the reader is not told of this very entry.
+            entered(py, code, false);
+        }
+        Answer::Silence
+    })
+}

@@ -1,0 +1,192 @@
+//! Code objects of interest: found at their first run, kept while anybody else has them.
+
+use playtrace_tracer::{CodeId, FileId};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::AGENT;
+use crate::monitor::innermost_frame;
+use crate::sources::Known;
+
+/// The registered code objects, each kept alive so that its address can't become another one's.
+pub(crate) struct Objects {
+    /// By number.
+    codes: Vec<Option<Py<PyAny>>>,
+    count: usize,
+    /// At so many, it is time to look for those that nobody else has any more.
+    sweep_at: usize,
+    /// The file name that was seen last, and what is known of it: the code objects of a file share one object.
+    last_name: Option<(Py<PyAny>, Option<FileId>)>,
+}
+
+/// How many code objects may be registered before those are looked for that are gone.
+const FIRST_SWEEP: usize = 1024;
+
+impl Objects {
+    pub(crate) const fn new() -> Self {
+        Self { codes: Vec::new(), count: 0, sweep_at: FIRST_SWEEP, last_name: None }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn get(&self, id: CodeId) -> Option<&Py<PyAny>> {
+        self.codes.get(id.index())?.as_ref()
+    }
+
+    fn insert(&mut self, id: CodeId, code: Py<PyAny>) {
+        if id.index() >= self.codes.len() {
+            self.codes.resize_with(id.index() + 1, || None);
+        }
+        self.codes[id.index()] = Some(code);
+        self.count += 1;
+    }
+
+    /// Takes out the code objects that nobody but us has.
+    fn take_gone(&mut self) -> Vec<Py<PyAny>> {
+        // SAFETY: the caller holds the interpreter's lock, and we hold the object.
+        let is_ours_alone = |code: &mut Py<PyAny>| (unsafe { ffi::Py_REFCNT(code.as_ptr()) }) == 1;
+        let gone: Vec<_> = self.codes.iter_mut().filter_map(|code| code.take_if(is_ours_alone)).collect();
+        self.count -= gone.len();
+        self.sweep_at = FIRST_SWEEP.max(self.count * 2);
+        gone
+    }
+}
+
+/// Lets go of code objects that nobody else has: an app may compile anew for each request. Called between units of work.
+pub(crate) fn sweep(py: Python<'_>) {
+    let gone = AGENT.with(py, |state| {
+        if state.objects.count < state.objects.sweep_at {
+            return Vec::new();
+        }
+        let gone = state.objects.take_gone();
+        if let Some(agent) = state.agent.as_mut() {
+            agent.forget_codes(gone.iter().map(|code| code.as_ptr() as usize));
+        }
+        gone
+    });
+    // Only now: what a code object holds may have an end of its own to see to.
+    drop(gone);
+}
+
+/// The number of a registered code object.
+pub(crate) fn registered(py: Python<'_>, code: *mut ffi::PyObject) -> Option<CodeId> {
+    AGENT.with(py, |state| state.agent.as_ref()?.codes.get(&(code as usize)).copied()).flatten()
+}
+
+/// Looks at a code object that begins to run; one of interest is registered and armed.
+pub(crate) fn scout(py: Python<'_>, code: *mut ffi::PyObject) {
+    if registered(py, code).is_some() {
+        return;
+    }
+    // SAFETY: the interpreter lent the code object for the length of the callback.
+    let code = unsafe { Bound::from_borrowed_ptr(py, code) };
+    // An object that isn't like a code object (a shim) has nothing to report. The callback has no frame of its own: the
+    // innermost one is that of the code.
+    let _ = register(&code, innermost_frame);
+}
+
+/// Looks at the code of every frame that runs in any thread: it began before anybody listened.
+pub(crate) fn scout_running(py: Python<'_>) -> PyResult<()> {
+    for frame in py.import("sys")?.call_method0("_current_frames")?.call_method0("values")?.try_iter()? {
+        let mut frame = frame?;
+        while !frame.is_none() {
+            register(&frame.getattr("f_code")?, |_| Some(frame.clone()))?;
+            frame = frame.getattr("f_back")?;
+        }
+    }
+    Ok(())
+}
+
+fn register<'py>(
+    code: &Bound<'py, PyAny>,
+    frame: impl FnOnce(Python<'py>) -> Option<Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let py = code.py();
+    let Some(file) = file_of(code, frame)? else { return Ok(()) };
+    let defined_at: u32 = code.getattr(intern!(py, "co_firstlineno"))?.extract()?;
+    let address = code.as_ptr() as usize;
+    let monitor = AGENT.with(py, |state| {
+        let agent = state.agent.as_mut()?;
+        if agent.codes.contains_key(&address) {
+            return None;
+        }
+        let id = agent.tracer.add_code(file, defined_at);
+        agent.codes.insert(address, id);
+        state.objects.insert(id, code.clone().unbind());
+        state.monitor.clone()
+    });
+    if let Some(monitor) = monitor.flatten() {
+        monitor.arm_new(code);
+    }
+    Ok(())
+}
+
+/// The measured file of a code object; `None` if it is not of interest.
+fn file_of<'py>(
+    code: &Bound<'py, PyAny>,
+    frame: impl FnOnce(Python<'py>) -> Option<Bound<'py, PyAny>>,
+) -> PyResult<Option<FileId>> {
+    let py = code.py();
+    let name = code.getattr(intern!(py, "co_filename"))?;
+    let last = AGENT.with(py, |state| {
+        let (last, file) = state.objects.last_name.as_ref()?;
+        last.is(&name).then_some(*file)
+    });
+    if let Some(file) = last.flatten() {
+        return Ok(file);
+    }
+    // A name with lone surrogates can't stand in data.
+    let text: String = name.extract()?;
+    if text.starts_with('<') {
+        // Never a file. Not kept in mind: each of these may be another one.
+        return Ok(None);
+    }
+    let known = AGENT.with(py, |state| state.agent.as_ref().map(|agent| agent.sources.known(&text)));
+    let file = match known.flatten() {
+        Some(Known::Traced(file)) => Some(file),
+        Some(Known::NotTraced) => None,
+        Some(Known::Unseen) | None => match frame(py) {
+            Some(frame) => decide(&frame, &text)?,
+            None => return Ok(None),
+        },
+    };
+    let name = name.unbind();
+    let before = AGENT.with(py, |state| state.objects.last_name.replace((name, file)));
+    drop(before);
+    Ok(file)
+}
+
+/// Decides on a file that is seen first, with the names of the module that its code runs in.
+fn decide(frame: &Bound<'_, PyAny>, filename: &str) -> PyResult<Option<FileId>> {
+    let globals = frame.getattr("f_globals")?;
+    let text = |name: &str| -> Option<String> {
+        globals.call_method1("get", (name,)).ok()?.extract::<Option<String>>().ok().flatten()
+    };
+    let (file, module) = (text("__file__"), text("__name__").filter(|name| name != "__main__"));
+    let decided = AGENT.with(frame.py(), |state| {
+        Some(state.agent.as_mut()?.sources.decide(filename, file.as_deref(), module.as_deref()))
+    });
+    Ok(decided.flatten().flatten())
+}
+
+/// The lines that the interpreter may report in a code object: those of its table, from the first `RESUME` on, where the
+/// interpreter begins to look. (What stands before belongs to the call.) `None` if that can't be told.
+pub(crate) fn lines_of(code: &Bound<'_, PyAny>, resume_opcode: u8) -> Option<Vec<u32>> {
+    let py = code.py();
+    let instructions = code.getattr(intern!(py, "co_code")).ok()?;
+    let instructions: &[u8] = instructions.extract().ok()?;
+    let begin = instructions.iter().step_by(2).position(|opcode| *opcode == resume_opcode)? * 2 + 2;
+    let mut lines = Vec::new();
+    for entry in code.call_method0(intern!(py, "co_lines")).ok()?.try_iter().ok()? {
+        let (_, end, line): (usize, usize, Option<u32>) = entry.ok()?.extract().ok()?;
+        if let Some(line) = line.filter(|_| end > begin) {
+            lines.push(line);
+        }
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    Some(lines)
+}

@@ -1,0 +1,194 @@
+//! The answers to what the interpreter reports.
+
+use crate::code::{Code, CodeId, FileId};
+use crate::context::{Context, ContextId, Wants};
+use crate::token::{OVERFLOW, Slot, Token, bit};
+use crate::tracer::Tracer;
+
+/// What is to be done with a line that is news to nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redundant {
+    /// It is reported again.
+    Keep,
+    /// Silence this one place (`sys.monitoring.DISABLE`).
+    Silence,
+    /// Silence this place, and take the event away from all other lines of the code object as well: nobody lacks any. (Where
+    /// the interpreter finds out by itself that a line was not left, it reports nothing, so that such a place can't be
+    /// silenced by itself, and costs time for as long as its code object wants lines: a loop that stands on one line.)
+    SilenceLines,
+    /// Tell which lines the code object has ([`Tracer::describe`]), then do what that answers.
+    Describe,
+}
+
+/// What to do when a code object was entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing.
+    Keep,
+    /// Silence this one place.
+    Silence,
+    /// Report every place of this code object again, before its next instruction runs.
+    Rearm,
+}
+
+/// A line that a context had not recorded before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fresh {
+    /// Whose line it is now.
+    pub context: ContextId,
+    /// The file.
+    pub file: FileId,
+    /// The line; of a context that wants entries, the first one of what was entered.
+    pub line: u32,
+}
+
+impl Tracer {
+    /// Whether a line event is news to nobody; then it must not be handed to [`Tracer::line`]. The quick half of
+    /// a line event: it needs no token.
+    pub fn redundant_line(&mut self, id: CodeId, line: u32) -> Option<Redundant> {
+        let code = &mut self.codes[id.index()];
+        if self.lined & !code.seen(line)? != 0 {
+            return None;
+        }
+        if !code.spend_line() {
+            return Some(Redundant::Keep);
+        }
+        Some(if code.is_undescribed() { Redundant::Describe } else { self.silence(id) })
+    }
+
+    /// Tells which lines the interpreter may report in a code object (more do no harm, fewer would lose some); `None` if that
+    /// can't be told. Answers with what to do about the line that it was asked for.
+    pub fn describe(&mut self, id: CodeId, lines: Option<Vec<u32>>) -> Redundant {
+        self.codes[id.index()].describe(lines);
+        self.silence(id)
+    }
+
+    fn silence(&mut self, id: CodeId) -> Redundant {
+        let code = &mut self.codes[id.index()];
+        code.lines_silenced = true;
+        if !code.is_complete(self.lined, self.lined_added) {
+            return Redundant::Silence;
+        }
+        code.lines_off = true;
+        Redundant::SilenceLines
+    }
+
+    /// A line was reached under a token. Whoever else lacks it still needs the place.
+    pub fn line(&mut self, id: CodeId, line: u32, token: Token) -> Option<Fresh> {
+        let (owner, slot) = self.lined_by(token)?;
+        let (context, code) = self.both(owner, id)?;
+        if slot != OVERFLOW {
+            if code.seen(line).is_some_and(|seen| seen & bit(slot) != 0) {
+                return None;
+            }
+            code.see(line, bit(slot));
+            touch(code, id, context, bit(slot));
+        }
+        context.record(code.file, line).then_some(Fresh { context: owner, file: code.file, line })
+    }
+
+    /// Whether the work of a token has not recorded a line that it wants.
+    pub fn lacks_line(&mut self, id: CodeId, line: u32, token: Token) -> bool {
+        let lined = self.lined_by(token).and_then(|(owner, _)| self.both(owner, id));
+        lined.is_some_and(|(context, code)| !context.has(code.file, line))
+    }
+
+    /// The same for entering a code object.
+    pub fn lacks_entry(&mut self, id: CodeId, token: Token) -> bool {
+        let owner = self.resolve(token).and_then(|owner| self.both(owner, id));
+        owner.is_some_and(|(context, code)| {
+            context.wants == Wants::Entries && !context.has(code.file, code.defined_at)
+        })
+    }
+
+    /// A code object was called, under a token or none.
+    pub fn start(&mut self, id: CodeId, token: Option<Token>) -> (Entry, Option<Fresh>) {
+        self.enter(id, token, |code| &mut code.started)
+    }
+
+    /// A generator or coroutine was resumed.
+    pub fn resume(&mut self, id: CodeId, token: Option<Token>) -> (Entry, Option<Fresh>) {
+        self.enter(id, token, |code| &mut code.resumed)
+    }
+
+    fn enter(
+        &mut self,
+        id: CodeId,
+        token: Option<Token>,
+        known: fn(&mut Code) -> &mut u64,
+    ) -> (Entry, Option<Fresh>) {
+        let code = &mut self.codes[id.index()];
+        if self.active & !*known(code) == 0 {
+            if !code.spend_entry() {
+                return (Entry::Keep, None);
+            }
+            if !code.entries_silenced {
+                code.entries_silenced = true;
+                self.quiet.push(id);
+            }
+            return (Entry::Silence, None);
+        }
+        let Some(owner) = token.and_then(|token| self.resolve(token)) else { return (Entry::Keep, None) };
+        let lined = self.lined_of(owner);
+        // What was silenced since a context began to run was silenced because that context has it.
+        let entered =
+            |slot: Slot, code: &Code| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
+        let settled = lined.is_none_or(|(_, slot)| entered(slot, &self.codes[id.index()]));
+        let fresh = self.note_entry(id, owner, known);
+        if let Some((lined, _)) = lined.filter(|(lined, _)| *lined != owner) {
+            self.note_entry(id, lined, known);
+        }
+        let code = &mut self.codes[id.index()];
+        if code.lines_silenced && !settled {
+            code.armed();
+            return (Entry::Rearm, fresh);
+        }
+        (Entry::Keep, fresh)
+    }
+
+    /// Notes that a context entered a code object; gives the first line of it if that is what the context wants.
+    fn note_entry(
+        &mut self,
+        id: CodeId,
+        owner: ContextId,
+        known: fn(&mut Code) -> &mut u64,
+    ) -> Option<Fresh> {
+        let (context, code) = self.both(owner, id)?;
+        let slot = context.active?.slot;
+        if slot != OVERFLOW {
+            *known(code) |= bit(slot);
+            touch(code, id, context, bit(slot));
+        }
+        let (file, line) = (code.file, code.defined_at);
+        (context.wants == Wants::Entries && context.record(file, line)).then_some(Fresh {
+            context: owner,
+            file,
+            line,
+        })
+    }
+
+    /// The work of a token goes on in the middle of a running code object (a context was switched there, or an
+    /// exception was thrown into a generator); says whether the code object must be armed again.
+    ///
+    /// This is not an entry: the next call must still be reported, because a one-line function reports its line
+    /// only together with its entry (CPython 3.13).
+    pub fn goes_on(&mut self, id: CodeId, token: Token) -> bool {
+        let Some(owner) = self.resolve(token) else { return false };
+        let code = &self.codes[id.index()];
+        let entered = |slot: Slot| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
+        let settled = entered(token.slot()) && self.lined_of(owner).is_none_or(|(_, slot)| entered(slot));
+        if settled || !(code.lines_silenced || code.entries_silenced) {
+            return false;
+        }
+        self.codes[id.index()].armed();
+        true
+    }
+}
+
+/// Notes that `code` holds a bit of `context`, so that the end of the context finds it.
+fn touch(code: &mut Code, id: CodeId, context: &mut Context, bits: u64) {
+    if code.touched & bits == 0 {
+        code.touched |= bits;
+        context.touched.push(id);
+    }
+}
