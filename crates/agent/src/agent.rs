@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Granularity, Journal, Layout, Record, RunLedger, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::{Arm, CodeId, ContextId, Fresh, Token, Tracer, Wants};
+use playtrace_tracer::{CodeId, ContextId, Fresh, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
 use crate::error::AgentError;
@@ -55,7 +55,7 @@ impl UnitSpec {
 pub(crate) struct Opened {
     pub(crate) unit: UnitId,
     pub(crate) token: Token,
-    pub(crate) rearm: Vec<(CodeId, Arm)>,
+    pub(crate) rearm: Rearm,
     /// Whether it is the first of its run in this process.
     pub(crate) first: bool,
 }
@@ -460,7 +460,7 @@ impl Agent {
     }
 
     /// An import begins in traced work: its code belongs to the run's import context. `None` inside another import.
-    pub(crate) fn begin_import(&mut self, token: Token) -> Option<(RunId, Token, Vec<(CodeId, Arm)>)> {
+    pub(crate) fn begin_import(&mut self, token: Token) -> Option<(RunId, Token, Rearm)> {
         let context = self.tracer.resolve(token)?;
         let id = *self.owners.get(&context)?;
         let run = self.runs.get_mut(&id)?;
@@ -559,7 +559,7 @@ impl Agent {
 
     /// This is a forked child now. What is open belongs to the parent; the run of `token` goes on here with nothing
     /// seen. Answers with whether there is one, and the code objects to arm again.
-    pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Vec<(CodeId, Arm)>) {
+    pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Rearm) {
         let context = token.and_then(|token| self.tracer.resolve(token));
         let kept = context.and_then(|context| self.owners.get(&context).copied());
         // Imports that the units kept open are the parent's; the one around the fork, if any, goes on here.

@@ -38,6 +38,15 @@ enum Lines {
     Told(Box<[u32]>),
 }
 
+/// Which lines of a code object the interpreter reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reported {
+    EveryLine,
+    /// Some were silenced one by one.
+    SomeLines,
+    NoLine,
+}
+
 /// Masks hold a bit for each slot.
 #[derive(Debug)]
 pub(crate) struct Code {
@@ -59,10 +68,7 @@ pub(crate) struct Code {
     pub(crate) resumed: u64,
     /// The contexts that have a bit in any of the masks.
     pub(crate) touched: u64,
-    /// Whether a line was silenced since the code was armed.
-    pub(crate) lines_silenced: bool,
-    /// Whether no line is reported, silenced one by one or not.
-    pub(crate) lines_off: bool,
+    pub(crate) reported: Reported,
     /// Whether an entry was silenced since the code was armed.
     pub(crate) entries_silenced: bool,
     /// Whether nothing of it is reported at all.
@@ -86,8 +92,7 @@ impl Code {
             started: 0,
             resumed: 0,
             touched: 0,
-            lines_silenced: false,
-            lines_off: false,
+            reported: Reported::EveryLine,
             entries_silenced: false,
             disarmed: false,
             is_removed: false,
@@ -103,8 +108,7 @@ impl Code {
 
     /// Notes that the interpreter reports every place of it again.
     pub(crate) fn armed(&mut self) {
-        self.lines_silenced = false;
-        self.lines_off = false;
+        self.reported = Reported::EveryLine;
         self.disarmed = false;
         self.line_budget = BUDGET.saturating_add(lines_budget(self.seen.len()));
         self.entries_armed();
@@ -175,15 +179,16 @@ impl Code {
         self.complete = 0;
     }
 
-    /// Whether all contexts in `lined` have every line. `now` is another number each time that a context was added to those in
-    /// `lined`; as long as it is the same, what was found complete stays so, and one run over the lines serves all questions.
-    pub(crate) fn is_complete(&mut self, lined: u64, now: u64) -> bool {
+    /// Whether all contexts in `wanting` have every line. `now` is another number each time that a context was added to those in
+    /// `wanting`; as long as it is the same, what was found complete stays so, and one run over the lines serves all questions.
+    pub(crate) fn is_complete(&mut self, wanting: u64, now: u64) -> bool {
+        let Lines::Told(lines) = &self.lines else { return false };
         if std::mem::replace(&mut self.complete_at, now) != now {
             self.complete = 0;
         }
-        let Lines::Told(lines) = &self.lines else { return false };
         let rest = &lines[self.complete.min(lines.len())..];
-        let lacking = rest.iter().position(|line| self.seen(*line).is_none_or(|seen| lined & !seen != 0));
+        let lacks = |line: &u32| self.seen(*line).is_none_or(|seen| wanting & !seen != 0);
+        let lacking = rest.iter().position(lacks);
         self.complete += lacking.unwrap_or(rest.len());
         lacking.is_none()
     }

@@ -1,6 +1,6 @@
 //! The answers to what the interpreter reports.
 
-use crate::code::{Code, CodeId, FileId};
+use crate::code::{Code, CodeId, FileId, Reported};
 use crate::context::{Context, ContextId, Wants};
 use crate::token::{OVERFLOW, Slot, Token, bit};
 use crate::tracer::Tracer;
@@ -65,11 +65,11 @@ impl Tracer {
 
     fn silence(&mut self, id: CodeId) -> Redundant {
         let code = &mut self.codes[id.index()];
-        code.lines_silenced = true;
+        code.reported = Reported::SomeLines;
         if !code.is_complete(self.lined, self.lined_added) {
             return Redundant::Silence;
         }
-        code.lines_off = true;
+        code.reported = Reported::NoLine;
         Redundant::SilenceLines
     }
 
@@ -139,7 +139,7 @@ impl Tracer {
             self.note_entry(id, lined, known);
         }
         let code = &mut self.codes[id.index()];
-        if code.lines_silenced && !settled {
+        if code.reported != Reported::EveryLine && !settled {
             code.armed();
             return (Entry::Rearm, fresh);
         }
@@ -177,7 +177,7 @@ impl Tracer {
         let code = &self.codes[id.index()];
         let entered = |slot: Slot| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
         let settled = entered(token.slot()) && self.lined_of(owner).is_none_or(|(_, slot)| entered(slot));
-        if settled || !(code.lines_silenced || code.entries_silenced) {
+        if settled || (code.reported == Reported::EveryLine && !code.entries_silenced) {
             return false;
         }
         self.codes[id.index()].armed();

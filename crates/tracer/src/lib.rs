@@ -18,4 +18,4 @@ pub use code::{CodeId, FileId};
 pub use context::{ContextId, FileLines, Wants};
 pub use events::{Entry, Fresh, Redundant};
 pub use token::Token;
-pub use tracer::{Activation, Arm, Tracer};
+pub use tracer::{Activation, Arm, Rearm, Tracer};

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::code::{Code, CodeId, FileId};
+use crate::code::{Code, CodeId, FileId, Reported};
 use crate::context::{Active, Context, ContextId, FileLines, Wants};
 use crate::token::{OVERFLOW, OWN_SLOTS, Slot, Token, bit};
 
@@ -18,13 +18,16 @@ pub enum Arm {
     },
 }
 
+/// Code objects that are to be armed again, and how.
+pub type Rearm = Vec<(CodeId, Arm)>;
+
 /// A context has begun to run.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Activation {
     /// What names it from now on.
     pub token: Token,
     /// Code objects to arm again.
-    pub rearm: Vec<(CodeId, Arm)>,
+    pub rearm: Rearm,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -243,7 +246,7 @@ impl Tracer {
         for (number, code) in (0..).zip(&mut self.codes) {
             if !code.disarmed {
                 code.disarmed = true;
-                code.lines_silenced = true;
+                code.reported = Reported::NoLine;
                 if !std::mem::replace(&mut code.entries_silenced, true) {
                     self.quiet.push(CodeId(number));
                 }
@@ -270,7 +273,7 @@ impl Tracer {
 
     /// In a forked child: the lines so far are the parent's. The kept contexts run on, with their tokens, having
     /// seen nothing; all others are gone. Answers with the code objects to arm again.
-    pub fn after_fork(&mut self, keep: &[ContextId]) -> Vec<(CodeId, Arm)> {
+    pub fn after_fork(&mut self, keep: &[ContextId]) -> Rearm {
         for index in 0..self.contexts.len() {
             let id = ContextId(u32::try_from(index).unwrap_or(u32::MAX));
             if keep.contains(&id) {
@@ -290,7 +293,7 @@ impl Tracer {
 
     /// Has code report its entries again where they were silenced: there is no other way to hear of the first one of a new
     /// context. One that wants lines will lack these, too.
-    fn arm_quiet(&mut self, wants: Wants) -> Vec<(CodeId, Arm)> {
+    fn arm_quiet(&mut self, wants: Wants) -> Rearm {
         let quiet = std::mem::take(&mut self.quiet).into_iter();
         let codes = &mut self.codes;
         let armed = quiet.filter_map(|id| {
@@ -300,7 +303,7 @@ impl Tracer {
             }
             if wants == Wants::Entries && !code.disarmed {
                 code.entries_armed();
-                return Some((id, Arm::Entries { lines: !code.lines_off }));
+                return Some((id, Arm::Entries { lines: code.reported != Reported::NoLine }));
             }
             code.armed();
             Some((id, Arm::Everything))
