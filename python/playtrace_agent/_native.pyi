@@ -1,5 +1,6 @@
 """The agent's core. `crates/agent` in the sources."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 __version__: str
@@ -9,6 +10,20 @@ class Token:
 
     @property
     def number(self) -> int: ...
+
+class TracedBody:
+    """A response body whose every piece is made by traced code, and with which its unit ends."""
+
+    def __new__(
+        cls,
+        body: Iterable[bytes],
+        unit: int,
+        end: Callable[[], object],
+        forgotten: Callable[[Callable[[], object]], object],
+    ) -> TracedBody: ...
+    def __iter__(self) -> TracedBody: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...
 
 class TraceError(Exception):
     """Why work is not traced."""

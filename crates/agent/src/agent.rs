@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Granularity, Journal, Layout, Record, RunLedger, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::{CodeId, ContextId, Fresh, Rearm, Token, Tracer, Wants};
+use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
 use crate::error::AgentError;
@@ -15,6 +15,7 @@ use crate::jobs;
 use crate::run::{Place, Run, Written, now};
 use crate::sources::Sources;
 use crate::token;
+use crate::unflushed::LineNote;
 
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
@@ -79,6 +80,15 @@ struct Unit {
     left: bool,
 }
 
+/// Where a line was kept from being lost by a kill.
+#[derive(Debug)]
+struct Kept {
+    context: ContextId,
+    file: FileId,
+    run: RunId,
+    note: LineNote,
+}
+
 /// The agent of this process.
 pub(crate) struct Agent {
     pub(crate) place: Option<Place>,
@@ -93,6 +103,8 @@ pub(crate) struct Agent {
     runs: BTreeMap<RunId, Run>,
     by_name: BTreeMap<(Slug, RunToken), RunId>,
     owners: FxHashMap<ContextId, RunId>,
+    /// Where the last new line was kept; the next one is nearly always of the same file.
+    kept: Option<Kept>,
     units: BTreeMap<UnitId, Unit>,
     last_run: RunId,
     last_unit: UnitId,
@@ -116,6 +128,7 @@ impl Agent {
             runs: BTreeMap::new(),
             by_name: BTreeMap::new(),
             owners: FxHashMap::default(),
+            kept: None,
             units: BTreeMap::new(),
             last_run: 0,
             last_unit: 0,
@@ -141,6 +154,7 @@ impl Agent {
     }
 
     /// The number of the registered code object at an address.
+    #[inline]
     pub(crate) fn code_at(&mut self, address: usize) -> Option<CodeId> {
         if let Some((last, id)) = self.last_code
             && last == address
@@ -485,10 +499,16 @@ impl Agent {
 
     /// Keeps a line from being lost by a kill.
     pub(crate) fn keep(&mut self, fresh: Fresh) {
-        let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
-        if let Some(run) = owners.get(&fresh.context).and_then(|id| runs.get_mut(id)) {
-            run.keep(place, sources, fresh);
+        if let Some(kept) = &self.kept
+            && (kept.context, kept.file) == (fresh.context, fresh.file)
+            && self.runs.get_mut(&kept.run).is_some_and(|run| run.keep_again(kept.note, fresh.line))
+        {
+            return;
         }
+        let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
+        let Some(run) = owners.get(&fresh.context).copied() else { return };
+        let note = runs.get_mut(&run).and_then(|run| run.keep(place, sources, fresh));
+        self.kept = note.map(|note| Kept { context: fresh.context, file: fresh.file, run, note });
     }
 
     /// A line was executed within the work of `token`, in a context that knows nothing of it: whose it is can't be told.

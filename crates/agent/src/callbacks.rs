@@ -19,17 +19,19 @@ enum Answer {
     Silence,
 }
 
-/// Runs the body of a callback; whatever goes wrong in it stays in it.
+/// Runs the body of a callback; whatever goes wrong in it stays in it. An error that a call into the interpreter raised is cleared where it
+/// came from: here only a panic can have left one.
 fn guarded(body: impl FnOnce(Python<'_>) -> Answer) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls callbacks with its lock held.
     let py = unsafe { Python::assume_attached() };
-    let answer = catch_unwind(AssertUnwindSafe(|| body(py))).unwrap_or(Answer::Keep);
+    let answer = catch_unwind(AssertUnwindSafe(|| body(py))).unwrap_or_else(|_| {
+        // SAFETY: the lock is held. No error may be left behind with a result.
+        unsafe { ffi::PyErr_Clear() };
+        Answer::Keep
+    });
     let disable = DISABLE.load(Ordering::Relaxed);
-    // SAFETY: the lock is held; both objects live for ever. No error may be left behind with a result.
+    // SAFETY: the lock is held; both objects live for ever.
     unsafe {
-        if !ffi::PyErr_Occurred().is_null() {
-            ffi::PyErr_Clear();
-        }
         match answer {
             Answer::Silence if !disable.is_null() => ffi::Py_NewRef(disable),
             _ => ffi::Py_NewRef(ffi::Py_None()),
@@ -57,7 +59,11 @@ pub(crate) unsafe extern "C" fn on_line(
         }
         // SAFETY: the interpreter hands over a code object and an int.
         let (code, line) = unsafe { (*args, ffi::PyLong_AsLong(*args.add(1))) };
-        let Ok(line) = u32::try_from(line as c_long) else { return Answer::Keep };
+        let Ok(line) = u32::try_from(line as c_long) else {
+            // SAFETY: the lock is held; a number that is too large raised an error.
+            unsafe { ffi::PyErr_Clear() };
+            return Answer::Keep;
+        };
         let redundant = AGENT.with(py, |state| {
             let agent = state.agent.as_mut()?;
             // One event may still come after the code object was given up.
@@ -81,29 +87,44 @@ pub(crate) unsafe extern "C" fn on_line(
             None | Some((_, Redundant::Keep)) => Answer::Keep,
             Some((_, Redundant::Silence)) => Answer::Silence,
             Some((id, Redundant::SilenceLines)) => silence_lines(py, id),
-            Some((id, Redundant::Describe)) => describe(py, id, code),
+            Some((id, Redundant::Describe)) => {
+                describe(py, id, code);
+                let redundant = AGENT.with(py, |state| Some(state.agent.as_mut()?.tracer.silence(id)));
+                match redundant.flatten() {
+                    Some(Redundant::SilenceLines) => silence_lines(py, id),
+                    Some(Redundant::Silence) => Answer::Silence,
+                    _ => Answer::Keep,
+                }
+            }
         }
     })
 }
 
 /// A loop runs in a code object: it is time to know which lines it has.
-fn describe(py: Python<'_>, id: CodeId, code: *mut ffi::PyObject) -> Answer {
+fn describe(py: Python<'_>, id: CodeId, code: *mut ffi::PyObject) {
     // SAFETY: the interpreter lent the code object for the length of the callback.
     let code = unsafe { Bound::from_borrowed_ptr(py, code) };
     let monitor = AGENT.with(py, |state| state.monitor.clone()).flatten();
     let lines = monitor.and_then(|monitor| registry::lines_of(&code, monitor.resume_opcode));
-    let redundant = AGENT.with(py, |state| Some(state.agent.as_mut()?.tracer.describe(id, lines)));
-    match redundant.flatten() {
-        Some(Redundant::SilenceLines) => silence_lines(py, id),
-        Some(Redundant::Silence) => Answer::Silence,
-        _ => Answer::Keep,
-    }
+    AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.tracer.describe(id, lines)));
 }
 
 fn silence_lines(py: Python<'_>, id: CodeId) -> Answer {
     monitor::silence_lines(py, id);
     // The event is taken away, this place's with it.
     Answer::Keep
+}
+
+/// An entry of a code object is silenced.
+fn entry_silenced(py: Python<'_>, id: CodeId, code: *mut ffi::PyObject) {
+    let undescribed = AGENT.with(py, |state| Some(state.agent.as_ref()?.tracer.is_undescribed(id)));
+    if undescribed.flatten() == Some(true) {
+        describe(py, id, code);
+    }
+    let complete = AGENT.with(py, |state| Some(state.agent.as_mut()?.tracer.silence_lines(id)));
+    if complete.flatten() == Some(true) {
+        monitor::silence_lines(py, id);
+    }
 }
 
 fn entered(py: Python<'_>, code: *mut ffi::PyObject, resumed: bool) -> Answer {
@@ -123,7 +144,10 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, resumed: bool) -> Answer {
         Some((id, entry))
     });
     match entry.flatten() {
-        Some((_, Entry::Silence)) => Answer::Silence,
+        Some((id, Entry::Silence)) => {
+            entry_silenced(py, id, code);
+            Answer::Silence
+        }
         Some((id, Entry::Rearm)) => {
             monitor::rearm(py, &[(id, Arm::Everything)]);
             Answer::Keep

@@ -89,7 +89,7 @@ pub(crate) fn own(py: Python<'_>) -> Option<Bound<'_, TokenObject>> {
 /// The token under which the running code's lines are recorded, or why there is none. Runs no Python code.
 pub(crate) fn look(py: Python<'_>) -> Result<Token, Nobodys> {
     let value = value(py);
-    if let Some(held) = value.as_ref().and_then(|value| value.cast::<TokenObject>().ok()) {
+    if let Some(held) = value.as_ref().and_then(|value| value.cast_exact::<TokenObject>().ok()) {
         return Ok(held.get().token());
     }
     base().ok_or_else(|| {

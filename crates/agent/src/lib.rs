@@ -5,6 +5,7 @@
 //! and the state of one process ([`agent`]).
 
 mod agent;
+mod body;
 mod callbacks;
 mod cell;
 mod current;
@@ -495,6 +496,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
+    module.add_class::<body::TracedBody>()?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [

@@ -73,8 +73,6 @@ pub(crate) struct Run {
     journal: Option<Journal>,
     shard: Option<ShardWriter>,
     unflushed: Option<Unflushed>,
-    /// Whose line of which file was noted there last.
-    noted: Option<(ContextId, FileId, LineNote)>,
     /// The memory map can't be had; until the next flush, a kill would lose the lines since the last one.
     unmapped: bool,
     /// Files whose hash is in the ledger.
@@ -108,7 +106,6 @@ impl Run {
             journal: None,
             shard: None,
             unflushed: None,
-            noted: None,
             unmapped: false,
             hashed: BTreeSet::new(),
         }
@@ -168,25 +165,24 @@ impl Run {
         [self.profile, self.import].into_iter().chain(self.scopes.iter().map(|scope| scope.context))
     }
 
-    /// Keeps a line from being lost by a kill before the next flush.
-    pub(crate) fn keep(&mut self, place: &Place, sources: &Sources, fresh: Fresh) {
-        if let (Some((context, file, note)), Some(map)) = (self.noted, &mut self.unflushed)
-            && (context, file) == (fresh.context, fresh.file)
-            && map.note_again(note, fresh.line)
-        {
-            return;
-        }
-        self.noted = None;
+    /// Keeps another line of the same context and file; says whether it could.
+    #[inline]
+    pub(crate) fn keep_again(&mut self, note: LineNote, line: u32) -> bool {
+        self.unflushed.as_mut().is_some_and(|map| map.note_again(note, line))
+    }
+
+    /// Keeps a line from being lost by a kill before the next flush; what was noted if it could be.
+    pub(crate) fn keep(&mut self, place: &Place, sources: &Sources, fresh: Fresh) -> Option<LineNote> {
         let scope = self.scopes.iter().find(|scope| scope.context == fresh.context);
         let number = match scope {
             // What a step entered is told when it ends.
-            Some(_) if place.granularity == Granularity::Steps => return,
+            Some(_) if place.granularity == Granularity::Steps => return None,
             Some(scope) => scope.number,
             None if fresh.context == self.import => IMPORT_NUMBER,
             None => PROFILE_NUMBER,
         };
         if self.unmapped {
-            return;
+            return None;
         }
         let mut map = self.unflushed.take().filter(Unflushed::is_own).or_else(|| {
             let layout = Layout::new(&place.directory);
@@ -201,7 +197,7 @@ impl Run {
         // What a full one holds counts until the next flush, which empties it.
         self.unflushed = map;
         self.unmapped = noted.is_none();
-        self.noted = noted.map(|note| (fresh.context, fresh.file, note));
+        noted
     }
 
     /// Puts on disk what the contexts saw since the last flush; with a unit, the ledger says that it ended.
@@ -238,7 +234,6 @@ impl Run {
             let shard = self.shard.as_ref().map(|shard| shard.file_name().to_owned());
             self.append(place, Record::Closed { unit, shard, new, entered: NewLines(entered) })?;
         }
-        self.noted = None;
         if let Some(map) = &mut self.unflushed {
             map.clear();
         }
@@ -260,7 +255,6 @@ impl Run {
         }
         self.journal = None;
         self.unflushed = None;
-        self.noted = None;
         self.unmapped = false;
         self.hashed.clear();
         self.open = 0;

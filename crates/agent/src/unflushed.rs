@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 use nix::fcntl::posix_fallocate;
-use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, label_record, line_record};
+use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, label_record, line_record, with_line};
 use playtrace_model::{ContextLabel, MeasuredPath};
 
 /// Two thousand lines; most requests add fewer.
@@ -40,17 +40,24 @@ pub(crate) struct Unflushed {
     forks: u32,
     /// Bytes of records.
     used: usize,
+    /// Another number after each time that it was emptied, and in no other map.
+    since: u64,
     /// Which numbers are defined among the records that count now, by number.
     labels: Vec<bool>,
     files: Vec<bool>,
 }
 
-/// Numbers of a context and a file that are defined in the map.
+/// Says that the numbers of a context and a file are defined among the records of a map that count now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LineNote {
-    label: u32,
-    file: u32,
+    /// The record of line 0.
+    record: u64,
+    /// [`Unflushed::since`] of the map.
+    since: u64,
 }
+
+/// Counts maps, and each time that one was emptied.
+static EMPTIED: AtomicU64 = AtomicU64::new(1);
 
 impl Unflushed {
     /// Makes the file; one that is there already is this process's own, of a run that was let go of, and is used anew.
@@ -65,7 +72,8 @@ impl Unflushed {
             return Err(io::Error::other("a fork would not be noticed"));
         }
         let forks = FORKS.load(Ordering::Relaxed);
-        let mut unflushed = Self { file, map, forks, used: 0, labels: Vec::new(), files: Vec::new() };
+        let since = EMPTIED.fetch_add(1, Ordering::Relaxed);
+        let mut unflushed = Self { file, map, forks, used: 0, since, labels: Vec::new(), files: Vec::new() };
         unflushed.map[..MAGIC.len()].copy_from_slice(&MAGIC);
         unflushed.publish();
         Ok(unflushed)
@@ -83,7 +91,7 @@ impl Unflushed {
         (file, path): (u32, impl FnOnce() -> &'a MeasuredPath),
         line: u32,
     ) -> Option<LineNote> {
-        let note = LineNote { label, file };
+        let note = LineNote { record: line_record(label, file, 0)?, since: self.since };
         let record = line_record(label, file, line)?;
         if first_time(&mut self.labels, label) && !self.push(&label_record(label, &name())) {
             return None;
@@ -94,16 +102,26 @@ impl Unflushed {
         self.push(&record.to_le_bytes()).then_some(note)
     }
 
-    /// Notes another line of the same context and file, as long as nothing was cleared since; says whether that worked.
+    /// Notes another line of the same context and file; says whether that worked: it doesn't when the map was emptied since.
+    #[inline]
     pub(crate) fn note_again(&mut self, note: LineNote, line: u32) -> bool {
-        let record = line_record(note.label, note.file, line).filter(|_| self.is_own());
-        record.is_some_and(|record| self.push(&record.to_le_bytes()))
+        let begin = HEADER + self.used;
+        let room = self.map.get_mut(begin..).and_then(|rest| rest.first_chunk_mut::<8>());
+        let (Some(record), Some(room)) = (with_line(note.record, line), room) else { return false };
+        if note.since != self.since || self.forks != FORKS.load(Ordering::Relaxed) {
+            return false;
+        }
+        *room = record.to_le_bytes();
+        self.used += size_of::<u64>();
+        self.publish();
+        true
     }
 
     /// Forgets everything: it is on disk.
     pub(crate) fn clear(&mut self) {
         if self.used > 0 && self.is_own() {
             self.used = 0;
+            self.since = EMPTIED.fetch_add(1, Ordering::Relaxed);
             self.labels.clear();
             self.files.clear();
             self.publish();

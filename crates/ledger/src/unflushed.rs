@@ -41,6 +41,12 @@ pub fn line_record(label: u32, file: u32, line: u32) -> Option<u64> {
         .then(|| LINE | u64::from(label) << 2 | u64::from(file) << 24 | u64::from(line) << 44)
 }
 
+/// The record of another line of the same context and file as one of line 0; `None` where its number is too large.
+#[inline]
+pub fn with_line(record: u64, line: u32) -> Option<u64> {
+    (line >> LINE_BITS == 0).then(|| record | u64::from(line) << 44)
+}
+
 /// The record that says which file a number means.
 pub fn file_record(file: u32, path: &MeasuredPath) -> Vec<u8> {
     definition(FILE, file, path.as_str())

@@ -30,6 +30,7 @@ impl LineBits {
     }
 
     /// Adds `line`; says whether it was new.
+    #[inline]
     pub fn insert(&mut self, line: u32) -> bool {
         let (byte, bit) = position(line);
         if byte >= self.0.len() {
@@ -41,6 +42,7 @@ impl LineBits {
     }
 
     /// Whether `line` is in the set.
+    #[inline]
     pub fn contains(&self, line: u32) -> bool {
         let (byte, bit) = position(line);
         self.0.get(byte).is_some_and(|b| b & bit != 0)
@@ -52,6 +54,7 @@ impl LineBits {
     }
 
     /// Whether no line is in the set.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -93,12 +96,8 @@ impl LineBits {
 
     /// Lower-case hexadecimal digits of the blob, for text formats.
     pub fn to_hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(self.0.len() * 2), |mut text, byte| {
-            // Writing to a String can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
     /// Reads [`LineBits::to_hex`]; `None` for anything else.
@@ -114,6 +113,7 @@ impl LineBits {
     }
 }
 
+#[inline]
 fn position(line: u32) -> (usize, u8) {
     ((line / 8) as usize, 1 << (line % 8))
 }

@@ -121,35 +121,57 @@ impl Code {
     }
 
     /// Who has `line`; `None` for a line that the masks don't span.
+    #[inline]
     pub(crate) fn seen(&self, line: u32) -> Option<u64> {
+        let index = line.wrapping_sub(self.first_line) as usize;
+        self.seen.get(index).copied().or_else(|| self.seen_by_nobody(line))
+    }
+
+    #[cold]
+    fn seen_by_nobody(&self, line: u32) -> Option<u64> {
         match line.checked_sub(self.first_line) {
-            Some(index) if (index as usize) < self.seen.len() => Some(self.seen[index as usize]),
             Some(index) if (index as usize) < WIDEST => Some(0),
             None if self.span_down_to(line) <= WIDEST => Some(0),
             _ => None,
         }
     }
 
-    /// Adds contexts to who has `line`.
-    pub(crate) fn see(&mut self, line: u32, bits: u64) {
+    /// Adds a context to who has `line`; says whether it was not among them. A line that the masks don't span is always new.
+    #[inline]
+    pub(crate) fn see(&mut self, line: u32, bit: u64) -> bool {
+        let index = line.wrapping_sub(self.first_line) as usize;
+        match self.seen.get_mut(index) {
+            Some(seen) => {
+                let new = *seen & bit == 0;
+                *seen |= bit;
+                new
+            }
+            None => self.see_first(line, bit),
+        }
+    }
+
+    /// The same for a line that was never reported before.
+    #[cold]
+    fn see_first(&mut self, line: u32, bit: u64) -> bool {
         let before = self.seen.len();
         if line < self.first_line {
             let span = self.span_down_to(line);
             if span > WIDEST {
-                return;
+                return true;
             }
             self.seen.splice(0..0, std::iter::repeat_n(0, span - before));
             self.first_line = line;
         }
         let index = (line - self.first_line) as usize;
         if index >= WIDEST {
-            return;
+            return true;
         }
         if index >= self.seen.len() {
             self.seen.resize(index + 1, 0);
         }
-        self.seen[index] |= bits;
+        self.seen[index] |= bit;
         self.line_budget = self.line_budget.saturating_add(lines_budget(self.seen.len() - before));
+        true
     }
 
     fn span_down_to(&self, line: u32) -> usize {

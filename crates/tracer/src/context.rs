@@ -74,10 +74,7 @@ impl Context {
     /// Says whether it is news.
     pub(crate) fn record(&mut self, file: FileId, line: u32) -> bool {
         if self.files.get(self.last).is_none_or(|last| last.file != file) {
-            self.last = *self.places.entry(file).or_insert_with(|| {
-                self.files.push(Recorded { file, drained: LineBits::new(), fresh: LineBits::new() });
-                self.files.len() - 1
-            });
+            self.find(file);
         }
         let recorded = &mut self.files[self.last];
         if recorded.drained.contains(line) {
@@ -87,6 +84,13 @@ impl Context {
             self.fresh.push(self.last);
         }
         recorded.fresh.insert(line)
+    }
+
+    fn find(&mut self, file: FileId) {
+        self.last = *self.places.entry(file).or_insert_with(|| {
+            self.files.push(Recorded { file, drained: LineBits::new(), fresh: LineBits::new() });
+            self.files.len() - 1
+        });
     }
 
     pub(crate) fn has(&self, file: FileId, line: u32) -> bool {

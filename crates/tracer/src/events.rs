@@ -16,7 +16,7 @@ pub enum Redundant {
     /// the interpreter finds out by itself that a line was not left, it reports nothing, so that such a place can't be
     /// silenced by itself, and costs time for as long as its code object wants lines: a loop that stands on one line.)
     SilenceLines,
-    /// Tell which lines the code object has ([`Tracer::describe`]), then do what that answers.
+    /// Tell which lines the code object has ([`Tracer::describe`]), then do what [`Tracer::silence`] answers.
     Describe,
 }
 
@@ -57,20 +57,34 @@ impl Tracer {
     }
 
     /// Tells which lines the interpreter may report in a code object (more do no harm, fewer would lose some); `None` if that
-    /// can't be told. Answers with what to do about the line that it was asked for.
-    pub fn describe(&mut self, id: CodeId, lines: Option<Vec<u32>>) -> Redundant {
+    /// can't be told.
+    pub fn describe(&mut self, id: CodeId, lines: Option<Vec<u32>>) {
         self.codes[id.index()].describe(lines);
-        self.silence(id)
     }
 
-    fn silence(&mut self, id: CodeId) -> Redundant {
-        let code = &mut self.codes[id.index()];
-        code.reported = Reported::SomeLines;
-        if !code.is_complete(self.lined, self.lined_added) {
-            return Redundant::Silence;
+    /// What to do about a line that nobody lacks and that was reported often enough.
+    pub fn silence(&mut self, id: CodeId) -> Redundant {
+        if self.silence_lines(id) {
+            return Redundant::SilenceLines;
         }
-        code.reported = Reported::NoLine;
-        Redundant::SilenceLines
+        self.codes[id.index()].reported = Reported::SomeLines;
+        Redundant::Silence
+    }
+
+    /// Whether the line event is to be taken away from a code object whose entry was silenced: nobody lacks a line of it, and it may
+    /// never be asked about one again (CPython 3.13 reports that of a one-line function only together with its entry).
+    pub fn silence_lines(&mut self, id: CodeId) -> bool {
+        let code = &mut self.codes[id.index()];
+        let all = code.reported != Reported::NoLine && code.is_complete(self.lined, self.lined_added);
+        if all {
+            code.reported = Reported::NoLine;
+        }
+        all
+    }
+
+    /// Whether it is not known which lines a code object has, and worth knowing.
+    pub fn is_undescribed(&self, id: CodeId) -> bool {
+        self.lined != 0 && self.codes[id.index()].is_undescribed()
     }
 
     /// A line was reached under a token. Whoever else lacks it still needs the place.
@@ -78,10 +92,9 @@ impl Tracer {
         let (owner, slot) = self.lined_by(token)?;
         let (context, code) = self.both(owner, id)?;
         if slot != OVERFLOW {
-            if code.seen(line).is_some_and(|seen| seen & bit(slot) != 0) {
+            if !code.see(line, bit(slot)) {
                 return None;
             }
-            code.see(line, bit(slot));
             touch(code, id, context, bit(slot));
         }
         context.record(code.file, line).then_some(Fresh { context: owner, file: code.file, line })

@@ -226,8 +226,14 @@ impl World {
         let (entry, _) = if resume { self.tracer.resume(id, token) } else { self.tracer.start(id, token) };
         match entry {
             Entry::Keep => {}
-            Entry::Silence if resume => self.silenced[code].resume = true,
-            Entry::Silence => self.silenced[code].start = true,
+            Entry::Silence => {
+                let silenced = &mut self.silenced[code];
+                *(if resume { &mut silenced.resume } else { &mut silenced.start }) = true;
+                if self.tracer.is_undescribed(id) {
+                    self.tracer.describe(id, Some((1..=SHAPES[code]).collect()));
+                }
+                silenced.lines_off |= self.tracer.silence_lines(id);
+            }
             Entry::Rearm => {
                 if self.mutation != Mutation::NoRearmAtEntry {
                     self.rearm_everything(id);
@@ -248,7 +254,8 @@ impl World {
         let mut answer = self.tracer.redundant_line(self.codes[code], line);
         if answer == Some(Redundant::Describe) {
             let lines = SHAPES[code] - u32::from(self.mutation == Mutation::ForgetsALine);
-            answer = Some(self.tracer.describe(self.codes[code], Some((1..=lines).collect())));
+            self.tracer.describe(self.codes[code], Some((1..=lines).collect()));
+            answer = Some(self.tracer.silence(self.codes[code]));
         }
         match answer {
             Some(Redundant::Keep) => {}
