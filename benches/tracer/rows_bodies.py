@@ -32,6 +32,8 @@ BODIES = (
     *("flask.trivial", "flask.template", "flask.loops", "flask.calls", "flask.flat", "flask.waiting"),
     *PACKAGES,
 )
+#: Bodies that are timed besides those of the row `cpu`.
+BESIDES = ("one-line", "recursion", "flat", "flask.loops", "flask.calls", "flask.template", "flask.flat", *WAITING)
 UNTRACED_VIEWS = ("flask.trivial", "flask.template", "flask.loops", "flask.calls")
 
 #: Which bodies each way is timed on, and in how many rounds: 1 is every round. What takes long is asked less often.
@@ -43,11 +45,13 @@ _WAYS: dict[str, tuple[Sequence[str], int]] = {
     "idle": (BODIES, 1),
     "agent": (BODIES, 1),
     "request": ((*LOOPS, "flat", "flask.flat"), 1),
+    "steps": ((*CPU, *BESIDES), 1),
+    "floor": (("flat", "flask.flat"), 1),
     "slipcover": (CPU, 1),
     "ctrace": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
     "sysmon": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
 }
-TRACED = ("agent", "request", "ctrace", "sysmon")
+TRACED = ("agent", "request", "steps", "ctrace", "sysmon")
 #: How often a body is run, three times over, before it is timed.
 _WARM = 3
 
@@ -179,28 +183,17 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
     ratio(f"idle.flat.{version}", "idle", ("flat", "flask.flat"))
     ratio(f"idle.one-line.{version}", "idle", ("one-line",), target=1.05)
     peers = ("ctrace", "sysmon", "slipcover")
-    ratio(f"cpu.all.{version}", "agent", CPU, peers)
-    for body in CPU:
-        ratio(f"cpu-body.{body}.{version}", "agent", (body,), peers, target=1.05)
-    for body in (
-        "one-line",
-        "recursion",
-        "flat",
-        "flask.loops",
-        "flask.calls",
-        "flask.template",
-        "flask.flat",
-        *WAITING,
-    ):
-        ratio(f"cpu-body.{body}.{version}", "agent", (body,), peers, target=1.05)
+    ratio(f"cpu.all.{version}", "agent", CPU, (*peers, "steps"))
+    for body in (*CPU, *BESIDES):
+        ratio(f"cpu-body.{body}.{version}", "agent", (body,), (*peers, "steps"), target=1.05)
     made += _fixed(setting, measured, how)
     if samples.has("slipcover", CPU[0]):
         control = samples.ratio("twin again", "twin", *CPU)
         against = samples.ratio("agent", "slipcover", *CPU)
         made.append(row(f"cpu.to-slipcover.{version}", against, control, how, target=1.03))
     ratio(f"cpu-request.loops.{version}", "request", LOOPS, ("ctrace", "sysmon"))
-    ratio(f"flat-request.bare.{version}", "request", ("flat",), ("ctrace", "sysmon"))
-    ratio(f"flat-request.flask.{version}", "request", ("flask.flat",))
+    ratio(f"flat-request.bare.{version}", "request", ("flat",), ("ctrace", "sysmon", "floor"))
+    ratio(f"flat-request.flask.{version}", "request", ("flask.flat",), ("floor",))
     return made
 
 

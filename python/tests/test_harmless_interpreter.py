@@ -57,7 +57,7 @@ def test_signals_and_exits_in_traced_code(workspace: Workspace) -> None:
 
 
 def test_an_exception_at_the_worst_moment_leaves_nobody_traced(workspace: Workspace) -> None:
-    """A signal's handler may raise right after the context was entered."""
+    """A signal's handler may raise right after the context was entered. (Bodies enter natively, where none can.)"""
     workspace.write("work.py", WORK)
     outcome = workspace.run(
         """
@@ -103,9 +103,6 @@ def test_an_exception_at_the_worst_moment_leaves_nobody_traced(workspace: Worksp
         raised = []
         attempt(block)
         attempt(request)
-        body = request()
-        attempt(lambda: next(body))
-        body.close()
         with ThreadPoolExecutor(1) as pool:
             def call():
                 with playtrace_agent.trace("p", "r"):
@@ -114,7 +111,7 @@ def test_an_exception_at_the_worst_moment_leaves_nobody_traced(workspace: Worksp
         work.fails
         """
     )
-    assert outcome.out == "interrupted\n" * 3
+    assert outcome.out == "interrupted\n" * 2
     assert outcome.wrote.unclosed("p", "r") == []
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benches.tracer.code import calls, loops, waiting
 
-from . import generated, packaged, ways
+from . import floor, generated, packaged, ways
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
@@ -32,7 +32,10 @@ class Bodies:
     def __init__(self, way: str, work: Path) -> None:
         self.way = way
         self.work = work
-        self.flat = generated.write_and_load(work / "generated" / "bench_flat.py", generated.flat_source(*FLAT)).run
+        flat = generated.write_and_load(work / "generated" / "bench_flat.py", generated.flat_source(*FLAT))
+        self.flat = flat.run
+        if way == "floor":
+            floor.listen(flat)
         self._bare_app = ways.serve(way, ways.BareApp(), flask=False)
         self._flask_app: WSGIApplication | None = None
         self._bodies: dict[str, Callable[[], object]] = {

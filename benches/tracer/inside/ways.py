@@ -14,8 +14,9 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Ways with no tracer of ours or of another kind; SlipCover is started around the whole process.
-UNTRACED = ("twin", "slipcover")
+#: Ways with no tracer of ours or of another kind around the app; SlipCover is started around the whole process, and
+#: where the floor is measured, code objects are listened to.
+UNTRACED = ("twin", "slipcover", "floor")
 #: The agent, with its switch on; what differs is the environment and what is sent.
 AGENT = ("agent", "never", "idle")
 COVERAGE = ("ctrace", "sysmon")
