@@ -49,7 +49,7 @@ def test_code_that_is_compiled_for_each_request_does_not_grow(workspace: Workspa
 
 
 def test_code_whose_address_is_used_again_is_not_taken_for_another(workspace: Workspace) -> None:
-    """Each round's function is another one's of another file; its code object often stands where an earlier one stood."""
+    """Each round's function is one of another file; its code object often stands where an earlier one stood."""
     outcome = workspace.run(
         """
         import playtrace_agent

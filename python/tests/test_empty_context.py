@@ -1,4 +1,4 @@
-"""Code that traced work runs in a context that knows nothing of it: whose it is can't be told, which the verdict says."""
+"""Code that traced work runs in a context that knows nothing of it: whose it is can't be told, and that is said."""
 
 from __future__ import annotations
 
