@@ -22,15 +22,17 @@ _NOT_SOURCES = shutil.ignore_patterns("target", "__pycache__", "*.pyc", "*.so", 
 
 _CURRENT = "crates/agent/src/current.rs"
 _MONITOR = "crates/agent/src/monitor.rs"
+_CALLBACKS = "crates/agent/src/callbacks.rs"
+_REGISTRY = "crates/agent/src/registry.rs"
 _TRACER = "crates/tracer/src/tracer.rs"
 
 _THREAD_LOCAL = r"""
 import functools, threading
 
 class ThreadLocal:
-    def __init__(self, name, default):
+    def __init__(self, name):
         values = threading.local()
-        self.get = functools.partial(getattr, values, 'value', default)
+        self.get = functools.partial(getattr, values, 'value')
         self.set = functools.partial(setattr, values, 'value')
 """
 
@@ -96,13 +98,21 @@ MUTATIONS = (
                 f'pyo3::types::PyModule::from_code(py, c"{_THREAD_LOCAL}", c"mutant.py", c"mutant")?'
                 '.getattr("ThreadLocal")?',
             ),
+            # It is no `ContextVar`, so it is asked by its method.
+            Edit(_CURRENT, "QUICK_GET.store(quick, Ordering::Relaxed);", "let _ = quick;"),
         ),
         _shown_by("loops", 400, only=("loop", "tasks", "across")),
     ),
     # New runs come to code that older ones had silenced.
     Mutation(
         "no-rearming",
-        (Edit(_MONITOR, "if codes.is_empty() {", "if true || codes.is_empty() {"),),
+        (Edit(_MONITOR, "let ids = codes.iter()", "let ids = codes[..0].iter()"),),
+        _shown_by("everything", 1000),
+    ),
+    # Code is taken to be done with when half of its lines were seen.
+    Mutation(
+        "half-of-the-lines",
+        (Edit(_REGISTRY, "lines.dedup();", "lines.dedup(); lines.truncate(lines.len() / 2);"),),
         _shown_by("everything", 1000),
     ),
     # A context is entered in the middle of a loop whose lines are silenced.
@@ -125,9 +135,10 @@ MUTATIONS = (
             Edit(_MONITOR, "let &[scout, reader, ..] = free", "let &[scout, _, ..] = free"),
             Edit(_MONITOR, 'monitoring.call_method1("use_tool_id", (reader, READER))?;', "let reader = scout;"),
             Edit(
-                _MONITOR,
-                "let Some(id) = registered(py, code) else { return Answer::Keep };",
-                "let Some(id) = registered(py, code) else { scout(py, code); return Answer::Silence };",
+                _CALLBACKS,
+                "resumed: bool) -> Answer {",
+                "resumed: bool) -> Answer { "
+                "if registered(py, code).is_none() { scout(py, code); return Answer::Silence; }",
             ),
         ),
         _shown_by("everything", 1000),
