@@ -61,6 +61,10 @@ def install() -> None:
             "multiprocessing.managers": _change("managers", "change_managers"),
             "multiprocessing.pool": _change("pools", "change_pool"),
             "concurrent.futures.process": _change("pools", "change_executor"),
+            "loky.process_executor": _change("foreign", "change_loky"),
+            "joblib.externals.loky.process_executor": _change("foreign", "change_loky"),
+            "billiard.pool": _change("foreign", "change_fork"),
+            "multiprocess.pool": _change("foreign", "change_fork"),
         }
     )
 
