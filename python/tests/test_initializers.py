@@ -44,6 +44,7 @@ def one(n):
     return os.getpid()
 
 def fails():
+    open(f"failed-{os.getpid()}", "w").close()
     raise LookupError("not now")
 
 def crosses(barrier):
@@ -82,7 +83,7 @@ os.mkdir("n")
 pool = context.Pool(1, starts.start, ("n",), maxtasksperchild=1)
 with playtrace_agent.trace("p"):
     assert len(set(pool.map(starts.one, range(3), chunksize=1))) == 3
-# The fourth worker: nobody waits for it.
+# The fourth worker: nobody needs it.
 while not os.path.exists("n/3"):
     pass
 pool.close()
@@ -90,7 +91,9 @@ pool.join()
 """,
         method=method,
     )
-    assert started(outcome.wrote) == {"p": {1, 2}}
+    found = started(outcome.wrote)["p"]
+    # It may see the end of the third before its result.
+    assert {1, 2} <= found <= {1, 2, 3}
     assert ONE in outcome.wrote.lines("p", "starts.py")
     assert whole(outcome.wrote, "p")
     assert outcome.err == ""
@@ -118,8 +121,11 @@ pool.close()
 pool.join()
 """,
     )
-    assert started(outcome.wrote) == {"made": {0}, "second": {1}, "third": {2}}
-    for slug in started(outcome.wrote):
+    found = started(outcome.wrote)
+    assert 0 in found["made"]
+    # Whose turn it is depends on whether the pool sees a worker's end before its last result.
+    assert sorted(number for numbers in found.values() for number in numbers)[:3] == [0, 1, 2]
+    for slug in found:
         assert whole(outcome.wrote, slug), slug
 
 
@@ -180,17 +186,19 @@ def test_an_initializer_that_fails_costs_no_more_records_than_calls(workspace: W
     outcome = drive(
         workspace,
         """
-import starts, time
+import glob, starts
 pool = context.Pool(1, starts.fails)
 with playtrace_agent.trace("p"):
     for _ in range(3):
         pool.apply_async(starts.one, (1,))
-    time.sleep(1)
+    seen = len(glob.glob("failed-*"))
+    while len(glob.glob("failed-*")) < seen + 6:
+        pass
     pool.terminate()
     pool.join()
 """,
     )
-    assert outcome.wrote.lines("p", "starts.py") == [FAILS]
+    assert outcome.wrote.lines("p", "starts.py") == [FAILS - 1, FAILS]
     initializers = [r for r in outcome.wrote.of_kind("p", "spawn") if "initializer" in r["command"]]
     assert len(initializers) == 3
     assert unkept(outcome.wrote, "p") == []
@@ -236,6 +244,6 @@ with playtrace_agent.trace("broken"):
     assert found["third"] == {2}
     assert found["idle"] == set()
     assert found["made"] == {0, 1}
-    assert outcome.wrote.lines("broken", "starts.py") == [FAILS]
+    assert outcome.wrote.lines("broken", "starts.py") == [FAILS - 1, FAILS]
     for slug in found:
         assert whole(outcome.wrote, slug), slug
