@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::stamp::Stamp;
 use crate::python::{self, Python};
+use crate::stamp::Stamp;
 use crate::{Failure, step};
 
 /// A virtual environment.
