@@ -73,9 +73,7 @@ fn setup(root: &Path) -> Result<(), Failure> {
 
 fn other(root: &Path) -> Result<(), Failure> {
     let Some(venv) = venv::make_other(root)? else {
-        step::say(
-            "not run: there is no second CPython (3.12 and 3.13) on this machine; `pyenv install 3.13`",
-        );
+        step::say("not run: this machine has no second CPython of 3.12 and 3.13 (`pyenv install 3.13`)");
         return Ok(());
     };
     let wheel = wheel::build(root)?;
