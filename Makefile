@@ -8,6 +8,10 @@ SHELL := bash
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
+# CPython 3.13 beside 3.12, or the other way round; the tests that depend most on the interpreter run there, too.
+OTHER := .tools/other-python/bin/python
+ON_OTHER := $(patsubst %,python/tests/test_%.py,attribution granularity imports initializers multiprocessing \
+	pool_results pools processes) $(wildcard python/tests/test_harmless_*.py)
 PROGRAM := target/release/playtrace
 PATHS := python demo tests benches
 
@@ -44,6 +48,9 @@ test: setup check  ## Unit, property and end-to-end tests
 	@echo '==> agent tests'
 	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \
 		$(PYTHON) -m pytest python/tests
+	@echo '==> agent tests that depend on the interpreter, on the other CPython'
+	@cargo xtask other
+	@if [ -x $(OTHER) ]; then PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) $(OTHER) -m pytest $(ON_OTHER); fi
 	@echo '==> end-to-end tests'
 	@$(PYTHON) -m pytest tests
 

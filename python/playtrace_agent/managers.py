@@ -9,22 +9,17 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from . import _native, multiprocess, runtime
+from . import _native, propagation, runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from types import ModuleType
 
-#: What was said already: slug, run and type.
-_said: set[tuple[str, str | None, str]] = set()
-#: A process may live for months.
-_REMEMBERED = 1000
-
 
 def change_managers(module: ModuleType) -> None:
     """Let the servers belong to nobody, and name what is lost in them."""
     manager: Any = module.BaseManager
-    multiprocess.serves_all(manager._run_server, initializer=5)
+    propagation.serves_all(manager._run_server, initializer=5)
     # A managed pool runs the app's functions.
     harmless = frozenset(module.SyncManager._registry) - {"Pool"}
     manager._create = _create(manager._create, harmless)
@@ -51,16 +46,5 @@ def _callmethod(original: Callable[..., Any], harmless: Container[str]) -> Calla
 
 
 def _name_loss(typeid: str, harmless: Container[str]) -> None:
-    if not _native.traced() or typeid in harmless:
-        return
-
-    def note() -> None:
-        run = _native.current_run()
-        if run is None or (*run, typeid) in _said:
-            return
-        if len(_said) >= _REMEMBERED:
-            _said.clear()
-        _said.add((*run, typeid))
-        runtime.lose(f"what {typeid!r} does in the process of a multiprocessing manager is not followed")
-
-    runtime.guard("naming what a manager does", note)
+    if _native.traced() and typeid not in harmless:
+        runtime.lose_once(f"what {typeid!r} does in the process of a multiprocessing manager is not followed")

@@ -28,21 +28,8 @@ else:
     multiprocess.arrive(told)
 """
 
-#: Functions that are a process's whole life, in the service of whoever asks.
-#: With the place of the initializer among the arguments.
-_serving: dict[int, tuple[object, int]] = {}
 #: On the process object of such a process: the initializer that was promised.
 _INITIALIZER = "_playtrace_initializer"
-
-
-def serves_all(target: Any, *, initializer: int) -> None:
-    """Let processes with this target belong to nobody.
-
-    Its argument of that index is an initializer, the next one the initializer's arguments: they are the work of whoever
-    starts the process.
-    """
-    target = getattr(target, "__func__", target)
-    _serving[id(target)] = target, initializer
 
 
 def change_process(module: ModuleType) -> None:
@@ -58,11 +45,6 @@ def change_spawn(module: ModuleType) -> None:
     module.get_preparation_data = _preparation(module.get_preparation_data)  # type: ignore[attr-defined]
 
 
-def change_queues(module: ModuleType) -> None:
-    """Let the threads that feed ``multiprocessing.Queue`` objects belong to nobody."""
-    propagation.serves_all(module.Queue._feed)
-
-
 def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
     from . import _native
 
@@ -70,14 +52,13 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
     def start(self: Any) -> None:
         if not _native.traced():
             return original(self)
-        target = vars(self).get("_target")
-        serving = _serving.get(id(getattr(target, "__func__", target)))
+        serving = propagation.served(self)
         pending = processes.pending
         before = pending.process
         pending.process = processes.NewProcess(
             workitems.printable(f"multiprocessing: {self.name}"), serves_all=serving is not None
         )
-        prepared = _initializer(self, serving[1]) if serving is not None else None
+        prepared = _initializer(self, serving[1]) if serving is not None and serving[1] is not None else None
         try:
             original(self)
             if prepared is not None:
@@ -110,12 +91,11 @@ def _initializer(process: Any, index: int) -> workitems.Promise | None:
     args = process._args
     if len(args) < index + 2 or not callable(args[index]):
         return None
-    call = workitems.call(f"{workitems.name(args[index])}, an initializer", args[index], args[index + 1])
+    call = workitems.initializer(args[index], args[index + 1])
     if call is None:
         return None
     process._args = (*args[:index], call, (), *args[index + 2 :])
-    promised: workitems.Promise = call.promised
-    return promised
+    return call.promised
 
 
 def _preparation(original: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:

@@ -6,10 +6,12 @@ of its own. The code that a pool runs for it in this process (the iterable of ``
 
 from __future__ import annotations
 
+import collections
 import functools
+import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _native, multiprocess, propagation, runtime, units, workitems
+from . import _native, propagation, runtime, units, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 #: On a pool's cache of results: what is under way for traced work, by job.
 _JOBS = "_playtrace_jobs"
+#: On the same, and on an executor, if it has an initializer: the calls that wait for their results.
+_WAITING = "_playtrace_waiting"
 
 
 class _Part(Protocol):
@@ -32,9 +36,10 @@ class _Part(Protocol):
 def change_executor(module: ModuleType) -> None:
     """Follow ``concurrent.futures.ProcessPoolExecutor``."""
     propagation.serves_all(module._ExecutorManagerThread)
-    multiprocess.serves_all(module._process_worker, initializer=2)
+    propagation.serves_all(module._process_worker, initializer=2)
     executor: Any = module.ProcessPoolExecutor
     executor.submit = _submit(executor.submit, module._process_chunk)
+    executor._spawn_process = _spawn_process(executor._spawn_process, module._ExecutorManagerThread)
 
 
 def _submit(original: Callable[..., Any], process_chunk: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,30 +50,70 @@ def _submit(original: Callable[..., Any], process_chunk: Callable[..., Any]) -> 
         # `map` submits chunks.
         chunk = isinstance(fn, functools.partial) and fn.func is process_chunk
         what = workitems.name(fn.args[0] if chunk else fn)  # type: ignore[attr-defined]
-        call = workitems.call(f"{what} in a process pool", fn, args, kwargs)
-        if call is None:
+        promised = workitems.call(f"{what} in a process pool", fn, args, kwargs)
+        if promised is None:
             return original(self, fn, *args, **kwargs)
+        call, handed = promised
+        if self._initializer is not None:
+            _needs_workers(self, handed)
         try:
             future = original(self, call)
         except BaseException:
-            call.promised.never_started("it was not submitted")
+            handed.dropped("it was not submitted")
             raise
-        future.add_done_callback(call.promised.done)
+        future.add_done_callback(handed.done)
         return future
 
     return submit
 
 
+def _spawn_process(original: Callable[[Any], None], manager: type) -> Callable[[Any], None]:
+    @functools.wraps(original)
+    def _spawn_process(self: Any) -> None:
+        if isinstance(threading.current_thread(), manager):
+            _for_who_waits(self, original, self)
+        else:
+            original(self)
+
+    return _spawn_process
+
+
+def _needs_workers(pool: Any, handed: workitems.Handed) -> None:
+    """Keep in mind that a call waits for this pool (or its cache), as long as it does."""
+    waiting = vars(pool).setdefault(_WAITING, collections.deque())
+    waiting.append(handed)
+    while waiting and waiting[0].within() is None:
+        waiting.popleft()
+
+
+def _for_who_waits(pool: Any, start: Callable[..., None], *args: Any) -> None:
+    """Have a pool's own thread start workers as part of a traced call that waits for it, if there is one.
+
+    Each call asks for new workers once: a pool whose initializer fails makes one worker after the other.
+    """
+    waiting = vars(pool).get(_WAITING)
+    within = None
+    while waiting and within is None:
+        within = waiting.popleft().within()
+    before = _native.enter(within)
+    try:
+        start(*args)
+    finally:
+        _native.enter(before)
+
+
 def change_pool(module: ModuleType) -> None:
     """Follow ``multiprocessing.pool.Pool`` and ``ThreadPool``."""
     pool: Any = module.Pool
-    for serving in (pool._handle_workers, pool._handle_tasks, pool._handle_results, module.worker):
+    for serving in (pool._handle_workers, pool._handle_tasks, pool._handle_results):
         propagation.serves_all(serving)
-    multiprocess.serves_all(module.worker, initializer=2)
+    propagation.serves_all(module.worker, initializer=2)
+    pool._repopulate_pool_static = staticmethod(_repopulate(pool._repopulate_pool_static, module._PoolCache))
     pool.apply_async = _apply_async(pool.apply_async, module)
     pool._map_async = _map_async(pool._map_async)
     pool._guarded_task_generation = _task_generation(pool._guarded_task_generation, module)
     pool._terminate_pool = _terminate_pool(pool._terminate_pool)
+    pool.terminate = _terminate(pool.terminate)
     cache: Any = module._PoolCache
     cache.__delitem__ = _delitem(cache.__delitem__)
 
@@ -83,8 +128,26 @@ def _task(module: ModuleType, pool: Any, fn: Any, args: Any, kwds: Any) -> tuple
             return None
         task = propagation.Task(fn, unit)
         return task, args, kwds, task
-    call = workitems.call(f"{what} in a process pool", fn, args, kwds)
-    return None if call is None else (call, (), {}, call.promised)
+    promised = workitems.call(f"{what} in a process pool", fn, args, kwds)
+    if promised is None:
+        return None
+    call, handed = promised
+    if pool._initializer is not None:
+        _needs_workers(pool._cache, handed)
+    return call, (), {}, handed
+
+
+def _repopulate(original: Callable[..., None], cache: type) -> Callable[..., None]:
+    @functools.wraps(original)
+    def _repopulate_pool_static(*args: Any) -> None:
+        # The thread that replaces workers has the pool's cache as its first argument; others start the first workers.
+        of_thread = vars(threading.current_thread()).get("_args") or (None,)
+        if isinstance(of_thread[0], cache):
+            _for_who_waits(of_thread[0], original, *args)
+        else:
+            original(*args)
+
+    return _repopulate_pool_static
 
 
 def _apply_async(original: Callable[..., Any], module: ModuleType) -> Callable[..., Any]:
@@ -278,8 +341,24 @@ def _terminate_pool(original: Any) -> Any:
         try:
             return original.__func__(cls, *args, **kwargs)
         finally:
-            cache = kwargs["cache"] if "cache" in kwargs else args[-1]
-            jobs = vars(cache).pop(_JOBS, {})
-            runtime.guard("ending a pool", lambda: _drop(part for parts in jobs.values() for part in parts))
+            _drop_jobs(kwargs["cache"] if "cache" in kwargs else args[-1])
 
     return classmethod(_terminate_pool)
+
+
+def _terminate(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Do the same for a pool that was made before the agent was switched on: it has the original function."""
+
+    @functools.wraps(original)
+    def terminate(self: Any) -> None:
+        try:
+            original(self)
+        finally:
+            _drop_jobs(self._cache)
+
+    return terminate
+
+
+def _drop_jobs(cache: Any) -> None:
+    jobs = vars(cache).pop(_JOBS, {})
+    runtime.guard("ending a pool", lambda: _drop(part for parts in jobs.values() for part in parts))

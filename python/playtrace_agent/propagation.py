@@ -13,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import thread as futures_thread
 from typing import TYPE_CHECKING, Any
 
 from . import _native, children, onimport, processes, units
@@ -25,8 +26,18 @@ _UNIT = "_playtrace_unit"
 _installed = False
 #: Callbacks from there pass a result on to those who wait for it.
 _PLUMBING = ("asyncio.", "concurrent.futures.", "playtrace_agent.")
-#: Functions and classes of threads that serve whoever asks.
-_serving: dict[int, object] = {}
+#: Functions that are the whole life of threads or processes in the service of whoever asks, and classes of such
+#: threads, with the place of an initializer among the function's arguments.
+_serving: dict[int, tuple[object, int | None]] = {}
+
+
+class _Submitting(threading.local):
+    """What a thread submits to a pool of threads, while the pool may make a thread for it."""
+
+    token: _native.Token | None = None
+
+
+_submitting = _Submitting()
 
 
 def install() -> None:
@@ -38,6 +49,7 @@ def install() -> None:
     thread: Any = threading.Thread
     thread.start = _thread_start(thread.start)
     thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
+    serves_all(futures_thread._worker, initializer=2)
     ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
     Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
     subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
@@ -45,10 +57,14 @@ def install() -> None:
         {
             "multiprocessing.process": _change("multiprocess", "change_process"),
             "multiprocessing.spawn": _change("multiprocess", "change_spawn"),
-            "multiprocessing.queues": _change("multiprocess", "change_queues"),
+            "multiprocessing.queues": _change("queues", "change_queues"),
             "multiprocessing.managers": _change("managers", "change_managers"),
             "multiprocessing.pool": _change("pools", "change_pool"),
             "concurrent.futures.process": _change("pools", "change_executor"),
+            "loky.process_executor": _change("foreign", "change_loky"),
+            "joblib.externals.loky.process_executor": _change("foreign", "change_loky"),
+            "billiard.pool": _change("foreign", "change_fork"),
+            "multiprocess.pool": _change("foreign", "change_fork"),
         }
     )
 
@@ -62,29 +78,32 @@ def _change(name: str, function: str) -> onimport.Change:
     return change
 
 
-def serves_all(target: Any) -> None:
-    """Let threads with this target, or of this class, belong to nobody: they outlive the work that starts them."""
+def serves_all(target: Any, *, initializer: int | None = None) -> None:
+    """Let threads and processes with this target, or threads of this class, belong to nobody.
+
+    They outlive the work that starts them. The target's argument of that index is an initializer, the next one the
+    initializer's arguments: they are the work of whoever starts the thread or process.
+    """
     target = getattr(target, "__func__", target)
-    _serving[id(target)] = target
+    _serving[id(target)] = target, initializer
 
 
-def _serves_all(thread: threading.Thread) -> bool:
-    target = getattr(thread, "_target", None)
-    return id(getattr(target, "__func__", target)) in _serving or id(type(thread)) in _serving
+def served(worker: Any) -> tuple[object, int | None] | None:
+    """Return what `serves_all` was told of this thread or process; ``None`` if it does not serve all."""
+    target = vars(worker).get("_target")
+    return _serving.get(id(getattr(target, "__func__", target))) or _serving.get(id(type(worker)))
 
 
 def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
+        submitter = _submitting.token
         # A thread that runs already will be refused by the original.
-        if not _native.traced() or self.ident is not None:
+        if not (submitter is not None or _native.traced()) or self.ident is not None:
             return original(self)
-        if _serves_all(self):
-            before = _native.enter(None)
-            try:
-                return original(self)
-            finally:
-                _native.enter(before)
+        serving = served(self)
+        if serving is not None:
+            return _start_serving(original, self, serving[1], submitter)
         unit = units.begin_within("thread", what=self.name)
         if unit is None:
             return original(self)
@@ -97,6 +116,32 @@ def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[thr
             raise
 
     return start
+
+
+def _start_serving(
+    original: Callable[[threading.Thread], None],
+    thread: Any,
+    initializer: int | None,
+    submitter: _native.Token | None,
+) -> None:
+    """Start a thread that belongs to nobody; its initializer belongs to what submits, or else to what is running."""
+    task = None
+    before = _native.enter(submitter) if submitter is not None else None
+    args = thread._args
+    if initializer is not None and len(args) > initializer + 1 and callable(args[initializer]):
+        unit = units.begin_within("thread", what=f"{_name(args[initializer])}, an initializer")
+        if unit is not None:
+            task = Task(args[initializer], unit)
+            thread._args = (*args[:initializer], task, *args[initializer + 1 :])
+    previous = _native.enter(None)
+    try:
+        original(thread)
+    except BaseException:
+        if task is not None:
+            task.end()
+        raise
+    finally:
+        _native.enter(before if submitter is not None else previous)
 
 
 def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
@@ -127,12 +172,14 @@ def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
         task = Task(fn, unit)
         # A thread that the pool makes now lives on after this work: it must not belong to it.
         before = _native.enter(None)
+        outer, _submitting.token = _submitting.token, before
         try:
             future = original(self, task, *args, **kwargs)
         except BaseException:
             task.end()
             raise
         finally:
+            _submitting.token = outer
             _native.enter(before)
         future.add_done_callback(task.settled)
         return future

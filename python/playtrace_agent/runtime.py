@@ -172,6 +172,9 @@ def _installation() -> dict[str, list[Path]]:
 def _finish() -> None:
     from . import _native
 
+    queues = sys.modules.get(f"{__package__}.queues")
+    if queues is not None:
+        guard("waiting for queues", queues.settle)
     finish()
     _native.stop()
 
@@ -211,6 +214,28 @@ def lose(what: str) -> None:
         run = _native.current_run()
         if run is not None:
             _native.lost(*run, what)
+
+    guard("noting a loss", note)
+
+
+#: What was said already: slug, run and what is lost.
+_said: set[tuple[str, str | None, str]] = set()
+#: A process may live for months.
+_REMEMBERED = 1000
+
+
+def lose_once(what: str) -> None:
+    """Do the same for something that may happen again and again; nothing outside traced work."""
+    from . import _native
+
+    def note() -> None:
+        run = _native.current_run()
+        if run is None or (*run, what) in _said:
+            return
+        if len(_said) >= _REMEMBERED:
+            _said.clear()
+        _said.add((*run, what))
+        lose(what)
 
     guard("noting a loss", note)
 

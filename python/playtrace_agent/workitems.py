@@ -1,7 +1,7 @@
 """Work that one process hands to another that lives on and works for others, too: the calls of process pools.
 
 A call is promised where it is handed over, is a unit of the process that makes it, and is closed (its lines are on
-disk) before its result goes back.
+disk) before its result goes back. Where it was handed over, a unit lasts until the result is there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _native, runtime, units
+from . import _native, answers, runtime, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,22 +54,6 @@ class Promise(NamedTuple):
 
         runtime.guard("withdrawing work of another process", close)
 
-    def done(self, future: Future[Any]) -> None:
-        """Take the promise back if the executor gave the call up."""
-        from concurrent.futures import BrokenExecutor
-
-        if future.cancelled():
-            self.never_started("cancelled")
-        elif isinstance(future.exception(), BrokenExecutor):
-            self.never_started("the pool broke")
-
-    def settled(self) -> None:
-        """The pool has the result: the worker kept the promise."""
-
-    def dropped(self) -> None:
-        """The pool was terminated. If a worker had begun the call, its unit stays open, and the verdict names it."""
-        self.never_started("the pool was terminated")
-
 
 def promise(what: str) -> Promise | None:
     """Promise work that the running code hands to another process; ``None`` outside traced work or if that fails."""
@@ -85,21 +69,68 @@ def promise(what: str) -> Promise | None:
         return None
 
 
+class Handed:
+    """A call, as the process sees it that handed it over and waits for the result. It does not hold the arguments."""
+
+    def __init__(self, promised: Promise, token: _native.Token | None) -> None:
+        self.promised = promised
+        #: The submitting work's, until the call is on its way.
+        self.token = token
+        #: Whether nobody waits any more.
+        self.over = False
+
+    def wait(self, unit: units.Unit) -> None:
+        """Let a unit last until the result is here."""
+        answers.wait(self.promised.child, unit)
+        # Only now: whoever ends the call in the meantime looks for the unit after this is set.
+        if self.over:
+            answers.forget(self.promised.child)
+
+    def within(self) -> int | _native.Token | None:
+        """Return, for `enter`, what waits for the result; ``None`` if nothing does any more."""
+        unit = answers.awaiting(self.promised.child)
+        return unit.number if unit is not None else self.token
+
+    def done(self, future: Future[Any]) -> None:
+        """Take the promise back if the executor gave the call up."""
+        from concurrent.futures import BrokenExecutor
+
+        if future.cancelled():
+            self.dropped("cancelled")
+        elif isinstance(future.exception(), BrokenExecutor):
+            self.dropped("the pool broke")
+        self.settled()
+
+    def settled(self) -> None:
+        """The pool has the result: the worker kept the promise."""
+        self.over, self.token = True, None
+        answers.forget(self.promised.child)
+
+    def dropped(self, why: str = "the pool was terminated") -> None:
+        """Nobody waits any more. If a worker had begun the call, its unit stays open, and the verdict names it."""
+        self.promised.never_started(why)
+        self.settled()
+
+
 class Call:
     """A call that another process makes for traced work."""
 
     def __init__(
         self,
         promised: Promise,
-        token: _native.Token | None,
+        handed: Handed | None,
         fn: Callable[..., Any],
         args: Iterable[Any],
         kwargs: Mapping[str, Any],
+        *,
+        answered: bool,
     ) -> None:
         self.promised = promised
-        #: The submitting work's, in its process, until the call is on its way.
-        self.token = token
+        #: In the submitter's process only.
+        self.handed = handed
         self.fn, self.args, self.kwargs = fn, args, kwargs
+        #: Whether its result is sent back.
+        self.answered = answered
         self.unit: units.Unit | None = None
 
     def __call__(self) -> Any:
@@ -108,39 +139,58 @@ class Call:
         if unit is None:
             return self.fn(*self.args, **self.kwargs)
         before = _native.enter(unit.number)
+        sent = False
         try:
-            return self.fn(*self.args, **self.kwargs)
+            result = self.fn(*self.args, **self.kwargs)
+            sent = self.answered
+            return result
+        except Exception:
+            # Anything else ends the worker of a `Pool`.
+            sent = self.answered
+            raise
         finally:
-            _native.enter(before)
-            units.end(unit)
+            if sent:
+                answers.leave(unit, before, self.promised.child)
+            else:
+                _native.enter(before)
+                units.end(unit)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the call in one piece: the app's code that takes part in it (``__getstate__``) is traced work."""
-        before, self.token = _native.enter(self.token), None
-        unit = units.begin_within("thread", what=f"sending {self.promised.what}")
+        handed, what = self.handed, self.promised.what
+        before = _native.enter(handed.token if handed is not None else None)
+        unit = units.begin_within("thread", what=f"sending {what}")
+        sent = False
         try:
-            payload = bytes(_pickler().dumps((self.fn, self.args, self.kwargs)))
+            payload = bytes(pickler().dumps((self.fn, self.args, self.kwargs)))
+            sent = True
         except BaseException:
             self.promised.never_started("it can't be pickled")
             raise
         finally:
             _native.enter(before)
-            if unit is not None:
+            if unit is not None and handed is not None and sent and self.answered:
+                handed.wait(unit)
+            elif unit is not None:
                 units.end(unit)
-        return receive, (tuple(self.promised), payload)
+            if handed is not None:
+                handed.token = None
+        return receive, (self.answered, tuple(self.promised), payload)
 
 
-def receive(promised: tuple[Any, ...], payload: bytes) -> Call | None:
+def receive(answered: bool, promised: tuple[Any, ...], payload: bytes) -> Call | None:
     """Unpickle a call in the process that is to make it."""
     promise_ = Promise(*promised)
     if promise_.pid == os.getpid():
         # A pool that is terminated takes its own calls off the queue, to make room.
-        promise_.dropped()
+        Handed(promise_, None).dropped()
         return None
+    # Of a call whose result was never sent.
+    answers.leave_last()
     unit = promise_.begin()
     before = _native.enter(unit.number) if unit is not None else None
     try:
-        fn, args, kwargs = _pickler().loads(payload)
+        fn, args, kwargs = pickler().loads(payload)
     except BaseException:
         if unit is not None:
             _native.enter(before)
@@ -148,28 +198,46 @@ def receive(promised: tuple[Any, ...], payload: bytes) -> Call | None:
         raise
     if unit is not None:
         _native.enter(before)
-    call = Call(promise_, None, fn, args, kwargs)
+    call = Call(promise_, None, fn, args, kwargs, answered=answered)
     call.unit = unit
     return call
 
 
-def _pickler() -> Any:
+def pickler() -> Any:
     """Return the pickler that ``multiprocessing`` uses now; contexts may set another."""
     from multiprocessing import context
 
     return vars(context)["reduction"].ForkingPickler
 
 
-def _own_token() -> _native.Token | None:
+def own_token() -> _native.Token | None:
+    """Return what the running code belongs to, the process's own run not counted."""
     token = _native.enter(None)
     _native.enter(token)
     return token
 
 
-def call(what: str, fn: Callable[..., Any], args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+def call(
+    what: str, fn: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any] | None = None
+) -> tuple[Call, Handed] | None:
     """Return the call as a traced piece of work without arguments; ``None`` where it can't be one."""
+    return _promised(what, fn, args, kwargs or {}, answered=True)
+
+
+def initializer(fn: Callable[..., Any], args: Iterable[Any]) -> Call | None:
+    """Return the initializer of a worker, whose result nobody asks for, as such a call."""
+    promised = _promised(f"{name(fn)}, an initializer", fn, args, {}, answered=False)
+    return None if promised is None else promised[0]
+
+
+def _promised(
+    what: str, fn: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any], *, answered: bool
+) -> tuple[Call, Handed] | None:
     promised = promise(what)
-    return None if promised is None else Call(promised, _own_token(), fn, args, kwargs or {})
+    if promised is None:
+        return None
+    handed = Handed(promised, own_token())
+    return Call(promised, handed, fn, args, kwargs, answered=answered), handed
 
 
 def printable(what: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,6 +20,21 @@ if TYPE_CHECKING:
 
 # The installed wheel is what is tested: `python -m pytest` puts the directory above, with the bare sources, first.
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parents[1]]
+
+
+#: Seconds. Beside a compiler, a driver that starts ten interpreters may get a hundredth of a processor.
+PATIENCE = 200
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return what a process has started, and what each of them waits for."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            found[child] = f"{child} of {pid} in {Path(f'/proc/{child}/wchan').read_text()}: {command}"
+            found.update(descendants(child))
+    return found
 
 
 class Workspace:
@@ -61,18 +78,29 @@ class Workspace:
     ) -> Outcome:
         """Run a driver script with the agent on, warnings as errors."""
         script = self.write("driver.py", driver)
-        done = subprocess.run(
-            [sys.executable, "-W", warnings, str(script)],
+        process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "-W", warnings, str(script)],
             env=self.environment(env),
             cwd=cwd or self.app,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=90,
-            check=False,
         )
-        if check and done.returncode != 0:
-            pytest.fail(f"the driver ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-        return Outcome(done.returncode, done.stdout, done.stderr, Scenario(self.data))
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            stuck = descendants(process.pid)
+            # It says where each of its threads is; then nobody may hold its pipes.
+            process.send_signal(signal.SIGABRT)
+            process.wait()
+            for child in stuck:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            out, err = process.communicate(timeout=10)
+            pytest.fail("\n".join(["the driver is stuck:", *stuck.values(), out, err]))
+        if check and process.returncode != 0:
+            pytest.fail(f"the driver ended with {process.returncode}:\n{out}\n{err}")
+        return Outcome(process.returncode, out, err, Scenario(self.data))
 
     def look(self) -> Scenario:
         """Look at what the agent has written so far."""

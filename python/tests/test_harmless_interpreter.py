@@ -341,7 +341,9 @@ def test_a_child_that_cannot_be_followed_is_in_the_verdict(workspace: Workspace)
 
         with playtrace_agent.trace("p", "r"):
             work.plain(1)
-            print(subprocess.check_output([sys.executable, "-c", "print('ran')"], env=Environment()))
+            # In a new session: otherwise `posix_spawn` starts it from 3.13 on, which takes mappings only.
+            command = [sys.executable, "-c", "print('ran')"]
+            print(subprocess.check_output(command, env=Environment(), start_new_session=True))
         """
     )
     assert outcome.out == "b'ran\\n'\n"

@@ -29,6 +29,8 @@ struct Cli {
 enum Task {
     /// Make `.venv` (Python, requirements), find or fetch a redis-server, build and install the agent's wheel.
     Setup,
+    /// Make `.tools/other-python`, an environment for the agent's tests with the CPython that `.venv` is not made from.
+    Other,
     /// Build the agent's wheel into `dist/` (part of `setup`).
     Wheel,
     /// Compare the crates' dependencies with the arrows of ARCHITECTURE.md.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     let root = root();
     let done = match Cli::parse().task {
         Task::Setup => setup(&root),
+        Task::Other => other(&root),
         Task::Wheel => venv::make(&root).and_then(|_| wheel::build(&root).map(drop)),
         Task::Arrows => arrows::check(&root),
         Task::Features => features::check(&root),
@@ -64,6 +67,15 @@ fn main() -> ExitCode {
 fn setup(root: &Path) -> Result<(), Failure> {
     let venv = venv::make(root)?;
     redis::provide(root, &venv)?;
+    let wheel = wheel::build(root)?;
+    wheel::install(root, &venv, &wheel)
+}
+
+fn other(root: &Path) -> Result<(), Failure> {
+    let Some(venv) = venv::make_other(root)? else {
+        step::say("not run: this machine has no second CPython of 3.12 and 3.13 (`pyenv install 3.13`)");
+        return Ok(());
+    };
     let wheel = wheel::build(root)?;
     wheel::install(root, &venv, &wheel)
 }

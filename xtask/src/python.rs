@@ -52,6 +52,15 @@ pub(crate) fn find() -> Result<Python, Failure> {
     })
 }
 
+/// Finds a CPython that the agent is tested with besides this one.
+pub(crate) fn find_other(first: &Python) -> Option<Python> {
+    let first = minor(&first.version);
+    candidates().iter().filter_map(look_at).find(|python| {
+        let other = minor(&python.version);
+        other != first && other.is_some_and(|other| TESTED.contains(&other))
+    })
+}
+
 fn candidates() -> Vec<PathBuf> {
     let names = ["python3.12", "python3.13", "python3.14", "python3", "python"];
     let on_path = std::env::var_os("PATH").unwrap_or_default();

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::python::{self, Python};
 use crate::stamp::Stamp;
-use crate::{Failure, python, step};
+use crate::{Failure, step};
 
 /// A virtual environment.
 pub(crate) struct Venv {
@@ -28,9 +29,27 @@ impl Venv {
 
 /// Makes `.venv`, unless it is there and nothing changed.
 pub(crate) fn make(root: &Path) -> Result<Venv, Failure> {
-    let venv = Venv { dir: root.join(".venv") };
+    make_in(root, ".venv", &python::find()?)
+}
+
+/// Makes `.tools/other-python`, with the other CPython that the agent is tested with; `None` where there is none.
+pub(crate) fn make_other(root: &Path) -> Result<Option<Venv>, Failure> {
+    const DIR: &str = ".tools/other-python";
+    let first = python::find()?;
+    if let Some(other) = python::find_other(&first) {
+        return make_in(root, DIR, &other).map(Some);
+    }
+    // One that was made from a Python that is gone would be run.
+    let left = root.join(DIR);
+    if left.exists() {
+        fs_err::remove_dir_all(&left).map_err(|error| error.to_string())?;
+    }
+    Ok(None)
+}
+
+fn make_in(root: &Path, dir: &str, made_from: &Python) -> Result<Venv, Failure> {
+    let venv = Venv { dir: root.join(dir) };
     let requirements = [root.join("requirements/demo.txt"), root.join("requirements/dev.txt")];
-    let made_from = python::find()?;
     let stamp = Stamp::new(
         venv.dir.join("made-from"),
         &[&made_from.version, &made_from.program.to_string_lossy()],
@@ -39,7 +58,7 @@ pub(crate) fn make(root: &Path) -> Result<Venv, Failure> {
     if stamp.is_fresh() && venv.python().is_file() {
         return Ok(venv);
     }
-    step::say(&format!("Python {} ({}): making .venv", made_from.version, made_from.program.display()));
+    step::say(&format!("Python {} ({}): making {dir}", made_from.version, made_from.program.display()));
     if venv.dir.exists() {
         fs_err::remove_dir_all(&venv.dir).map_err(|error| error.to_string())?;
     }

@@ -39,13 +39,14 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Failure> {
     built(&dist)?.ok_or_else(|| "maturin ended well and left no wheel in dist/".to_owned())
 }
 
-/// Installs the wheel, unless this very one is installed.
+/// Installs the wheel, unless this very one is installed there.
 pub(crate) fn install(root: &Path, venv: &Venv, wheel: &Path) -> Result<(), Failure> {
     let stamp = Stamp::new(venv.dir.join("agent-from"), &[], &[wheel.to_owned(), root.join("requirements")])?;
     if stamp.is_fresh() {
         return Ok(());
     }
-    step::say("installing the agent into .venv");
+    let dir = venv.dir.strip_prefix(root).unwrap_or(&venv.dir);
+    step::say(&format!("installing the agent into {}", dir.display()));
     step::run(venv.pip("install").args(["--no-deps", "--force-reinstall"]).arg(wheel))?;
     stamp.set()
 }

@@ -1,0 +1,60 @@
+"""Process pools that are not the standard library's: loky (joblib's copy, too), billiard and multiprocess.
+
+They have picklers and messages of their own, so their calls are not followed, and the verdict learns of each kind of
+them. Their processes and threads belong to nobody, whoever starts them: they work for others, too.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from . import _native, processes, runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+
+def change_loky(module: ModuleType) -> None:
+    """Change ``loky.process_executor``, which starts processes and threads when something is submitted."""
+    executor: Any = module.ProcessPoolExecutor
+    executor.submit = _lost(_for_nobody(executor.submit), "the calls of a loky pool are not followed")
+
+
+def change_fork(module: ModuleType) -> None:
+    """Change ``pool`` of a package that descends from ``multiprocessing``."""
+    pool: Any = module.Pool
+    what = f"the calls of {module.__name__} are not followed"
+    pool.__init__ = _for_nobody(pool.__init__)
+    for name in ("apply_async", "_map_async", "map_async", "imap", "imap_unordered"):
+        setattr(pool, name, _lost(getattr(pool, name), what))
+    grow = getattr(pool, "grow", None)
+    if grow is not None:
+        pool.grow = _for_nobody(grow)
+
+
+def _lost(original: Callable[..., Any], what: str) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if _native.traced():
+            runtime.lose_once(what)
+        return original(*args, **kwargs)
+
+    return call
+
+
+def _for_nobody(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def start(*args: Any, **kwargs: Any) -> Any:
+        if not _native.traced():
+            return original(*args, **kwargs)
+        before, pending = _native.enter(None), processes.pending
+        outer, pending.process = pending.process, processes.NewProcess("a worker", serves_all=True)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            pending.process = outer
+            _native.enter(before)
+
+    return start
