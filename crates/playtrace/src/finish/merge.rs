@@ -73,7 +73,7 @@ impl Merged {
 pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     let (dir, slug) = (&wanted.coverage_dir, &wanted.slug);
     let layout = Layout::new(dir);
-    if list_of(dir, slug)?.is_empty() && layout.runs(slug)?.is_empty() {
+    if wanted.manifest.is_none() && list_of(dir, slug)?.is_empty() && layout.runs(slug)?.is_empty() {
         return Err(nothing(dir, slug, None, None));
     }
     let _lock = MergeLock::take(&layout, slug, lock::PATIENCE)?;

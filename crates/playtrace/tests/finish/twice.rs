@@ -174,6 +174,18 @@ fn a_merge_without_the_players_record_does_not_forget_what_it_proved() {
 }
 
 #[test]
+fn a_players_record_alone_names_what_is_missing() {
+    let dir = TempDir::new().unwrap();
+    crate::made::player(dir.path(), "r1", 10);
+    let manifest = dir.path().join("r1.manifest");
+    let mine = Layout::file_name(&playtrace_ledger::ProcessId::current());
+    fs_err::rename(Layout::new(dir.path()).run_dir(&slug(), &token("r1")).join(mine), &manifest).unwrap();
+    fs_err::remove_dir_all(dir.path().join(".playtrace")).unwrap();
+    let done = merge_run(&MergeRun { manifest: Some(manifest), ..wanted(dir.path(), Some("r1")) }).unwrap();
+    assert!(done.verdict.verdict.reasons[0].contains("its process's ledger is not in this directory"));
+}
+
+#[test]
 fn a_shard_whose_ledger_never_was_or_is_gone_proves_nothing() {
     let dir = TempDir::new().unwrap();
     traced(dir.path(), "r1", 10, &[1, 5], true);
