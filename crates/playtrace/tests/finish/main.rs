@@ -55,6 +55,19 @@ fn a_truncated_shard_is_named_kept_and_restored() {
 }
 
 #[test]
+fn a_shard_that_no_record_vouches_for_and_that_cannot_be_read_is_lost_data() {
+    let dir = TempDir::new().unwrap();
+    traced(dir.path(), "r1", 10, &[1, 5], true);
+    let broken = dir.path().join("p.coverage.host.2.Xabcdefx");
+    playtrace_testkit::damage::Damage::Truncated.make(&broken);
+    let done = merge_run(&MergeRun { keep_shards: false, ..wanted(dir.path(), Some("r1")) }).unwrap();
+    assert_eq!(done.verdict.verdict.status, Status::Partial);
+    let reason = &done.verdict.verdict.reasons[0];
+    assert!(reason.starts_with("data lost: ") && reason.contains("Xabcdefx is truncated"), "{reason}");
+    assert!(broken.is_file());
+}
+
+#[test]
 fn a_worse_run_does_not_replace_a_better_one() {
     let dir = TempDir::new().unwrap();
     traced(dir.path(), "r1", 10, &[1, 5], true);
