@@ -94,7 +94,7 @@ def test_a_merge_after_the_ledger_was_harmed_takes_nothing_away(work: Workspace,
         assert done.returncode == 4
     else:
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "was harmed or taken away since; what that merge had found stands" in done.stdout
+        assert "is not here any more, or was harmed; what that merge had found stands" in done.stdout
 
 
 def test_a_ledger_cut_between_records_before_the_merge_is_named(work: Workspace) -> None:

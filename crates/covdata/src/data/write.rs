@@ -119,6 +119,12 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// The bytes that the file is going to have.
+    pub fn bytes(&self) -> Result<Vec<u8>, CovdataError> {
+        let fault = |source| CovdataError::Io { action: "read", path: self.path.clone(), source };
+        std::fs::read(self.file.path()).map_err(fault)
+    }
+
     /// Gives it its name, in place of what is there.
     pub fn place(self) -> Result<(), CovdataError> {
         let Self { file, path } = self;

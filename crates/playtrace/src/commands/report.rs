@@ -161,20 +161,15 @@ fn report_of(
     timestamp: &Timestamp,
 ) -> Result<ProfileReport, Failure> {
     let verdict = VerdictFile::read_beside(&input.path)?;
-    // A merge that was broken off, or another program, leaves a verdict beside data that it does not vouch for.
     let of = Ownership::read(&input.path)?.run;
-    let (verdict, mismatch) = match verdict {
-        Some(file) if of.as_ref() != Some(&file.run) => {
-            let of = of.map_or_else(
-                || "does not say which run it is of".to_owned(),
-                |run| format!("is of run {run}"),
-            );
-            let why =
-                format!("the verdict beside it is of run {}, the data {of}: merge the run again", file.run);
-            (None, Some(why))
-        }
-        verdict => (verdict, None),
+    let mismatch = match &verdict {
+        Some(verdict) => verdict.doubt(&input.path, of.as_ref()).map_err(|error| {
+            Failure::new(Exit::Io, "PT-MAPS-001", error.to_string())
+                .help("check the path and its permissions")
+        })?,
+        None => None,
     };
+    let verdict = verdict.filter(|_| mismatch.is_none());
     let vanished = vanished(input, sources, tree, verdict.as_ref());
     let (executed, note) = executed_lines(&input.lines, &input.slug, prefix);
     let imported = input.lines.lines_by_file(ContextLabel::is_import);
@@ -200,7 +195,7 @@ fn report_of(
         files: &files,
         unparsed: &unparsed_of(tree),
     });
-    report.reasons.extend(mismatch);
+    report.reasons.extend(mismatch.map(|why| format!("the data file: {why}; merge the run again")));
     report.notes.extend(note);
     Ok(report)
 }

@@ -145,7 +145,7 @@ fn gone(verdict: &VerdictFile, ledger: &RunLedger) -> Vec<String> {
 /// Nothing is new: what was proven was proven.
 fn stands(best: &VerdictFile, gone: &str) -> Verdict {
     let mut verdict = best.verdict.clone();
-    let note = format!("{gone} was harmed or taken away since; what that merge had found stands");
+    let note = format!("{gone} is not here any more, or was harmed; what that merge had found stands");
     if !verdict.notes.contains(&note) {
         verdict.notes.push(note);
     }
@@ -160,7 +160,7 @@ fn both(then: &Verdict, now: &Verdict, gone: &str) -> Verdict {
         let new: Vec<String> = theirs.iter().filter(|text| !mine.contains(text)).cloned().collect();
         mine.extend(new);
     }
-    let reason = format!("data lost: {gone} was harmed or taken away since, and more was traced after that");
+    let reason = format!("data lost: {gone} is not here any more, or was harmed, and more was traced since");
     if !verdict.reasons.contains(&reason) {
         verdict.lower(Status::Partial, reason);
     }

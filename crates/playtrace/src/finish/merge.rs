@@ -17,6 +17,7 @@ use super::lock::{self, MergeLock};
 use super::place::{Newcomer, Place};
 use super::standing::Standing;
 use super::steps_file::Steps;
+use super::verdict_file::sha256;
 use super::{granularity, proof, runs};
 use crate::clock;
 use crate::exit::Exit;
@@ -119,13 +120,15 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
         Some(output) => named_place(output)?,
         None => Place::choose(&usual, &newcomer(&verdict, &earlier))?,
     };
-    place.prepare()?;
+    place.make_directory()?;
     let data_file = &place.data_file;
     let owner = Ownership { slug: Some(slug.clone()), run: Some(run.clone()) };
     // All is on disk before the first file appears. The verdict comes last: it vouches for the rest.
     let data = outcome.data.stage(data_file, &owner).map_err(not_written)?;
+    verdict.data_sha256 = Some(sha256(&data.bytes().map_err(not_written)?));
     let steps = steps.stage(data_file)?;
     let staged_verdict = stage_verdict(&verdict, data_file)?;
+    place.displace()?;
     data.place().map_err(not_written)?;
     steps.place()?;
     staged_verdict.place().map_err(|error| unwritable(&error))?;
@@ -194,6 +197,7 @@ fn verdict_of(
         run: run.clone(),
         verdict: judgement.verdict,
         granularity: granularities.first().copied(),
+        data_sha256: None,
         requests: judgement.requests,
         jobs: judgement.jobs,
         merged_at: clock::now(),

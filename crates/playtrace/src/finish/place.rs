@@ -117,24 +117,31 @@ impl Place {
         Self { data_file: path.to_owned(), usual: false, sentences: Vec::new(), displaced: None }
     }
 
-    /// Makes its directory, and brings what must not be replaced to safety.
-    pub(crate) fn prepare(&self) -> Result<(), Failure> {
-        let make = |path: &Path| match path.parent() {
-            Some(dir) => fs_err::create_dir_all(dir).map_err(|error| unwritable(&error)),
-            None => Ok(()),
-        };
-        make(&self.data_file)?;
+    /// Makes its directory.
+    pub(crate) fn make_directory(&self) -> Result<(), Failure> {
+        make_directory_of(&self.data_file)
+    }
+
+    /// Brings what must not be replaced to safety: when all is ready that takes its place.
+    pub(crate) fn displace(&self) -> Result<(), Failure> {
         match &self.displaced {
             None => Ok(()),
             Some(Displaced::Data(to)) => copy_data(&self.data_file, to).map(drop),
             Some(Displaced::Unknown(to)) => {
-                make(to)?;
+                make_directory_of(to)?;
                 // With a second name there is a file at its place all the time. Directories have but one.
                 fs_err::hard_link(&self.data_file, to)
                     .or_else(|_| fs_err::rename(&self.data_file, to))
                     .map_err(|error| unwritable(&error))
             }
         }
+    }
+}
+
+fn make_directory_of(path: &Path) -> Result<(), Failure> {
+    match path.parent() {
+        Some(dir) => fs_err::create_dir_all(dir).map_err(|error| unwritable(&error)),
+        None => Ok(()),
     }
 }
 

@@ -36,15 +36,13 @@ impl Standing {
             }
             Err(error) => return Ok(Self::Unreadable(error.to_string())),
         };
-        // A merge writes both; what was broken off in between, or written by another program, does not fit together.
         let why = match (VerdictFile::look_beside(path), &owner.run) {
             (Beside::Later(why), _) => return Err(later(why)),
-            (Beside::Verdict(verdict), Some(run)) if verdict.run == *run => {
-                return Ok(Self::Known(verdict, data));
-            }
-            (Beside::Verdict(verdict), Some(run)) => {
-                format!("it holds run {run}, the verdict beside it is of run {}", verdict.run)
-            }
+            (Beside::Verdict(verdict), of) => match verdict.doubt(path, of.as_ref()) {
+                Ok(None) => return Ok(Self::Known(verdict, data)),
+                Ok(Some(doubt)) => doubt,
+                Err(error) => return Ok(Self::Unreadable(error.to_string())),
+            },
             (_, None) => "it does not say which run it is of, so another program wrote it".to_owned(),
             (Beside::Nothing, Some(run)) => format!("it holds run {run}, and no verdict lies beside it"),
             (Beside::Garbled(why), Some(run)) => {

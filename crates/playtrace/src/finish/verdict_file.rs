@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use playtrace_ledger::{Extent, Granularity};
 use playtrace_model::{MeasuredPath, RunToken, Slug, SourceHash, Verdict};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::exit::Exit;
 use crate::messages::Failure;
@@ -28,6 +29,9 @@ pub struct VerdictFile {
     /// How finely the run's agents recorded: the coarsest, if they differ; none where there was no agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granularity: Option<Granularity>,
+    /// SHA-256 of the merged file: the verdict vouches for these bytes. None where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_sha256: Option<SourceHash>,
     /// Steps that the player sent (traced requests, if no player did).
     pub requests: usize,
     /// Background jobs.
@@ -69,6 +73,29 @@ impl VerdictFile {
     /// The file that belongs to a merged data file: `x.coverage` → `x.verdict.json`.
     pub fn path_of(data_file: &Path) -> PathBuf {
         data_file.with_extension("verdict.json")
+    }
+
+    /// Why this is no verdict on `data_file`, which says that it is of the run `of`: the end of a sentence; `None` if it is one.
+    ///
+    /// A merge writes both. After one that was broken off, or when another program has written the data, they don't fit.
+    pub fn doubt(&self, data_file: &Path, of: Option<&RunToken>) -> std::io::Result<Option<String>> {
+        let Some(of) = of else {
+            return Ok(Some(format!(
+                "it does not say which run it is of, so another program wrote it; the verdict beside it is of run {}",
+                self.run
+            )));
+        };
+        if *of != self.run {
+            return Ok(Some(format!("it holds run {of}, the verdict beside it is of run {}", self.run)));
+        }
+        let Some(known) = &self.data_sha256 else { return Ok(None) };
+        if *known == sha256(&fs_err::read(data_file)?) {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "it was written after the verdict of run {} that lies beside it, by another program or by a merge that was broken off",
+            self.run
+        )))
     }
 
     /// When the run ended, as far as that is known: it was merged after its end.
@@ -121,6 +148,11 @@ impl VerdictFile {
 pub(super) fn later(why: String) -> Failure {
     Failure::new(Exit::BadInput, "PT-MERGE-007", why)
         .help("use the playtrace that wrote it, or a later one; nothing was changed")
+}
+
+/// The hash of a merged file's bytes.
+pub(super) fn sha256(bytes: &[u8]) -> SourceHash {
+    SourceHash::from_digest(&Sha256::digest(bytes))
 }
 
 #[derive(Deserialize)]

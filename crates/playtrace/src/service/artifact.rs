@@ -62,6 +62,7 @@ pub fn copy_to_its_place(from: &Path, usual: &Path) -> Result<(PathBuf, Vec<Stri
     let age = verdict.ended.unwrap_or(verdict.merged_at);
     let new = Newcomer { run: &verdict.run, status: verdict.verdict.status, age, includes: Vec::new() };
     let place = Place::choose(usual, &new)?;
-    place.prepare()?;
+    place.make_directory()?;
+    place.displace()?;
     Ok((copy_data(from, &place.data_file)?, place.sentences))
 }

@@ -195,6 +195,30 @@ fn a_file_that_was_combined_by_hand_is_not_lost() {
 }
 
 #[test]
+fn less_data_of_the_same_run_is_not_taken_for_what_the_verdict_is_on() {
+    let dir = TempDir::new().unwrap();
+    traced(dir.path(), "r1", 10, &[1, 5], true);
+    merged_for_good(dir.path(), "r1");
+    // `playtrace combine --data-file p.coverage` of what shards were left, say; then the ledger goes.
+    let run = playtrace_covdata::data::Ownership { slug: Some(slug()), run: Some(token("r1")) };
+    CoverageData::from_lines(lines(&[1])).write(&usual(&dir), &run).unwrap();
+    fs_err::remove_file(web_ledger(dir.path(), "r1")).unwrap();
+    let done = merged(dir.path(), "r1");
+    assert_eq!((content(&done), done.verdict.verdict.status), (lines(&[1]), Status::Partial));
+}
+
+#[test]
+fn data_whose_verdict_and_ledger_are_gone_stays_and_is_partial() {
+    let dir = TempDir::new().unwrap();
+    traced(dir.path(), "r1", 10, &[1, 5], true);
+    let first = merged_for_good(dir.path(), "r1");
+    fs_err::remove_file(VerdictFile::path_of(&first.data_file)).unwrap();
+    fs_err::remove_file(web_ledger(dir.path(), "r1")).unwrap();
+    let done = merged(dir.path(), "r1");
+    assert_eq!((content(&done), done.verdict.verdict.status), (lines(&[1, 5]), Status::Partial));
+}
+
+#[test]
 fn a_damaged_verdict_does_not_stop_merges_and_a_later_one_does() {
     for (text, code) in [
         ("{", None),

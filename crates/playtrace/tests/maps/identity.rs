@@ -116,11 +116,14 @@ fn data_without_any_ledger_is_labelled() {
 
 #[test]
 fn a_verdict_of_another_run_vouches_for_nothing() {
-    for (owner, says) in
-        [(Some("r2"), "is of run r1, the data is of run r2"), (None, "is of run r1, the data does not say")]
-    {
+    for (owner, says) in [
+        (Some("r2"), "it holds run r2, the verdict beside it is of run r1"),
+        (None, "it does not say which run it is of"),
+        (Some("r1"), "it was written after the verdict of run r1"),
+    ] {
         let place = Place::measured();
         place.write_verdict("alpha", "complete", &place.core_hash());
+        edit(&place, "\"requests\"", &format!("\"data_sha256\": \"{}\", \"requests\"", "0".repeat(64)));
         let path = place.path("coverage/alpha.coverage");
         let owner = Ownership { slug: None, run: owner.map(|run| RunToken::parse(run).unwrap()) };
         CoverageData::read(&path).unwrap().write(&path, &owner).unwrap();
