@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use playtrace_model::{MeasuredPath, SourceHash, Status};
 
 use super::{assert_reason, closed, judge, judged, lines, open, open_job, passed, player, writer};
-use crate::{Entry, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, Writer, encode};
+use crate::{Entry, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind, Writer, encode};
 
 #[test]
 fn a_step_without_an_answer_is_missed_where_the_app_left_no_trace() {
@@ -129,6 +129,36 @@ fn a_unit_that_was_open_when_its_program_was_replaced_stays_open() {
     cut.entries.push(Entry { at: 6, record: closed("1", &[1]) });
     let judgement = judged(vec![player(1, vec![], passed()), cut]);
     assert_eq!(judgement.verdict.status, Status::Complete, "{:?}", judgement.verdict);
+}
+
+#[test]
+fn work_on_another_host_that_has_not_ended_is_waited_for_and_named() {
+    let mut web = writer(9, Role::Web, vec![open("1", 1)]);
+    let process = ProcessId { host: "elsewhere".to_owned(), pid: 9, start: 1 };
+    web.process = Some((process, Role::Web));
+    let judgement = judged(vec![player(1, vec![], passed()), web]);
+    assert_reason(
+        &judgement,
+        Status::Partial,
+        "step 1 (GET /1) has not ended in web process 9 on elsewhere (which can't be looked at from here)",
+    );
+    assert!(!judgement.pending[0].running);
+}
+
+#[test]
+fn every_kind_of_work_that_was_cut_off_is_named() {
+    for (kind, name) in [
+        (UnitKind::Thread, "a thread (app.poll)"),
+        (UnitKind::Block, "a traced block (app.poll)"),
+        (UnitKind::Child, "a child process (app.poll)"),
+        (UnitKind::Job, "a job (app.poll)"),
+        (UnitKind::Request, "a request (app.poll)"),
+    ] {
+        let (unit, what) = ("1".to_owned(), "app.poll".to_owned());
+        let cut = Record::Open { unit, kind, step: None, job: None, child: None, what, scope: None };
+        let judgement = judged(vec![writer(9, Role::Other, vec![cut])]);
+        assert_reason(&judgement, Status::Partial, &format!("ended in the middle of {name}"));
+    }
 }
 
 #[test]
