@@ -30,7 +30,7 @@ pub use inventory::{Inventory, InventoryFile, InventorySymbol, InventoryTotals, 
 pub use matrix::{
     Gap, GapFile, Gaps, Matrix, MatrixProfile, MatrixSymbol, MatrixTotals, SymbolEntry, build_matrix,
 };
-pub use profile::{ProfileInput, analyze_profile};
+pub use profile::{MeasuredSource, ProfileInput, analyze_profile};
 pub use reached::{MatrixRoute, MatrixStep};
 pub use report::{FileReport, Measured, ProfileReport, Summary, SymbolRef, SymbolReport};
 pub use route::route_of;

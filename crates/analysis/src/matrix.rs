@@ -364,11 +364,17 @@ fn gaps(
     known: &Known,
     reached: &BTreeMap<String, Vec<String>>,
 ) -> Gaps {
-    let uncertain_because: Vec<String> = reports
+    let mut uncertain_because: Vec<String> = reports
         .iter()
         .filter(|report| report.status != Status::Complete)
         .map(|report| format!("{} is {} ({})", report.profile, report.status, meaning(report.status)))
         .collect();
+    // A line of one version may be another function's in the other one.
+    uncertain_because.extend(
+        different_versions(reports, None)
+            .into_iter()
+            .map(|path| format!("reports were made from different versions of {path}")),
+    );
     let certain = uncertain_because.is_empty();
     let imported: BTreeSet<&SymbolRef> = reports.iter().flat_map(|report| &report.run_by_import).collect();
     let symbols = known
@@ -402,13 +408,13 @@ const fn meaning(status: Status) -> &'static str {
     match status {
         Status::Complete => "nothing is lost",
         Status::Consistent => "nothing tells what should have arrived",
-        Status::Partial => "data is lost",
+        Status::Partial => "data, or what would prove it, is lost",
         Status::Failed => "its replay went wrong",
         Status::Stale => "it was measured with another source",
     }
 }
 
-fn files<'a>(reports: &'a [&ProfileReport]) -> impl Iterator<Item = &'a crate::FileReport> {
+fn files<'a>(reports: &[&'a ProfileReport]) -> impl Iterator<Item = &'a crate::FileReport> {
     reports.iter().flat_map(|report| &report.files)
 }
 
@@ -450,8 +456,11 @@ fn sum_of_known(numbers: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     numbers.flatten().reduce(|sum, number| sum + number)
 }
 
-/// Reports and inventory made from different sources don't fit together, line by line.
-fn notes(reports: &[&ProfileReport], inventory: Option<&Inventory>) -> Vec<String> {
+/// Files of which reports, and the inventory, were made from different versions: they don't fit together, line by line.
+fn different_versions<'a>(
+    reports: &[&'a ProfileReport],
+    inventory: Option<&'a Inventory>,
+) -> Vec<&'a MeasuredPath> {
     let mut hashes: BTreeMap<&MeasuredPath, BTreeSet<&str>> = BTreeMap::new();
     for file in files(reports) {
         hashes.entry(&file.path).or_default().insert(file.sha256.as_str());
@@ -459,10 +468,13 @@ fn notes(reports: &[&ProfileReport], inventory: Option<&Inventory>) -> Vec<Strin
     for file in inventory.into_iter().flat_map(|inventory| &inventory.files) {
         hashes.entry(&file.path).or_default().insert(file.sha256.as_str());
     }
-    let mut notes: Vec<String> = hashes
+    hashes.into_iter().filter(|(_, versions)| versions.len() > 1).map(|(path, _)| path).collect()
+}
+
+fn notes(reports: &[&ProfileReport], inventory: Option<&Inventory>) -> Vec<String> {
+    let mut notes: Vec<String> = different_versions(reports, inventory)
         .into_iter()
-        .filter(|(_, versions)| versions.len() > 1)
-        .map(|(path, _)| {
+        .map(|path| {
             format!("{path}: reports and inventory were made from different versions of it; its lines and symbols may be mixed up")
         })
         .collect();

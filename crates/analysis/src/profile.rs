@@ -28,12 +28,51 @@ pub struct ProfileInput<'a> {
     pub executed: &'a BTreeMap<MeasuredPath, LineBits>,
     /// Lines of the import context, as measured.
     pub imported: &'a BTreeMap<MeasuredPath, LineBits>,
-    /// Hash of each source as it was loaded when the lines were measured.
-    pub source_hashes: &'a BTreeMap<MeasuredPath, SourceHash>,
+    /// What is known of the source that was measured.
+    pub measured_source: MeasuredSource<'a>,
     /// The files of interest in the tree at hand.
     pub files: &'a [&'a SourceFile],
     /// Those of them that are not Python.
     pub unparsed: &'a [UnparsedFile],
+}
+
+/// The source as it was loaded when the lines were measured: a line number means nothing without it.
+#[derive(Debug, Clone, Copy)]
+pub struct MeasuredSource<'a> {
+    /// Hash of each file.
+    pub hashes: &'a BTreeMap<MeasuredPath, SourceHash>,
+    /// Files that were loaded with different contents: their lines are of none of them.
+    pub mixed: &'a BTreeSet<MeasuredPath>,
+    /// Files with a hash that reports would show, but that are not in the tree at hand.
+    pub vanished: &'a BTreeSet<MeasuredPath>,
+}
+
+/// Whether a file's lines are lines of the source at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identity {
+    /// It is the one that was measured, or nothing of it was.
+    Same,
+    /// Another content was measured.
+    Other,
+    /// Several contents were.
+    Mixed,
+    /// Nothing says which one was.
+    Unknown,
+}
+
+impl Identity {
+    fn of(source: &SourceFile, input: &ProfileInput<'_>) -> Self {
+        let executed = input.executed.get(&source.path).is_some_and(|lines| !lines.is_empty());
+        if input.measured_source.mixed.contains(&source.path) {
+            return Self::Mixed;
+        }
+        match input.measured_source.hashes.get(&source.path) {
+            Some(hash) if *hash == source.hash => Self::Same,
+            Some(_) => Self::Other,
+            None if executed => Self::Unknown,
+            None => Self::Same,
+        }
+    }
 }
 
 /// Compares a profile's lines with the source.
@@ -41,16 +80,19 @@ pub fn analyze_profile(input: &ProfileInput<'_>) -> ProfileReport {
     let none = LineBits::new();
     let mut summary = Summary { files_total: input.files.len(), ..Summary::default() };
     let (mut modules, mut classes) = (BTreeSet::new(), BTreeSet::new());
-    let (mut symbols, mut files, mut stale) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut symbols, mut files, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
     let mut run_by_import = Vec::new();
 
     let mut sources: Vec<&SourceFile> = input.files.to_vec();
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     for source in sources {
         let measured = input.executed.get(&source.path).unwrap_or(&none);
-        let is_stale = input.source_hashes.get(&source.path).is_some_and(|hash| *hash != source.hash);
-        if is_stale {
-            stale.push(source.path.clone());
+        let identity = Identity::of(source, input);
+        if identity != Identity::Same {
+            doubtful.push((source.path.clone(), identity));
+        }
+        if matches!(identity, Identity::Other | Identity::Mixed) {
+            summary.stale_files += 1;
             files.push(stale_file(source));
             continue;
         }
@@ -64,7 +106,9 @@ pub fn analyze_profile(input: &ProfileInput<'_>) -> ProfileReport {
         if let Some(imported) = input.imported.get(&source.path) {
             run_by_import.extend(functions_run_by_import(source, imported, input.measured));
         }
-        let report = file_report(source, &hits);
+        let mut report = file_report(source, &hits);
+        report.unverified = identity == Identity::Unknown;
+        summary.unverified_files += usize::from(report.unverified);
         if report.is_touched() {
             summary.file_count += 1;
             for symbol in symbol_reports(source, &hits) {
@@ -86,9 +130,8 @@ pub fn analyze_profile(input: &ProfileInput<'_>) -> ProfileReport {
         files.push(report);
     }
     summary.module_count = modules.len();
-    summary.stale_files = stale.len();
     summary.coverage_percent = percent(summary.lines_covered, summary.lines_total).unwrap_or(0.0);
-    let verdict = verdict(input, &stale);
+    let verdict = verdict(input, &doubtful);
     ProfileReport {
         format: ProfileReport::FORMAT.to_owned(),
         version: ProfileReport::VERSION,
@@ -113,23 +156,62 @@ pub fn analyze_profile(input: &ProfileInput<'_>) -> ProfileReport {
 }
 
 /// The verdict as given, lowered by what only the comparison with the source shows.
-fn verdict(input: &ProfileInput<'_>, stale: &[MeasuredPath]) -> Verdict {
+fn verdict(input: &ProfileInput<'_>, doubtful: &[(MeasuredPath, Identity)]) -> Verdict {
+    let known = input.verdict.is_some();
     let mut verdict = input.verdict.clone().unwrap_or_else(|| {
         let mut unknown = Verdict::new(Status::Partial);
         unknown.reasons.push(
-            "no verdict lies beside the data file, so nothing is known about its completeness".to_owned(),
+            "no verdict vouches for the data file, so nothing is known about its completeness, nor whether the source at hand is \
+             the one that was measured"
+                .to_owned(),
         );
         unknown
     });
-    for path in stale {
-        let reason =
-            format!("{path}: the source at hand is not the one that was measured; its lines are not counted");
+    let mut lower = |status, reason| {
         if verdict.status <= Status::Consistent {
-            verdict.status = Status::Stale;
+            verdict.status = status;
         }
         verdict.reasons.push(reason);
+    };
+    for (path, identity) in doubtful {
+        let reason = match identity {
+            Identity::Other => {
+                "the source at hand is not the one that was measured; its lines are not counted"
+            }
+            Identity::Mixed => {
+                "the run's processes loaded different contents of it, and nothing says which line is of which; its lines are not counted"
+            }
+            Identity::Same | Identity::Unknown => continue,
+        };
+        lower(Status::Stale, format!("{path}: {reason}"));
+    }
+    if let Some(paths) = some_of(input.measured_source.vanished.iter()) {
+        lower(
+            Status::Stale,
+            format!("{paths}: measured, and not in the source at hand; the lines are not counted"),
+        );
+    }
+    let unknown = doubtful.iter().filter(|(_, identity)| *identity == Identity::Unknown);
+    if let Some(paths) = some_of(unknown.map(|(path, _)| path))
+        && known
+    {
+        lower(
+            Status::Partial,
+            format!(
+                "{paths}: the ledger has no hash of the source, so nothing says whether the one at hand was measured; the lines are counted"
+            ),
+        );
     }
     verdict
+}
+
+/// The first path, and how many more there are.
+fn some_of<'a>(mut paths: impl Iterator<Item = &'a MeasuredPath>) -> Option<String> {
+    let first = paths.next()?;
+    Some(match paths.count() {
+        0 => first.to_string(),
+        more => format!("{first} and {more} more"),
+    })
 }
 
 fn not_in_source(input: &ProfileInput<'_>) -> BTreeMap<MeasuredPath, usize> {
@@ -260,6 +342,7 @@ fn file_report(source: &SourceFile, hits: &Hits) -> FileReport {
         module: source.module.clone(),
         sha256: source.hash.clone(),
         stale: false,
+        unverified: false,
         lines_covered: fates.executed.len(),
         lines_total: fates.total(),
         coverage_percent: percent(fates.executed.len(), fates.total()),

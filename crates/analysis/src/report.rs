@@ -101,6 +101,9 @@ pub struct Summary {
     pub functions_total: usize,
     /// Files whose source differs from the one that was measured: their lines are in no number.
     pub stale_files: usize,
+    /// Files with measured lines of which nothing says whether the source is the one that was measured: their lines count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unverified_files: usize,
 }
 
 /// One symbol in one profile.
@@ -148,6 +151,9 @@ pub struct FileReport {
     /// The measured source was another one: no line of this file counts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stale: bool,
+    /// Nothing says whether the measured source was this one: its lines count all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
     /// Executed statements, as a number.
     pub lines_covered: usize,
     /// Executed and missing statements, as a number.

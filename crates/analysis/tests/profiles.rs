@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_analysis::{
-    AnalysisError, Inventory, Matrix, Measured, ProfileInput, ProfileReport, RunSteps, StepEntries, StepInfo,
-    StepKind, UnparsedFile, analyze_profile, build_matrix,
+    AnalysisError, Inventory, Matrix, Measured, MeasuredSource, ProfileInput, ProfileReport, RunSteps,
+    StepEntries, StepInfo, StepKind, UnparsedFile, analyze_profile, build_matrix,
 };
 use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolKind, Verdict};
 
@@ -79,6 +79,8 @@ struct Run {
     executed: Vec<(&'static str, Vec<u32>)>,
     imported: Vec<(&'static str, Vec<u32>)>,
     hashes: Vec<(&'static str, &'static str)>,
+    mixed: Vec<&'static str>,
+    vanished: Vec<&'static str>,
     measured: Measured,
 }
 
@@ -89,7 +91,9 @@ impl Run {
             verdict: Some(Verdict::new(Status::Complete)),
             executed: executed.iter().map(|(path, lines)| (*path, lines.to_vec())).collect(),
             imported: Vec::new(),
-            hashes: Vec::new(),
+            hashes: vec![("app/dam.py", "aa"), ("app/script.py", "bb")],
+            mixed: Vec::new(),
+            vanished: Vec::new(),
             measured: Measured::Lines,
         }
     }
@@ -97,6 +101,9 @@ impl Run {
     fn report(&self) -> ProfileReport {
         let by_file = |rows: &[(&str, Vec<u32>)]| -> BTreeMap<MeasuredPath, LineBits> {
             rows.iter().map(|(path, lines)| (MeasuredPath::new(*path), bits(lines))).collect()
+        };
+        let set = |paths: &[&str]| -> BTreeSet<MeasuredPath> {
+            paths.iter().map(|path| MeasuredPath::new(*path)).collect()
         };
         let (dam, script) = (dam(), script());
         analyze_profile(&ProfileInput {
@@ -109,11 +116,15 @@ impl Run {
             measured: self.measured,
             executed: &by_file(&self.executed),
             imported: &by_file(&self.imported),
-            source_hashes: &self
-                .hashes
-                .iter()
-                .map(|(path, hash)| (MeasuredPath::new(*path), SourceHash::from_hex(*hash)))
-                .collect(),
+            measured_source: MeasuredSource {
+                hashes: &self
+                    .hashes
+                    .iter()
+                    .map(|(path, hash)| (MeasuredPath::new(*path), SourceHash::from_hex(*hash)))
+                    .collect(),
+                mixed: &set(&self.mixed),
+                vanished: &set(&self.vanished),
+            },
             // Not in order: reports are sorted whatever comes in.
             files: &[&script, &dam],
             unparsed: &[],
@@ -441,4 +452,53 @@ fn the_inventory_counts_and_sorts() {
     assert_eq!(inventory.files[0].path.as_str(), "app/dam.py");
     let text = serde_json::to_string(&inventory).unwrap();
     assert_eq!(serde_json::from_str::<Inventory>(&text).unwrap(), inventory);
+}
+
+#[test]
+fn a_file_that_was_loaded_with_different_contents_counts_no_line() {
+    let mut run = Run::complete("a", &[("app/dam.py", &[7]), ("app/script.py", &[2])]);
+    run.hashes = vec![("app/script.py", "bb")];
+    run.mixed = vec!["app/dam.py"];
+    let report = run.report();
+    assert_eq!((report.status, report.summary.stale_files), (Status::Stale, 1));
+    assert_eq!(covered(&report), [("app.script", 1), ("app.script.main", 1)]);
+    assert!(report.reasons[0].starts_with("app/dam.py: the run's processes loaded different contents"));
+}
+
+#[test]
+fn a_file_without_a_hash_counts_and_is_labelled() {
+    let mut run = Run::complete("a", &[("app/dam.py", &[7]), ("app/script.py", &[2])]);
+    run.hashes = vec![("app/script.py", "bb")];
+    let report = run.report();
+    assert_eq!((report.status, report.summary.unverified_files), (Status::Partial, 1));
+    assert_eq!(report.files.iter().map(|file| file.unverified).collect::<Vec<_>>(), [true, false]);
+    assert!(report.files[0].lines_covered > 0);
+    assert!(report.reasons[0].starts_with("app/dam.py: the ledger has no hash"), "{:?}", report.reasons);
+    // Nobody measured it, so nothing is to be known.
+    run.executed = vec![("app/script.py", vec![2])];
+    assert_eq!(run.report().status, Status::Complete);
+}
+
+#[test]
+fn a_file_that_vanished_is_named() {
+    let mut run = Run::complete("a", &[("app/gone.py", &[7, 8]), ("app/script.py", &[2])]);
+    run.vanished = vec!["app/gone.py"];
+    let report = run.report();
+    assert_eq!(report.status, Status::Stale);
+    assert!(
+        report.reasons[0].starts_with("app/gone.py: measured, and not in the source"),
+        "{:?}",
+        report.reasons
+    );
+    assert_eq!(report.not_in_source.len(), 1);
+}
+
+#[test]
+fn data_without_a_verdict_says_nothing_about_its_source() {
+    let mut run = Run::complete("a", &[("app/script.py", &[2])]);
+    (run.verdict, run.hashes) = (None, Vec::new());
+    let report = run.report();
+    assert_eq!((report.status, report.summary.unverified_files), (Status::Partial, 1));
+    assert!(report.reasons[0].contains("nor whether the source at hand is the one"), "{:?}", report.reasons);
+    assert_eq!(report.reasons.len(), 1);
 }

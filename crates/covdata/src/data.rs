@@ -15,7 +15,7 @@ pub use arcs::{Arc, ArcData};
 pub(crate) use probe::{Header, sidecar};
 pub(crate) use read::{BUSY_SECONDS, Raw, open_locked, read_raw};
 pub(crate) use snapshot::{State, Wal};
-pub use write::share;
+pub use write::{Staged, share};
 
 /// What was measured: a data file has lines or arcs, never both.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

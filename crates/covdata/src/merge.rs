@@ -16,7 +16,7 @@ use crate::CovdataError;
 use crate::data::{ContextPolicy, CoverageData, Measured, Ownership, Raw, State, read_raw};
 
 pub use inputs::combinable_files;
-pub use output::{Fate, write_merged};
+pub use output::{Fate, remove_inputs, write_merged};
 pub use paths::PathMap;
 
 /// How to merge.
@@ -162,6 +162,20 @@ fn union(raws: Vec<Raw>, has_arcs: Option<bool>, map: &paths::Mapping) -> Covera
 }
 
 impl CoverageData {
+    /// Adds all of `other`; lines and branches don't go together.
+    ///
+    /// Says whether it did.
+    pub fn include(&mut self, other: Self) -> bool {
+        let fits = !matches!(
+            (&self.measured, &other.measured),
+            (Measured::Lines(_), Measured::Arcs(_)) | (Measured::Arcs(_), Measured::Lines(_))
+        );
+        if fits {
+            self.absorb(other);
+        }
+        fits
+    }
+
     /// Adds data of the same kind.
     fn absorb(&mut self, other: Self) {
         self.files.extend(other.files);

@@ -1,13 +1,14 @@
 //! From records to a verdict.
 
 mod facts;
+mod losses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, SourceHash, Status, Verdict};
 
 use self::facts::{Facts, Unit};
-use crate::{Damage, Outcome, RunLedger, Unflushed, UnitKind};
+use crate::{Outcome, RunLedger, Unflushed, UnitKind};
 
 /// What a run's ledger proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Judgement {
     pub shards: BTreeSet<String>,
     /// The content of each measured file as loaded.
     pub sources: BTreeMap<MeasuredPath, SourceHash>,
+    /// Files that were loaded with different contents: `sources` has none of them.
+    pub mixed_sources: BTreeSet<MeasuredPath>,
     /// With step granularity: what each request and job entered, sorted by scope.
     pub entered: Vec<Entered>,
 }
@@ -76,9 +79,12 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     judging.children(&facts);
     judging.open_units(&facts);
     judging.losses(&facts, ledger);
+    judging.sources(&facts);
     judging.shards(&facts, shards_present);
     judging.unflushed(&facts, ledger);
     let entered = entered(&facts);
+    let (mixed, single): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut facts.sources).into_iter().partition(|(_, hashes)| hashes.len() > 1);
     let mut lines = std::mem::take(&mut facts.lines);
     for Unflushed { lines: more, .. } in &ledger.unflushed {
         lines.union_with(more);
@@ -91,11 +97,11 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
         lines,
         entered,
         shards: facts.shards,
-        sources: facts
-            .sources
+        sources: single
             .into_iter()
             .filter_map(|(path, mut hashes)| Some((path, hashes.pop_first()?)))
             .collect(),
+        mixed_sources: mixed.into_iter().map(|(path, _)| path).collect(),
     }
 }
 
@@ -202,7 +208,7 @@ impl Judging {
     }
 
     fn jobs(&mut self, facts: &Facts) {
-        for (job, function) in &facts.enqueued {
+        for (job, function) in facts.promised_jobs() {
             let units = facts.units.values().filter(|unit| unit.job.as_ref() == Some(job)).count();
             if facts.withdrawn.contains(job) {
                 continue;
@@ -225,6 +231,14 @@ impl Judging {
                     "data lost: {name} was started by worker {worker}, but its work horse left no record"
                 )),
                 // It may be on its way still: the worker's record comes by another way than the player's poll.
+                (None, Some((state, _))) if !facts.enqueued.contains_key(job) => {
+                    let reason = format!(
+                        "not traced: {name} is {state}, but no process of the app says that it enqueued it, and no \
+                         worker that it ran it (do they all call playtrace_agent.rq.install()?)"
+                    );
+                    self.pending.push(Pending { reason: reason.clone(), running: false });
+                    self.lower(Status::Failed, reason);
+                }
                 (None, Some((state, _))) => {
                     let reason = format!(
                         "not traced: {name} is {state}, but worker {} has no agent that listens \
@@ -259,49 +273,6 @@ impl Judging {
                 None => self.wait_for(format!(
                     "{name} has not ended in {writer} (which can't be looked at from here)"
                 )),
-            }
-        }
-    }
-
-    fn losses(&mut self, facts: &Facts, ledger: &RunLedger) {
-        for owed in &facts.owed {
-            self.lower(Status::Failed, format!("not traced: {owed}"));
-        }
-        for reason in &facts.lost {
-            self.lower(Status::Partial, format!("data lost: {reason}"));
-        }
-        for (path, hashes) in facts.sources.iter().filter(|(_, hashes)| hashes.len() > 1) {
-            self.lower(Status::Stale, format!("{path} was loaded with {} different contents", hashes.len()));
-        }
-        for writer in &ledger.writers {
-            for damage in &writer.damages {
-                let what = match damage {
-                    Damage::Torn { .. } => "ends in the middle of a record",
-                    Damage::Corrupt { .. } => "holds a damaged record",
-                };
-                self.lower(Status::Partial, format!("data lost: the ledger {} {what}", writer.file));
-            }
-        }
-        if facts.unknown > 0 {
-            self.lower(
-                Status::Partial,
-                format!(
-                    "{} records were written by a later version of playtrace: use that one",
-                    facts.unknown
-                ),
-            );
-        }
-    }
-
-    /// What was saved from the maps of processes that are gone. Of a living one, the open units say enough.
-    fn unflushed(&mut self, facts: &Facts, ledger: &RunLedger) {
-        for Unflushed { writer, lines } in &ledger.unflushed {
-            if let Some((name, Some(false))) = facts.writers.get(writer) {
-                let count = lines.iter().map(|(.., lines)| lines.len()).sum::<usize>();
-                let plural = if count == 1 { "line" } else { "lines" };
-                self.verdict.notes.push(format!(
-                    "{count} {plural} that {name} had executed before it ended were taken from its memory map"
-                ));
             }
         }
     }

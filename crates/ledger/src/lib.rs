@@ -25,5 +25,5 @@ pub use frame::{Damage, decode, encode};
 pub use journal::Journal;
 pub use layout::Layout;
 pub use process::ProcessId;
-pub use read::{RunLedger, Unflushed, Writer};
+pub use read::{Extent, RunLedger, Unflushed, Writer};
 pub use record::{Entry, Granularity, NewLines, Outcome, Record, Role, UnitKind, VERSION};

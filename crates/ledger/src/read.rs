@@ -1,8 +1,10 @@
 //! The reading side: all ledger files of one run.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use playtrace_model::{LineData, RunToken, Slug};
+use serde::{Deserialize, Serialize};
 
 use crate::{Damage, Entry, Layout, LedgerError, ProcessId, Record, Role, decode, unflushed};
 
@@ -45,10 +47,43 @@ impl Writer {
         format!("{role} {process}")
     }
 
+    /// How far the file goes; `None` if nothing in it is of the run itself (a merger's file).
+    pub fn extent(&self) -> Option<Extent> {
+        let mut of_the_run = self.entries.iter().filter(|entry| is_of_the_run(&entry.record));
+        let first = of_the_run.next()?.at;
+        let (more, last) = of_the_run.fold((0, first), |(count, _), entry| (count + 1, entry.at));
+        Some(Extent { records: 1 + more, first, last })
+    }
+
+    /// Whether the file still holds all that it held when it went as far as `earlier`.
+    pub fn holds(&self, earlier: &Extent) -> bool {
+        let mut of_the_run = self.entries.iter().filter(|entry| is_of_the_run(&entry.record));
+        let last = earlier.records.checked_sub(1).and_then(|at| of_the_run.nth(at));
+        last.is_some_and(|entry| entry.at == earlier.last)
+            && self.extent().is_some_and(|now| now.first == earlier.first)
+    }
+
     /// Whether its process still runs, if that can be known.
     pub fn is_alive(&self) -> Option<bool> {
         self.process.as_ref().and_then(|(process, _)| process.is_alive())
     }
+}
+
+/// How far a ledger file went at some moment. Files are only appended to: one that does not go as far any more was harmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// How many records of the run it held; those of mergers don't count.
+    pub records: usize,
+    /// When the first of them was written, in milliseconds since 1970-01-01 UTC: a file that was made anew under the same
+    /// name has another.
+    pub first: u64,
+    /// When the last of them was written.
+    pub last: u64,
+}
+
+/// Whether a record is of the run itself: merging it, which may be done again at any time, is not part of it.
+fn is_of_the_run(record: &Record) -> bool {
+    !matches!(record, Record::Merged { .. } | Record::Boot { role: Role::Merger, .. })
 }
 
 /// Lines that a process has executed and not put into its shard yet.
@@ -67,6 +102,8 @@ pub struct RunLedger {
     pub writers: Vec<Writer>,
     /// What was in the memory maps of the run's processes when this was read, sorted by their names.
     pub unflushed: Vec<Unflushed>,
+    /// Ledger files of processes whose memory map is damaged.
+    pub damaged_maps: BTreeSet<String>,
 }
 
 impl RunLedger {
@@ -83,9 +120,12 @@ impl RunLedger {
             if path.extension().is_some_and(|ending| ending == Layout::EXTENSION) {
                 ledger.add_file(&path)?;
             } else if path.extension().is_some_and(|ending| ending == Layout::UNFLUSHED) {
-                let lines = unflushed::read(&path)?;
+                let unflushed::Contents { lines, whole } = unflushed::read(&path)?;
                 let writer = path.with_extension(Layout::EXTENSION);
                 let writer = writer.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if !whole {
+                    ledger.damaged_maps.insert(writer.clone());
+                }
                 if !lines.is_empty() {
                     ledger.unflushed.push(Unflushed { writer, lines });
                 }
@@ -109,14 +149,15 @@ impl RunLedger {
         Ok(())
     }
 
-    /// Time of the latest record of the run itself, in milliseconds since 1970-01-01 UTC. Merging it, which may be done
-    /// again at any time, doesn't make it younger.
+    /// Time of the latest record of the run itself, in milliseconds since 1970-01-01 UTC. Merging it doesn't make it younger.
     pub fn latest(&self) -> Option<u64> {
-        let of_the_run = |record: &Record| {
-            !matches!(record, Record::Merged { .. } | Record::Boot { role: Role::Merger, .. })
-        };
         let entries = self.writers.iter().flat_map(|writer| &writer.entries);
-        entries.filter(|entry| of_the_run(&entry.record)).map(|entry| entry.at).max()
+        entries.filter(|entry| is_of_the_run(&entry.record)).map(|entry| entry.at).max()
+    }
+
+    /// How far each file goes, by its name.
+    pub fn extents(&self) -> BTreeMap<String, Extent> {
+        self.writers.iter().filter_map(|writer| Some((writer.file.clone(), writer.extent()?))).collect()
     }
 
     /// Whether the player got an answer whose sender says that it was traced.

@@ -67,17 +67,30 @@ fn definition(tag: u64, number: u32, text: &str) -> Vec<u8> {
     record
 }
 
+/// What a map's file holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// The lines.
+    pub lines: LineData,
+    /// Whether everything that its header counts is there and could be understood.
+    pub whole: bool,
+}
+
 /// Reads a map's file. What can't be understood ends the reading: everything before it counts.
-pub fn read(path: &Path) -> Result<LineData, LedgerError> {
+pub fn read(path: &Path) -> Result<Contents, LedgerError> {
     let bytes = fs_err::read(path).map_err(|source| LedgerError::Read { path: path.to_owned(), source })?;
     Ok(parse(&bytes))
 }
 
-/// The lines in a map's bytes.
-pub fn parse(bytes: &[u8]) -> LineData {
+/// The contents of a map's bytes.
+pub fn parse(bytes: &[u8]) -> Contents {
+    if bytes.iter().take(HEADER).all(|&byte| byte == 0) {
+        // Its process was killed when it had made the file, and before it wrote anything.
+        return Contents { whole: true, ..Contents::default() };
+    }
     let mut lines: BTreeMap<(u32, u32), LineBits> = BTreeMap::new();
     let (mut files, mut labels) = (BTreeMap::new(), BTreeMap::new());
-    let mut rest = records(bytes).unwrap_or_default();
+    let (mut rest, mut whole) = records(bytes).unwrap_or_default();
     while let Some((word, after)) = split_word(rest) {
         rest = after;
         let number = field(word, 2, 30);
@@ -89,29 +102,39 @@ pub fn parse(bytes: &[u8]) -> LineData {
             tag @ (FILE | LABEL) => {
                 let length = field(word, 32, 32) as usize;
                 let text = rest.get(..length).and_then(|text| std::str::from_utf8(text).ok());
-                let (Some(text), Some(after)) = (text, rest.get(length.next_multiple_of(8)..)) else { break };
+                let (Some(text), Some(after)) = (text, rest.get(length.next_multiple_of(8)..)) else {
+                    whole = false;
+                    break;
+                };
                 let table = if tag == FILE { &mut files } else { &mut labels };
                 table.insert(number, text);
                 rest = after;
             }
-            _ => break,
+            _ => {
+                whole = false;
+                break;
+            }
         }
     }
     let mut data = LineData::new();
     for ((label, file), lines) in &lines {
         // A number without a definition: the file was read while its process began to use it anew.
-        if let (Some(label), Some(file)) = (labels.get(label), files.get(file)) {
-            data.add(&ContextLabel::new(*label), &MeasuredPath::new(*file), lines);
+        match (labels.get(label), files.get(file)) {
+            (Some(label), Some(file)) => {
+                data.add(&ContextLabel::new(*label), &MeasuredPath::new(*file), lines);
+            }
+            _ => whole = false,
         }
     }
-    data
+    Contents { lines: data, whole }
 }
 
-fn records(bytes: &[u8]) -> Option<&[u8]> {
+/// The records, and whether all that the header counts are there.
+fn records(bytes: &[u8]) -> Option<(&[u8], bool)> {
     let (magic, rest) = bytes.split_at_checked(MAGIC.len())?;
     let (used, rest) = split_word(rest)?;
     let used = usize::try_from(used).unwrap_or(usize::MAX);
-    (magic == MAGIC).then(|| &rest[..used.min(rest.len())])
+    (magic == MAGIC).then(|| (&rest[..used.min(rest.len())], used <= rest.len() && used.is_multiple_of(8)))
 }
 
 fn split_word(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -149,7 +172,9 @@ mod tests {
     fn lines_come_back() {
         let records = sample();
         let data = parse(&file(&records, records.len() as u64));
+        assert!(data.whole);
         let found: Vec<_> = data
+            .lines
             .iter()
             .map(|(label, path, lines)| (label.as_str(), path.as_str(), lines.iter().collect::<Vec<_>>()))
             .collect();
@@ -160,8 +185,22 @@ mod tests {
     fn what_is_not_counted_is_not_there() {
         let records = sample();
         let all_but_last = parse(&file(&records, records.len() as u64 - 8));
-        assert_eq!(all_but_last.iter().count(), 1);
-        assert!(parse(&file(&records, 0)).is_empty());
+        assert_eq!((all_but_last.lines.iter().count(), all_but_last.whole), (1, true));
+        assert_eq!(parse(&file(&records, 0)), Contents { whole: true, ..Contents::default() });
+    }
+
+    #[test]
+    fn what_is_counted_and_not_there_is_named() {
+        let records = sample();
+        let whole = file(&records, records.len() as u64);
+        for cut in [1, 8, 20] {
+            assert!(!parse(&whole[..whole.len() - cut]).whole, "{cut} bytes cut off");
+        }
+        let mut scribbled = whole.clone();
+        scribbled[HEADER] = 0;
+        assert!(!parse(&scribbled).whole);
+        assert!(!parse(b"something else that is long enough").whole);
+        assert!(parse(&[]).whole && parse(&[0; 64]).whole, "made, and not begun");
     }
 
     #[test]

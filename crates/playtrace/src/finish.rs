@@ -1,18 +1,25 @@
 //! The end of a traced run: wait until its records are there, merge its shards, give the verdict.
 
+mod earlier;
 mod granularity;
+mod lock;
 mod merge;
+mod place;
+mod proof;
 mod runs;
 mod settle;
+mod standing;
 mod steps_file;
 mod verdict_file;
 
+use playtrace_covdata::shard::list_of;
 use playtrace_ledger::{Layout, RunLedger};
 use playtrace_model::RunToken;
 
 use crate::messages::Failure;
 
 pub use merge::{MergeRun, Merged, merge_run};
+pub(crate) use place::{Newcomer, Place};
 pub use settle::{Patience, settle};
 pub use steps_file::steps_path_of;
 pub use verdict_file::VerdictFile;
@@ -41,7 +48,8 @@ pub fn finish_run(
     }
     settle(dir, slug, run, wanted.manifest.as_deref(), patience, waiting)?;
     let ledger = RunLedger::read(&Layout::new(dir), slug, run)?;
-    if ledger.was_answered_by_an_agent() && !ledger.has_traced_work() {
+    let has_shards = || Ok::<_, Failure>(list_of(dir, slug)?.iter().any(|shard| shard.run() == Some(run)));
+    if ledger.was_answered_by_an_agent() && !ledger.has_traced_work() && !has_shards()? {
         return Ok(Finished::OutOfSight(format!(
             "an agent answered, but nothing of its work is in {}: the app writes to another directory",
             dir.display()

@@ -69,6 +69,11 @@ impl Sources {
         self.filter.measured_path(file)
     }
 
+    /// Whether `[report] include` and `omit` let a measured file into reports.
+    pub fn is_reported(&self, measured: &MeasuredPath) -> bool {
+        self.filter.is_reported(measured)
+    }
+
     /// Analyses the files of interest below `dirs` (where there are none: below the configuration's `source`, else
     /// below the root), and besides them those of `measured` that are there and that reports show.
     pub fn read(&self, dirs: &[PathBuf], measured: &BTreeSet<MeasuredPath>) -> Result<SourceTree, Failure> {

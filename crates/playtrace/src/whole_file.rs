@@ -1,22 +1,46 @@
 //! Writing a file whole or not at all.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes to a temporary file in the same directory and renames it: a reader sees the old content or the new one.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    stage_whole(path, bytes)?.place()
+}
+
+/// A file that is written and has not got its name yet; dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct StagedFile {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+/// The first half of [`write_whole`], for files that have to appear together: when all are staged, no disk is too full for one.
+pub fn stage_whole(path: &Path, bytes: &[u8]) -> std::io::Result<StagedFile> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let can_not = |error: std::io::Error| {
+        std::io::Error::new(error.kind(), format!("can't write in {}: {error}", dir.display()))
+    };
     let mut file = tempfile::Builder::new()
         .prefix(".playtrace-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o664))
         .tempfile_in(dir)
-        .map_err(|error| {
-            std::io::Error::new(error.kind(), format!("can't write in {}: {error}", dir.display()))
+        .map_err(can_not)?;
+    file.write_all(bytes).map_err(can_not)?;
+    file.as_file().sync_all().map_err(can_not)?;
+    Ok(StagedFile { file, path: path.to_owned() })
+}
+
+impl StagedFile {
+    /// Gives it its name, in place of what is there.
+    pub fn place(self) -> std::io::Result<()> {
+        let Self { file, path } = self;
+        file.persist(&path).map_err(|error| {
+            std::io::Error::new(
+                error.error.kind(),
+                format!("can't write {}: {}", path.display(), error.error),
+            )
         })?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| {
-        std::io::Error::new(error.error.kind(), format!("can't write {}: {}", path.display(), error.error))
-    })?;
-    Ok(())
+        Ok(())
+    }
 }

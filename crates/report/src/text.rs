@@ -99,6 +99,13 @@ pub fn profile(report: &ProfileReport) -> String {
     if summary.stale_files > 0 {
         let _ = writeln!(out, "{} files are stale: their lines are in no number", summary.stale_files);
     }
+    if summary.unverified_files > 0 {
+        let files = summary.unverified_files;
+        let _ = writeln!(
+            out,
+            "{files} files are unverified: nothing says whether this source of theirs was measured"
+        );
+    }
     for (path, lines) in &report.not_in_source {
         let what = match report.measured {
             Measured::Lines => "lines measured",

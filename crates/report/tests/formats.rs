@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_analysis::{
-    Inventory, Matrix, Measured, ProfileInput, ProfileReport, RunSteps, StepEntries, StepInfo, StepKind,
-    UnparsedFile, analyze_profile, build_matrix,
+    Inventory, Matrix, Measured, MeasuredSource, ProfileInput, ProfileReport, RunSteps, StepEntries,
+    StepInfo, StepKind, UnparsedFile, analyze_profile, build_matrix,
 };
 use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolKind, Verdict};
 use playtrace_report::html::HtmlReport;
@@ -62,7 +62,11 @@ fn measured(measured: Measured, profile: &str, lines: &[u32], verdict: Verdict) 
         measured,
         executed: &executed,
         imported: &BTreeMap::new(),
-        source_hashes: &BTreeMap::new(),
+        measured_source: MeasuredSource {
+            hashes: &[(first.path.clone(), first.hash.clone())].into(),
+            mixed: &BTreeSet::new(),
+            vanished: &BTreeSet::new(),
+        },
         files: &[&first, &second],
         unparsed: &[UnparsedFile {
             path: MeasuredPath::new("app/bad.py"),

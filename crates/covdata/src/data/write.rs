@@ -3,7 +3,7 @@
 use std::fs::{File, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
@@ -29,16 +29,23 @@ impl CoverageData {
     /// It is written beside, made safe on disk, and renamed: at every moment there is the old file or the
     /// whole new one. Equal data gives equal bytes.
     pub fn write(&self, path: &Path, owner: &Ownership) -> Result<(), CovdataError> {
+        self.stage(path, owner)?.place()
+    }
+
+    /// The first half of [`CoverageData::write`]: the whole file is safe on disk, and `path` is as it was. What has to appear
+    /// together with other files is staged with them: after that no disk can be too full for it.
+    pub fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError> {
         let image = self.image(owner).map_err(|source| CovdataError::Sqlite {
             action: "build",
             path: path.to_owned(),
             source,
         })?;
-        place(path, &image).map_err(|source| CovdataError::Io {
+        let file = stage(path, &image).map_err(|source| CovdataError::Io {
             action: "write",
             path: path.to_owned(),
             source,
-        })
+        })?;
+        Ok(Staged { file, path: path.to_owned() })
     }
 
     fn image(&self, owner: &Ownership) -> rusqlite::Result<Vec<u8>> {
@@ -104,18 +111,41 @@ impl CoverageData {
     }
 }
 
-fn place(path: &Path, image: &[u8]) -> std::io::Result<()> {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
+/// A data file that is written and has not got its name yet; dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Staged {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// The bytes that the file is going to have.
+    pub fn bytes(&self) -> Result<Vec<u8>, CovdataError> {
+        let fault = |source| CovdataError::Io { action: "read", path: self.path.clone(), source };
+        std::fs::read(self.file.path()).map_err(fault)
+    }
+
+    /// Gives it its name, in place of what is there.
+    pub fn place(self) -> Result<(), CovdataError> {
+        let Self { file, path } = self;
+        let fault = |source| CovdataError::Io { action: "write", path: path.clone(), source };
+        file.persist(&path).map_err(|error| fault(error.error))?;
+        // The rename itself is on disk only when its directory is.
+        File::open(directory(&path)).and_then(|dir| dir.sync_all()).map_err(fault)
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn stage(path: &Path, image: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
+    let dir = directory(path);
     let group = fs_err::metadata(dir)?.gid();
     // A name that no pattern for shards matches.
     let mut file = tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir)?;
     file.write_all(image)?;
     share(file.as_file(), group)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    // The rename itself is on disk only when its directory is.
-    File::open(dir)?.sync_all()
+    Ok(file)
 }

@@ -28,19 +28,23 @@ pub fn write_merged(
     fate: Fate,
 ) -> Result<Vec<(PathBuf, CovdataError)>, CovdataError> {
     outcome.data.write(output, owner)?;
+    Ok(if fate == Fate::Remove { remove_inputs(outcome, output) } else { Vec::new() })
+}
+
+/// Removes the inputs of a merge whose data is safe on disk in `output`; returns those that stay, with the reason, as
+/// [`write_merged`] does.
+pub fn remove_inputs(outcome: &MergeOutcome, output: &Path) -> Vec<(PathBuf, CovdataError)> {
     let mut kept = Vec::new();
-    if fate == Fate::Remove {
-        for (path, state) in &outcome.states {
-            // The output may be one of the inputs (--append); it is a new file now.
-            if is_same(path, output) {
-                continue;
-            }
-            if let Err(reason) = remove(path, state) {
-                kept.push((path.clone(), reason));
-            }
+    for (path, state) in &outcome.states {
+        // The output may be one of the inputs (--append); it is a new file now.
+        if is_same(path, output) {
+            continue;
+        }
+        if let Err(reason) = remove(path, state) {
+            kept.push((path.clone(), reason));
         }
     }
-    Ok(kept)
+    kept
 }
 
 fn is_same(path: &Path, output: &Path) -> bool {

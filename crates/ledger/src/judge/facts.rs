@@ -76,8 +76,9 @@ pub(super) struct Facts {
     pub(super) sent: BTreeMap<u32, String>,
     /// Step → HTTP status and trace status of its last answer.
     pub(super) answered: BTreeMap<u32, (Option<u16>, Option<String>)>,
-    /// (file, unit id) → unit.
-    pub(super) units: BTreeMap<(String, String), Unit>,
+    /// (file, program, unit id) → unit. A process that replaces its program (`exec`) goes on in the same file, and its new
+    /// program counts its units from the start.
+    pub(super) units: BTreeMap<(String, usize, String), Unit>,
     /// Job → function.
     pub(super) enqueued: BTreeMap<String, String>,
     pub(super) withdrawn: BTreeSet<String>,
@@ -87,6 +88,8 @@ pub(super) struct Facts {
     pub(super) starts: BTreeMap<String, usize>,
     /// Job → (state, worker), as the player saw it.
     pub(super) job_states: BTreeMap<String, (String, String)>,
+    /// Job → function, as the player saw it.
+    pub(super) job_functions: BTreeMap<String, String>,
     /// Child token → command, of children that certainly are Python.
     pub(super) spawned: BTreeMap<String, String>,
     pub(super) lost: Vec<String>,
@@ -108,8 +111,10 @@ impl Facts {
         for writer in &ledger.writers {
             let (name, alive) = (writer.describe(), writer.is_alive());
             facts.writers.insert(writer.file.clone(), (name.clone(), alive));
+            let mut program = 0;
             for entry in &writer.entries {
-                facts.take(writer, &name, alive, &entry.record);
+                program += usize::from(matches!(entry.record, Record::Boot { .. }));
+                facts.take(writer, (&name, alive, program), &entry.record);
             }
         }
         facts
@@ -117,6 +122,26 @@ impl Facts {
 
     pub(super) fn count(&self, kind: UnitKind) -> usize {
         self.units.values().filter(|unit| unit.kind == kind).count()
+    }
+
+    /// Every job that somebody says there is, and its function: the process that enqueued it, a worker, or the player.
+    pub(super) fn promised_jobs(&self) -> BTreeMap<&String, &str> {
+        let others = self.job_starts.keys().chain(self.job_states.keys());
+        let mut jobs: BTreeMap<&String, &str> =
+            others.map(|job| (job, "its function is not known")).collect();
+        let named = self.job_functions.iter().chain(&self.enqueued);
+        jobs.extend(named.map(|(job, function)| (job, function.as_str())));
+        jobs
+    }
+
+    /// The unit of a record that ends one.
+    fn unit(&mut self, file: &str, program: usize, unit: &str) -> Option<&mut Unit> {
+        // A ledger that was cut off has its process begin anew in it, in the middle of its units.
+        let programs = (0..=program).rev();
+        let key = programs
+            .map(|program| (file.to_owned(), program, unit.to_owned()))
+            .find(|key| self.units.contains_key(key))?;
+        self.units.get_mut(&key)
     }
 
     pub(super) fn job_ids(&self) -> BTreeSet<&String> {
@@ -127,7 +152,12 @@ impl Facts {
             .collect()
     }
 
-    fn take(&mut self, writer: &Writer, name: &str, alive: Option<bool>, record: &Record) {
+    fn take(
+        &mut self,
+        writer: &Writer,
+        (name, alive, program): (&str, Option<bool>, usize),
+        record: &Record,
+    ) {
         match record {
             Record::Boot { .. } => {}
             Record::Unknown => self.unknown += 1,
@@ -151,16 +181,16 @@ impl Facts {
                         *known = scoped;
                     }
                 }
-                self.units.insert((writer.file.clone(), unit.clone()), opened);
+                self.units.insert((writer.file.clone(), program, unit.clone()), opened);
             }
             Record::Left { unit } => {
-                if let Some(unit) = self.units.get_mut(&(writer.file.clone(), unit.clone())) {
+                if let Some(unit) = self.unit(&writer.file, program, unit) {
                     unit.left = true;
                 }
             }
             Record::Closed { unit, shard, new, entered } => {
                 self.entered.union_with(&entered.0);
-                if let Some(unit) = self.units.get_mut(&(writer.file.clone(), unit.clone())) {
+                if let Some(unit) = self.unit(&writer.file, program, unit) {
                     unit.closed = true;
                 }
                 self.shards.extend(shard.clone());
@@ -197,7 +227,10 @@ impl Facts {
             Record::Answered { step, status, trace } => {
                 self.answered.insert(*step, (*status, trace.clone()));
             }
-            Record::Job { job, state, worker, .. } => {
+            Record::Job { job, state, worker, function } => {
+                if !function.is_empty() {
+                    self.job_functions.insert(job.clone(), function.clone());
+                }
                 self.job_states.insert(job.clone(), (state.clone(), worker.clone()));
             }
             Record::End { outcome, failures } => self.end = Some((*outcome, failures.clone())),

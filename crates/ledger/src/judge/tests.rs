@@ -1,3 +1,5 @@
+mod harmed;
+
 use std::collections::BTreeSet;
 
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, SourceHash, Status};
@@ -328,7 +330,8 @@ fn what_a_unit_left_behind_is_waited_for_and_named() {
 fn lines_of_a_memory_map_count_and_are_named_where_their_process_is_gone() {
     let web = writer(9, Role::Web, vec![open("1", 1)]);
     let unflushed = vec![Unflushed { writer: web.file.clone(), lines: lines(&[4, 5]) }];
-    let ledger = RunLedger { writers: vec![player(1, vec![], passed()), web], unflushed };
+    let ledger =
+        RunLedger { writers: vec![player(1, vec![], passed()), web], unflushed, ..RunLedger::default() };
     let judgement = judge(&ledger, &BTreeSet::new());
     assert_eq!(judgement.lines, lines(&[4, 5]));
     assert_eq!(judgement.verdict.status, Status::Partial, "the unit never ended");

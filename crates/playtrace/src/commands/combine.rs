@@ -184,7 +184,7 @@ fn combine_profile(args: &Args, slug: &str) -> Result<Exit, Failure> {
             merged.verdict.run,
             merged.data_file.display(),
         )];
-        lines.extend(merged.beside.clone());
+        lines.extend(merged.elsewhere.clone());
         lines.push(format!("Verdict: {}", verdict.status));
         lines.extend(verdict.reasons.iter().map(|reason| format!("  - {reason}")));
         lines.extend(verdict.notes.iter().map(|note| format!("  note: {note}")));

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use playtrace_analysis::{Measured, ProfileInput, ProfileReport, analyze_profile};
+use playtrace_analysis::{Measured, MeasuredSource, ProfileInput, ProfileReport, analyze_profile};
 use playtrace_covdata::CoverageData;
+use playtrace_covdata::data::Ownership;
 use playtrace_ledger::Granularity;
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, Slug, SourceFile};
 use playtrace_pysource::SourceTree;
@@ -83,7 +84,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let timestamp = timestamp.unwrap_or_else(crate::clock::now);
     let directory = output_dir.join("reports");
     for input in &inputs {
-        let report = report_of(input, &tree, &context_prefix, &timestamp)?;
+        let report = report_of(input, &sources, &tree, &context_prefix, &timestamp)?;
         for format in &formats {
             match format {
                 Format::Json => {
@@ -154,11 +155,22 @@ fn no_data(message: &str) -> Failure {
 
 fn report_of(
     input: &Input,
+    sources: &Sources,
     tree: &SourceTree,
     prefix: &str,
     timestamp: &Timestamp,
 ) -> Result<ProfileReport, Failure> {
     let verdict = VerdictFile::read_beside(&input.path)?;
+    let of = Ownership::read(&input.path)?.run;
+    let mismatch = match &verdict {
+        Some(verdict) => verdict.doubt(&input.path, of.as_ref()).map_err(|error| {
+            Failure::new(Exit::Io, "PT-MAPS-001", error.to_string())
+                .help("check the path and its permissions")
+        })?,
+        None => None,
+    };
+    let verdict = verdict.filter(|_| mismatch.is_none());
+    let vanished = vanished(input, sources, tree, verdict.as_ref());
     let (executed, note) = executed_lines(&input.lines, &input.slug, prefix);
     let imported = input.lines.lines_by_file(ContextLabel::is_import);
     let files: Vec<&SourceFile> = tree.files.values().map(|file| &file.source).collect();
@@ -175,12 +187,38 @@ fn report_of(
         },
         executed: &executed,
         imported: &imported,
-        source_hashes: verdict.as_ref().map_or(&BTreeMap::new(), |file| &file.sources),
+        measured_source: MeasuredSource {
+            hashes: verdict.as_ref().map_or(&BTreeMap::new(), |file| &file.sources),
+            mixed: verdict.as_ref().map_or(&BTreeSet::new(), |file| &file.mixed_sources),
+            vanished: &vanished,
+        },
         files: &files,
         unparsed: &unparsed_of(tree),
     });
+    report.reasons.extend(mismatch.map(|why| format!("the data file: {why}; merge the run again")));
     report.notes.extend(note);
     Ok(report)
+}
+
+/// Files that the app loaded and that are not here any more. What the configuration leaves out of reports is nobody's loss, and
+/// what never had a hash was no file.
+fn vanished(
+    input: &Input,
+    sources: &Sources,
+    tree: &SourceTree,
+    verdict: Option<&VerdictFile>,
+) -> BTreeSet<MeasuredPath> {
+    let Some(verdict) = verdict else { return BTreeSet::new() };
+    let here: BTreeSet<&MeasuredPath> =
+        tree.files.keys().chain(tree.unparsed.iter().map(|file| &file.path)).collect();
+    let measured: BTreeSet<&MeasuredPath> = input.lines.iter().map(|(_, path, _)| path).collect();
+    let had_a_hash =
+        |path: &MeasuredPath| verdict.sources.contains_key(path) || verdict.mixed_sources.contains(path);
+    measured
+        .into_iter()
+        .filter(|path| !here.contains(path) && had_a_hash(path) && sources.is_reported(path))
+        .cloned()
+        .collect()
 }
 
 /// The lines of the profile's contexts: `<prefix>:<slug>` and what requests and jobs add to it.

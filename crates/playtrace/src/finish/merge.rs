@@ -1,22 +1,28 @@
 //! One run's shards and ledger → `<slug>.coverage`, `<slug>.verdict.json` and `<slug>.steps.json`.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use playtrace_covdata::data::{ContextPolicy, Ownership};
-use playtrace_covdata::merge::{Fate, MergeOptions, MergeOutcome, merge, write_merged};
-use playtrace_covdata::shard::list_of;
+use playtrace_covdata::merge::{MergeOptions, MergeOutcome, merge, remove_inputs};
+use playtrace_covdata::shard::{ShardInfo, list_of};
+use playtrace_covdata::{CovdataError, CoverageData};
 use playtrace_ledger::judge::{Judgement, judge};
 use playtrace_ledger::{Journal, Layout, Record, Role, RunLedger};
 use playtrace_model::{RunToken, Slug, Status};
 
 use super::VerdictFile;
-use super::{granularity, runs, steps_file};
+use super::earlier::Earlier;
+use super::lock::{self, MergeLock};
+use super::place::{Newcomer, Place};
+use super::standing::Standing;
+use super::steps_file::Steps;
+use super::verdict_file::sha256;
+use super::{granularity, proof, runs};
 use crate::clock;
 use crate::exit::Exit;
 use crate::messages::Failure;
-use crate::whole_file::write_whole;
+use crate::whole_file::{StagedFile, stage_whole};
 
 /// What to merge, and how.
 #[derive(Debug, Clone)]
@@ -48,8 +54,8 @@ pub struct Merged {
     pub shards: usize,
     /// Shards that could not be merged, or were merged and could not be removed: each a sentence that names the file.
     pub problems: Vec<String>,
-    /// A sentence, if a better run's file was kept and this one was written elsewhere.
-    pub beside: Option<String>,
+    /// Sentences, if this run's data, or what stood at its place, is elsewhere than a reader would look.
+    pub elsewhere: Vec<String>,
 }
 
 impl Merged {
@@ -63,94 +69,165 @@ impl Merged {
     }
 }
 
-/// Merges one run of a profile. Inputs are removed only after the output is safe.
+/// Merges one run of a profile. What stands at its place is added to, replaced or left alone as [`Place`] says; inputs are
+/// removed only after everything is safe.
 pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     let (dir, slug) = (&wanted.coverage_dir, &wanted.slug);
     let layout = Layout::new(dir);
+    if wanted.manifest.is_none() && list_of(dir, slug)?.is_empty() && layout.runs(slug)?.is_empty() {
+        return Err(nothing(dir, slug, None, None));
+    }
+    let _lock = MergeLock::take(&layout, slug, lock::PATIENCE)?;
+    // Another merge may have removed what was there before we had the lock.
     let shards = list_of(dir, slug)?;
     let run = match &wanted.run {
         Some(run) => run.clone(),
-        None => runs::latest(&layout, slug, &shards)?.ok_or_else(|| nothing(dir, slug, None))?,
+        None => runs::latest(&layout, slug, &shards)?.ok_or_else(|| nothing(dir, slug, None, None))?,
     };
-    let _lock = lock(&layout, slug)?;
     let mut ledger = RunLedger::read(&layout, slug, &run)?;
     if let Some(manifest) = &wanted.manifest {
-        ledger.add_file(manifest)?;
+        add_manifest(&mut ledger, manifest, slug, &run)?;
     }
+    let usual = wanted.output.clone().unwrap_or_else(|| dir.join(format!("{slug}.coverage")));
+    let earlier = Earlier::find(&usual, &run, &ledger)?;
     // A shard that can't be read may be of any run: it is tried, named and kept.
     let mine: Vec<PathBuf> = shards
         .iter()
         .filter(|shard| shard.run().is_none_or(|of| *of == run))
         .map(|shard| shard.path.clone())
         .collect();
-    if mine.is_empty() && ledger.writers.is_empty() {
-        return Err(nothing(dir, slug, Some(&run)));
+    if mine.is_empty() && ledger.writers.is_empty() && ledger.unflushed.is_empty() {
+        return Err(nothing(dir, slug, Some(&run), earlier.data_files().next()));
     }
     let mut outcome = merge(&mine, &MergeOptions { contexts: wanted.contexts, ..MergeOptions::default() })?;
     let present: BTreeSet<String> =
         outcome.merged.iter().chain(&outcome.duplicates).filter_map(|p| name(p)).collect();
     let mut judgement = judge(&ledger, &present);
-    add_ledger_lines(&mut outcome, &judgement, wanted.contexts)?;
     let mut problems = name_problems(&outcome, &mut judgement);
+    add_to(&mut outcome, |data| earlier.include_in(data, false))?;
+    proof::check(&outcome.data, &earlier, &ledger, &mut judgement);
+    add_to(&mut outcome, |data| judgement.lines.is_empty() || data.add_lines(&judgement.lines))?;
 
-    let (data_file, beside) = destination(wanted, &run, judgement.verdict.status)?;
-    if let Some(parent) = data_file.parent() {
-        fs_err::create_dir_all(parent).map_err(|error| unwritable(&error))?;
-    }
-    let owner = Ownership { slug: Some(slug.clone()), run: Some(run.clone()) };
-    let fate = if wanted.keep_shards { Fate::Keep } else { Fate::Remove };
-    let kept = write_merged(&outcome, &data_file, &owner, fate)?;
-    problems.extend(
-        kept.into_iter().map(|(path, why)| format!("{} was merged and stays: {why}", path.display())),
-    );
+    // The ledger names files as the shards do, and a run's merge renames none.
+    let mut steps = Steps::of((slug, &run), &judgement.entered, &ledger);
+    earlier.add_steps(&mut steps, &run);
+    let mut verdict = verdict_of(wanted, &run, judgement, &ledger, &shards);
+    earlier.weigh(&mut verdict, &outcome.data, &ledger);
+    add_to(&mut outcome, |data| earlier.include_in(data, true))?;
+    outcome.data.relabel(wanted.contexts);
 
-    // The ledger names files as the shards do, and a run's merge renames none. The verdict comes last: it vouches for the rest.
-    steps_file::write(&data_file, (slug, &run), &judgement.entered, &ledger)?;
-    let granularities = granularity::of(&ledger);
-    judgement.verdict.notes.extend(granularity::note(&granularities));
-    let verdict = VerdictFile {
-        format: VerdictFile::FORMAT.to_owned(),
-        version: VerdictFile::VERSION,
-        profile: slug.clone(),
-        run: run.clone(),
-        verdict: judgement.verdict,
-        granularity: granularities.first().copied(),
-        requests: judgement.requests,
-        jobs: judgement.jobs,
-        merged_at: clock::now(),
-        sources: judgement.sources,
+    let place = match &wanted.output {
+        Some(output) => named_place(output)?,
+        None => Place::choose(&usual, &newcomer(&verdict, &earlier))?,
     };
-    write_verdict(&verdict, &data_file)?;
-    note_merge(&layout, &verdict, present, &data_file);
-    if wanted.output.is_none() && beside.is_none() {
-        runs::retire_older(&layout, slug, &run, &shards);
+    place.make_directory()?;
+    let data_file = &place.data_file;
+    let owner = Ownership { slug: Some(slug.clone()), run: Some(run.clone()) };
+    // All is on disk before the first file appears. The verdict comes last: it vouches for the rest.
+    let data = outcome.data.stage(data_file, &owner).map_err(not_written)?;
+    verdict.data_sha256 = Some(sha256(&data.bytes().map_err(not_written)?));
+    let steps = steps.stage(data_file)?;
+    let staged_verdict = stage_verdict(&verdict, data_file)?;
+    place.displace()?;
+    data.place().map_err(not_written)?;
+    steps.place()?;
+    staged_verdict.place().map_err(|error| unwritable(&error))?;
+
+    note_merge(&layout, &verdict, present, data_file);
+    earlier.clear_others(data_file);
+    if !wanted.keep_shards {
+        let kept = remove_inputs(&outcome, data_file);
+        problems.extend(
+            kept.into_iter().map(|(path, why)| format!("{} was merged and stays: {why}", path.display())),
+        );
     }
-    if run.is_untokened() && fate == Fate::Remove {
+    if place.usual {
+        runs::retire_older(&layout, slug, &verdict, &shards);
+    }
+    if run.is_untokened() && !wanted.keep_shards {
         // Requests without a token have no other way to begin a new run than that the old one is gone.
         runs::forget(&layout, slug, &run);
     }
     let shards = outcome.merged.len() + outcome.duplicates.len();
-    Ok(Merged { verdict, data_file, shards, problems, beside })
+    Ok(Merged { verdict, data_file: place.data_file, shards, problems, elsewhere: place.sentences })
 }
 
-/// A shard that someone combined in the middle of the run has taken its lines with it; the ledger has them too.
-fn add_ledger_lines(
-    outcome: &mut MergeOutcome,
-    judgement: &Judgement,
-    contexts: ContextPolicy,
-) -> Result<(), Failure> {
-    if judgement.lines.is_empty() {
+/// The player's own record, if it is of this run: another one's steps would be missed, or taken for these.
+fn add_manifest(ledger: &mut RunLedger, path: &Path, slug: &Slug, run: &RunToken) -> Result<(), Failure> {
+    ledger.add_file(path)?;
+    let mine = ledger.writers.iter().filter(|writer| Some(&writer.file) == name(path).as_ref());
+    for entry in mine.flat_map(|writer| &writer.entries) {
+        if let Record::Manifest { profile, run: of, .. } = &entry.record
+            && (profile != slug || of != run)
+        {
+            let message =
+                format!("{} is of run {of} of profile {profile}, not of run {run} of {slug}", path.display());
+            return Err(Failure::new(Exit::BadInput, "PT-MERGE-008", message)
+                .help("manifests are called <run>.manifest; give that run's, or none"));
+        }
+    }
+    Ok(())
+}
+
+/// Shards that others combine and delete take lines with them, which the ledger and earlier merges have too.
+fn add_to(outcome: &mut MergeOutcome, add: impl FnOnce(&mut CoverageData) -> bool) -> Result<(), Failure> {
+    if add(&mut outcome.data) {
         return Ok(());
     }
-    if !outcome.data.add_lines(&judgement.lines) {
-        return Err(Failure::new(
-            Exit::BadInput,
-            "PT-MERGE-002",
-            "the shards hold branch data and the ledger lines: they were not written by one program",
-        ));
+    Err(Failure::new(
+        Exit::BadInput,
+        "PT-MERGE-002",
+        "the shards hold branch data and the ledger, or an earlier merge, lines: they were not written by one program",
+    ))
+}
+
+fn verdict_of(
+    wanted: &MergeRun,
+    run: &RunToken,
+    mut judgement: Judgement,
+    ledger: &RunLedger,
+    shards: &[ShardInfo],
+) -> VerdictFile {
+    let granularities = granularity::of(ledger);
+    judgement.verdict.notes.extend(granularity::note(&granularities));
+    VerdictFile {
+        format: VerdictFile::FORMAT.to_owned(),
+        version: VerdictFile::VERSION,
+        profile: wanted.slug.clone(),
+        run: run.clone(),
+        verdict: judgement.verdict,
+        granularity: granularities.first().copied(),
+        data_sha256: None,
+        requests: judgement.requests,
+        jobs: judgement.jobs,
+        merged_at: clock::now(),
+        ended: runs::ended(ledger, run, shards),
+        sources: judgement.sources,
+        mixed_sources: judgement.mixed_sources,
+        ledger: ledger.extents(),
     }
-    outcome.data.relabel(contexts);
-    Ok(())
+}
+
+fn newcomer<'a>(verdict: &'a VerdictFile, earlier: &'a Earlier) -> Newcomer<'a> {
+    Newcomer {
+        run: &verdict.run,
+        status: verdict.verdict.status,
+        age: verdict.age(),
+        includes: earlier.data_files().collect(),
+    }
+}
+
+/// The file that the command line names. Data there is replaced, as with `coverage combine`; anything else was not meant.
+fn named_place(output: &Path) -> Result<Place, Failure> {
+    match Standing::at(output)? {
+        Standing::Unreadable(why) => Err(Failure::new(
+            Exit::BadInput,
+            "PT-MERGE-005",
+            format!("{} is not replaced: {why}", output.display()),
+        )
+        .help("give another --data-file, or move that file away; nothing was changed")),
+        _ => Ok(Place::named(output)),
+    }
 }
 
 /// Names unreadable shards; where the ledger doesn't vouch for their lines, the verdict says that they may be lost.
@@ -158,6 +235,10 @@ fn name_problems(outcome: &MergeOutcome, judgement: &mut Judgement) -> Vec<Strin
     let mut problems = Vec::new();
     for (path, why) in &outcome.problems {
         let vouched = name(path).is_some_and(|name| judgement.shards.contains(&name));
+        if vouched && matches!(why, CovdataError::Missing { .. }) {
+            // Combined by hand a moment ago; that its lines were restored is a note already.
+            continue;
+        }
         problems.push(why.to_string());
         if vouched {
             judgement.verdict.notes.push(format!("{why}; its lines were taken from the ledger"));
@@ -168,40 +249,12 @@ fn name_problems(outcome: &MergeOutcome, judgement: &mut Judgement) -> Vec<Strin
     problems
 }
 
-/// `<slug>.coverage`, unless that would replace a better run's data: then a directory beside.
-fn destination(
-    wanted: &MergeRun,
-    run: &RunToken,
-    status: Status,
-) -> Result<(PathBuf, Option<String>), Failure> {
-    if let Some(output) = &wanted.output {
-        return Ok((output.clone(), None));
-    }
-    let file_name = format!("{}.coverage", wanted.slug);
-    let usual = wanted.coverage_dir.join(&file_name);
-    let known = if usual.exists() { VerdictFile::read_beside(&usual)? } else { None };
-    match known {
-        Some(known) if known.run != *run && known.verdict.status < status => {
-            let elsewhere = wanted.coverage_dir.join("incomplete").join(file_name);
-            let sentence = format!(
-                "{} stays as it is ({} data of run {}); this {status} run's data is in {}",
-                usual.display(),
-                known.verdict.status,
-                known.run,
-                elsewhere.display()
-            );
-            Ok((elsewhere, Some(sentence)))
-        }
-        _ => Ok((usual, None)),
-    }
-}
-
-fn write_verdict(verdict: &VerdictFile, data_file: &Path) -> Result<(), Failure> {
+fn stage_verdict(verdict: &VerdictFile, data_file: &Path) -> Result<StagedFile, Failure> {
     let mut text = serde_json::to_string_pretty(verdict).map_err(|error| {
         Failure::new(Exit::Io, "PT-MERGE-003", format!("can't write the verdict: {error}"))
     })?;
     text.push('\n');
-    write_whole(&VerdictFile::path_of(data_file), text.as_bytes()).map_err(|error| unwritable(&error))
+    stage_whole(&VerdictFile::path_of(data_file), text.as_bytes()).map_err(|error| unwritable(&error))
 }
 
 /// Says in the ledger what was merged, so that a later merge doesn't miss the removed shards. The data is safe by now: a
@@ -216,30 +269,28 @@ fn note_merge(layout: &Layout, verdict: &VerdictFile, shards: BTreeSet<String>, 
     }
 }
 
-/// One merge of a profile at a time: two would remove each other's inputs.
-fn lock(layout: &Layout, slug: &Slug) -> Result<File, Failure> {
-    let dir = layout.root().join(slug.as_str());
-    fs_err::create_dir_all(&dir).map_err(|error| unwritable(&error))?;
-    let path = dir.join("merge.lock");
-    let file = fs_err::File::create(path).map_err(|error| unwritable(&error))?.into_file();
-    file.lock().map_err(|error| unwritable(&error))?;
-    Ok(file)
-}
-
 fn name(path: &Path) -> Option<String> {
     path.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
 pub(super) fn unwritable(error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Io, "PT-MERGE-003", error.to_string())
+    Failure::new(Exit::Io, "PT-MERGE-003", error.to_string()).help(NOTHING_REMOVED)
 }
 
-fn nothing(dir: &Path, slug: &Slug, run: Option<&RunToken>) -> Failure {
+fn not_written(error: CovdataError) -> Failure {
+    Failure { exit: Exit::Io, ..Failure::from(error) }.help(NOTHING_REMOVED)
+}
+
+const NOTHING_REMOVED: &str =
+    "shards and ledger are as they were: free space, or let this user write there, and merge again";
+
+fn nothing(dir: &Path, slug: &Slug, run: Option<&RunToken>, merged: Option<&Path>) -> Failure {
     let of = run.map(|run| format!(" of run {run}")).unwrap_or_default();
-    Failure::new(
-        Exit::BadInput,
-        "PT-MERGE-001",
-        format!("{} holds neither shards nor a ledger{of} of profile {slug}", dir.display()),
+    let mut message = format!("{} holds neither shards nor a ledger{of} of profile {slug}", dir.display());
+    if let Some(merged) = merged {
+        message = format!("{message}; what was merged of it before is in {} and stays", merged.display());
+    }
+    Failure::new(Exit::BadInput, "PT-MERGE-001", message).help(
+        "is it the directory that the app writes to (PROFILE_COVERAGE_DIR)? `playtrace shards` lists what is there",
     )
-    .help("is it the directory that the app writes to (PROFILE_COVERAGE_DIR)? `playtrace shards` lists what is there")
 }

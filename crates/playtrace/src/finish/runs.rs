@@ -1,51 +1,76 @@
 //! Which runs of a profile there are, and when an older one may go.
 
-use playtrace_covdata::shard::ShardInfo;
-use playtrace_ledger::{Layout, RunLedger};
-use playtrace_model::{RunToken, Slug};
+use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use playtrace_covdata::shard::ShardInfo;
+use playtrace_ledger::judge::judge;
+use playtrace_ledger::{Layout, Record, RunLedger};
+use playtrace_model::{RunToken, Slug, Status};
+
+use super::VerdictFile;
 use crate::messages::Failure;
 
-/// The run with the latest record; without a ledger, the one that the shards agree on.
+/// The run with the latest record, or, where a run's ledger is gone, with the latest shard.
 pub(super) fn latest(
     layout: &Layout,
     slug: &Slug,
     shards: &[ShardInfo],
 ) -> Result<Option<RunToken>, Failure> {
+    let runs: BTreeSet<RunToken> = layout
+        .runs(slug)?
+        .into_iter()
+        .chain(shards.iter().filter_map(|shard| shard.run().cloned()))
+        .collect();
     let mut latest = None;
-    for run in layout.runs(slug)? {
-        let at = RunLedger::read(layout, slug, &run)?.latest();
+    for run in runs {
+        let at = ended(&RunLedger::read(layout, slug, &run)?, &run, shards);
         latest = latest.max(Some((at, run)));
     }
-    Ok(latest.map(|(_, run)| run).or_else(|| shards.iter().find_map(|shard| shard.run().cloned())))
+    Ok(latest.map(|(_, run)| run))
 }
 
-/// Removes shards and ledgers of older runs that have ended. Best effort: what can't be removed now is removed after
-/// the next run, and `playtrace shards` lists it.
-pub(super) fn retire_older(layout: &Layout, slug: &Slug, newest: &RunToken, shards: &[ShardInfo]) {
-    let age = |run: &RunToken| RunLedger::read(layout, slug, run).ok();
-    let Some(limit) = age(newest).and_then(|ledger| ledger.latest()) else { return };
+/// When a run wrote its last record; without any, when its shards were last written.
+pub(super) fn ended(ledger: &RunLedger, run: &RunToken, shards: &[ShardInfo]) -> Option<Timestamp> {
+    let recorded = ledger.latest().and_then(|at| Timestamp::from_millisecond(i64::try_from(at).ok()?).ok());
+    let written = || {
+        let mine = shards.iter().filter(|shard| shard.run() == Some(run));
+        Timestamp::try_from(mine.filter_map(|shard| shard.modified).max()?).ok()
+    };
+    recorded.or_else(written)
+}
+
+/// Removes shards and ledgers of older runs that have ended and are no better than the one that was merged. Best effort: what
+/// can't be removed now is removed after the next run, and `playtrace shards` lists it.
+pub(super) fn retire_older(layout: &Layout, slug: &Slug, merged: &VerdictFile, shards: &[ShardInfo]) {
+    let Some(limit) = merged.ended else { return };
     for run in layout.runs(slug).unwrap_or_default() {
-        if run == *newest {
+        let Ok(ledger) = RunLedger::read(layout, slug, &run) else { continue };
+        if run == merged.run || !is_retired(&ledger, merged.verdict.status, limit) {
             continue;
         }
-        let ended =
-            age(&run).is_some_and(|ledger| ledger.latest().is_none_or(|at| at < limit) && is_over(&ledger));
-        if ended {
-            for shard in shards.iter().filter(|shard| shard.run() == Some(&run)) {
-                let _ = fs_err::remove_file(&shard.path);
-            }
-            forget(layout, slug, &run);
+        for shard in shards.iter().filter(|shard| shard.run() == Some(&run)) {
+            let _ = fs_err::remove_file(&shard.path);
         }
+        forget(layout, slug, &run);
     }
+}
+
+/// A ledger without a record tells nothing, above all not that its run is older, or that its shards were merged.
+fn is_retired(ledger: &RunLedger, status: Status, limit: Timestamp) -> bool {
+    let Some(at) = ledger.latest() else { return false };
+    let merged = |record: &Record| matches!(record, Record::Merged { .. });
+    let was_merged =
+        ledger.writers.iter().flat_map(|writer| &writer.entries).any(|entry| merged(&entry.record));
+    i64::try_from(at).is_ok_and(|at| at < limit.as_millisecond())
+        && is_over(ledger)
+        // A complete run that nobody has merged yet must not go for a partial one.
+        && (was_merged || judge(ledger, &BTreeSet::new()).verdict.status >= status)
 }
 
 /// Whether nothing of a run is under way.
 fn is_over(ledger: &RunLedger) -> bool {
-    playtrace_ledger::judge::judge(ledger, &std::collections::BTreeSet::new())
-        .pending
-        .iter()
-        .all(|pending| !pending.running)
+    judge(ledger, &BTreeSet::new()).pending.iter().all(|pending| !pending.running)
 }
 
 /// Removes a run's ledger.

@@ -1,5 +1,6 @@
 //! `<slug>.steps.json`: which functions each request and job of a run entered, beside `<slug>.coverage`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use playtrace_analysis::{RunSteps, StepEntries, StepInfo, StepKind};
@@ -8,7 +9,7 @@ use playtrace_ledger::{Record, RunLedger, UnitKind};
 use playtrace_model::{RunToken, Slug};
 
 use crate::messages::Failure;
-use crate::whole_file::write_whole;
+use crate::whole_file::{StagedFile, stage_whole};
 
 use super::merge::unwritable;
 
@@ -17,30 +18,78 @@ pub fn steps_path_of(data_file: &Path) -> PathBuf {
     data_file.with_extension("steps.json")
 }
 
-/// Writes the one beside `data_file`; where nothing was entered, none may lie there: it would be an earlier run's.
-pub(super) fn write(
-    data_file: &Path,
-    (slug, run): (&Slug, &RunToken),
-    entered: &[Entered],
-    ledger: &RunLedger,
-) -> Result<(), Failure> {
-    let path = steps_path_of(data_file);
-    if entered.iter().all(|step| step.functions.is_empty()) {
-        return match fs_err::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unwritable(&error)),
-            _ => Ok(()),
-        };
+/// The steps of a run.
+#[derive(Debug)]
+pub(super) struct Steps(RunSteps);
+
+/// The file beside data, ready to appear with it.
+#[derive(Debug)]
+pub(super) enum StagedSteps {
+    Write(StagedFile),
+    /// Nothing was entered: none may lie there, it would be an earlier run's.
+    Remove(PathBuf),
+}
+
+impl Steps {
+    /// Those that the ledger tells of.
+    pub(super) fn of((slug, run): (&Slug, &RunToken), entered: &[Entered], ledger: &RunLedger) -> Self {
+        let failures = failures(ledger);
+        Self(RunSteps {
+            format: RunSteps::FORMAT.to_owned(),
+            version: RunSteps::VERSION,
+            profile: slug.to_string(),
+            run: run.to_string(),
+            steps: entered.iter().map(|step| entries(step, &failures)).collect(),
+        })
     }
-    let failures = failures(ledger);
-    let document = RunSteps {
-        format: RunSteps::FORMAT.to_owned(),
-        version: RunSteps::VERSION,
-        profile: slug.to_string(),
-        run: run.to_string(),
-        steps: entered.iter().map(|step| entries(step, &failures)).collect(),
-    };
-    let text = playtrace_report::json::to_json(&document)?;
-    write_whole(&path, text.as_bytes()).map_err(|error| unwritable(&error))
+
+    /// Adds what the file `path` says of the same run. What can't be read there is no steps file of ours, and adds nothing.
+    pub(super) fn add_those_beside(&mut self, path: &Path, run: &RunToken) {
+        let text = fs_err::read_to_string(path).ok();
+        let Some(earlier) = text.and_then(|text| serde_json::from_str::<RunSteps>(&text).ok()) else {
+            return;
+        };
+        if earlier.run != run.as_str() || earlier.check(&path.display().to_string()).is_err() {
+            return;
+        }
+        for step in earlier.steps {
+            match self.0.steps.iter_mut().find(|known| known.scope == step.scope) {
+                None => self.0.steps.push(step),
+                Some(known) => {
+                    for (path, lines) in step.functions {
+                        let all: BTreeSet<u32> =
+                            known.functions.get(&path).into_iter().flatten().copied().chain(lines).collect();
+                        known.functions.insert(path, all.into_iter().collect());
+                    }
+                }
+            }
+        }
+        self.0.steps.sort_by(|a, b| a.scope.cmp(&b.scope));
+    }
+
+    /// Writes the file beside `data_file`, but for its name.
+    pub(super) fn stage(&self, data_file: &Path) -> Result<StagedSteps, Failure> {
+        let path = steps_path_of(data_file);
+        if self.0.steps.iter().all(|step| step.functions.is_empty()) {
+            return Ok(StagedSteps::Remove(path));
+        }
+        let text = playtrace_report::json::to_json(&self.0)?;
+        stage_whole(&path, text.as_bytes()).map(StagedSteps::Write).map_err(|error| unwritable(&error))
+    }
+}
+
+impl StagedSteps {
+    /// Lets it appear, or what must not lie there disappear.
+    pub(super) fn place(self) -> Result<(), Failure> {
+        let done = match self {
+            Self::Write(file) => file.place(),
+            Self::Remove(path) => match fs_err::remove_file(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                done => done,
+            },
+        };
+        done.map_err(|error| unwritable(&error))
+    }
 }
 
 /// The player's sentences about steps and jobs that went wrong: each begins with what it is about.

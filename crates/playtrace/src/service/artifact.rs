@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::exit::Exit;
-use crate::finish::{VerdictFile, steps_path_of};
+use crate::finish::{Newcomer, Place, VerdictFile, steps_path_of};
 use crate::messages::Failure;
-use crate::whole_file::write_whole;
+use crate::whole_file::stage_whole;
 
 /// Makes sure that files can be made in `dir`, before a long run finds out.
 pub fn check_writable(dir: &Path, what: &str) -> Result<(), Failure> {
@@ -17,7 +17,8 @@ pub fn check_writable(dir: &Path, what: &str) -> Result<(), Failure> {
     })
 }
 
-/// Copies a merged file, with the verdict and the steps beside it, to `to`; each appears whole or not at all.
+/// Copies a merged file, with the verdict and the steps beside it, to `to`. The verdict appears last, because it vouches for the
+/// rest, and nothing appears before all of it is on disk.
 pub fn copy_data(from: &Path, to: &Path) -> Result<PathBuf, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(
@@ -29,23 +30,39 @@ pub fn copy_data(from: &Path, to: &Path) -> Result<PathBuf, Failure> {
     if let Some(dir) = to.parent() {
         fs_err::create_dir_all(dir).map_err(failed)?;
     }
-    let steps = steps_path_of(from);
-    if steps.is_file() {
-        let bytes = fs_err::read(&steps).map_err(failed)?;
-        write_whole(&steps_path_of(to), &bytes).map_err(failed)?;
-    } else {
-        // What lies there is of a run whose data is about to be replaced.
-        match fs_err::remove_file(steps_path_of(to)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
+    let stage = |from: &Path, to: &Path| stage_whole(to, &fs_err::read(from)?);
+    let data = stage(from, to).map_err(failed)?;
+    let mut beside = Vec::new();
+    for path_of in [steps_path_of, VerdictFile::path_of] {
+        let (from, to) = (path_of(from), path_of(to));
+        let staged = if from.is_file() { Some(stage(&from, &to).map_err(failed)?) } else { None };
+        beside.push((to, staged));
     }
-    let verdict = VerdictFile::path_of(from);
-    if verdict.is_file() {
-        let bytes = fs_err::read(&verdict).map_err(failed)?;
-        write_whole(&VerdictFile::path_of(to), &bytes).map_err(failed)?;
+    data.place().map_err(failed)?;
+    for (path, staged) in beside {
+        let done = match staged {
+            Some(file) => file.place(),
+            // What lies there is of a run whose data was replaced.
+            None => match fs_err::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        };
+        done.map_err(failed)?;
     }
-    let bytes = fs_err::read(from).map_err(failed)?;
-    write_whole(to, &bytes).map_err(failed)?;
     Ok(to.to_owned())
+}
+
+/// Copies a merged file to `usual`, or beside it, by the rule of merges: a worse run does not replace a better one. Returns where
+/// it went, and sentences for people.
+pub fn copy_to_its_place(from: &Path, usual: &Path) -> Result<(PathBuf, Vec<String>), Failure> {
+    let Some(verdict) = VerdictFile::read_beside(from)? else {
+        return Ok((copy_data(from, usual)?, Vec::new()));
+    };
+    let age = verdict.ended.unwrap_or(verdict.merged_at);
+    let new = Newcomer { run: &verdict.run, status: verdict.verdict.status, age, includes: Vec::new() };
+    let place = Place::choose(usual, &new)?;
+    place.make_directory()?;
+    place.displace()?;
+    Ok((copy_data(from, &place.data_file)?, place.sentences))
 }

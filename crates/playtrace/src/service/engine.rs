@@ -13,7 +13,7 @@ use playtrace_replay::{
 use uuid::Uuid;
 
 use super::api::{RunBody, SAVED_MARK, VERDICT_MARK};
-use super::artifact::{check_writable, copy_data};
+use super::artifact::{check_writable, copy_data, copy_to_its_place};
 use super::settings::Settings;
 use crate::clock;
 use crate::exit::Exit;
@@ -187,15 +187,23 @@ impl Prepared {
         if let Some(what) = waited_for {
             listener.line(&Line::log().plain(&format!("waited for: {what}")));
         }
-        for sentence in merged.beside.iter().chain(&merged.problems) {
+        for sentence in merged.elsewhere.iter().chain(&merged.problems) {
             listener.line(&Line::log().span(Tone::Bad, sentence));
         }
         let exit = merged.exit();
         let mut artifact = merged.data_file;
         if let Some(export) = export_dir(&self.settings, &self.body) {
-            // The same place under the copy's directory: what stands beside a better run's data stands beside its copy.
             let name = artifact.strip_prefix(&dir).unwrap_or(&artifact);
-            artifact = copy_data(&artifact, &export.join(name))?;
+            artifact = if name.components().count() > 1 {
+                // What stands beside a better run's data stands beside its copy.
+                copy_data(&artifact, &export.join(name))?
+            } else {
+                let (copy, sentences) = copy_to_its_place(&artifact, &export.join(name))?;
+                for sentence in sentences {
+                    listener.line(&Line::log().span(Tone::Bad, &sentence));
+                }
+                copy
+            };
         }
         listener.line(&Line::log().plain(&format!("{SAVED_MARK}{}", artifact.display())));
         self.summary.coverage_artifact = Some(artifact);

@@ -40,6 +40,7 @@ struct FileRow<'a> {
     share: f64,
     share_text: String,
     stale: bool,
+    unverified: bool,
 }
 
 #[derive(Serialize)]
@@ -167,6 +168,7 @@ fn file_row(file: &FileReport) -> FileRow<'_> {
         share: file.coverage_percent.unwrap_or(-1.0),
         share_text: share(file.coverage_percent),
         stale: file.stale,
+        unverified: file.unverified,
     }
 }
 

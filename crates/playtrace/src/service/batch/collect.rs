@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::finish::{MergeRun, Patience, VerdictFile, merge_run, settle};
 use crate::messages::Failure;
 use crate::service::api::RunResult;
-use crate::service::artifact::copy_data;
+use crate::service::artifact::copy_to_its_place;
 
 /// A merged file that has arrived among the artifacts.
 pub(super) struct Collected {
@@ -74,7 +74,7 @@ pub(super) fn collect(batch: &Batch, slug: &Slug, result: &RunResult) -> Result<
         None if result.coverage_artifact.is_none() && batch.shards.is_dir() => {
             let merged = merge_here(batch, slug, &run)?;
             (exit, status) = (merged.exit(), Some(merged.verdict.verdict.status));
-            notes.extend(merged.beside.into_iter().chain(merged.problems));
+            notes.extend(merged.elsewhere.into_iter().chain(merged.problems));
             merged.data_file
         }
         None => {
@@ -88,8 +88,8 @@ pub(super) fn collect(batch: &Batch, slug: &Slug, result: &RunResult) -> Result<
         }
     };
     let wanted = batch.artifacts.join(format!("{slug}.coverage"));
-    let path = keep_better(&merged, &wanted, &mut notes)?;
-    copy_data(&merged, &path)?;
+    let (path, sentences) = copy_to_its_place(&merged, &wanted)?;
+    notes.extend(sentences);
     Ok(Collected { path, verdict: status, exit, notes })
 }
 
@@ -117,26 +117,4 @@ fn merge_here(batch: &Batch, slug: &Slug, run: &RunToken) -> Result<crate::finis
         keep_shards: batch.body.keep_shards.unwrap_or(false),
         contexts: ContextPolicy::Keep,
     })
-}
-
-/// Where the file goes: its usual place, unless a better run's data stands there.
-fn keep_better(merged: &Path, usual: &Path, notes: &mut Vec<String>) -> Result<PathBuf, Failure> {
-    let status =
-        |path: &Path| Ok::<_, Failure>(VerdictFile::read_beside(path)?.map(|file| file.verdict.status));
-    if !usual.is_file() {
-        return Ok(usual.to_owned());
-    }
-    match (status(usual)?, status(merged)?) {
-        (Some(known), Some(new)) if known < new => {
-            let name = usual.file_name().unwrap_or_default();
-            let elsewhere = usual.with_file_name("incomplete").join(name);
-            notes.push(format!(
-                "{} stays as it is ({known} data of an earlier run); this {new} run's data is in {}",
-                usual.display(),
-                elsewhere.display()
-            ));
-            Ok(elsewhere)
-        }
-        _ => Ok(usual.to_owned()),
-    }
 }

@@ -1,110 +1,19 @@
 //! The end of a run: what is merged, what is restored, what is kept.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod made;
+mod places;
+mod twice;
+mod unfinished;
+
 use std::path::Path;
 
-use playtrace::finish::{
-    Finished, MergeRun, Merged, Patience, VerdictFile, finish_run, merge_run, steps_path_of,
-};
-use playtrace_covdata::CoverageData;
-use playtrace_covdata::data::ContextPolicy;
-use playtrace_covdata::shard::ShardWriter;
-use playtrace_ledger::{Granularity, Journal, Layout, NewLines, Outcome, Record, Role, UnitKind};
-use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, Status};
+use playtrace::finish::{Finished, MergeRun, Patience, VerdictFile, finish_run, merge_run, steps_path_of};
+use playtrace_ledger::{Granularity, Journal, Layout, NewLines, Record, Role, UnitKind};
+use playtrace_model::{ContextLabel, MeasuredPath, Status};
 use tempfile::TempDir;
 
-fn slug() -> Slug {
-    Slug::parse("p").unwrap()
-}
-
-fn token(run: &str) -> RunToken {
-    RunToken::parse(run).unwrap()
-}
-
-fn lines(numbers: &[u32]) -> LineData {
-    let mut data = LineData::new();
-    data.add(&ContextLabel::new("profile:p"), &MeasuredPath::new("a.py"), &numbers.iter().copied().collect());
-    data
-}
-
-/// A run of one step whose process wrote `numbers`; `ended` is false for one that died at its work.
-fn traced(dir: &Path, run: &str, at: u64, numbers: &[u32], ended: bool) -> ShardWriter {
-    player(dir, run, at);
-    let mut shard = ShardWriter::create(dir, &slug(), &token(run), "h", 9).unwrap();
-    shard.add(&lines(numbers)).unwrap();
-    // The web process is another one than the player: a file of its own, whose process is over.
-    let path = Layout::new(dir).run_dir(&slug(), &token(run)).join("h.9.1.ledger");
-    let mut journal = Journal::append_to(path).unwrap();
-    let process = playtrace_ledger::ProcessId { pid: 9, start: 1, ..playtrace_ledger::ProcessId::current() };
-    let boot = Record::Boot {
-        version: 1,
-        process,
-        ppid: 1,
-        role: Role::Web,
-        program: "test".to_owned(),
-        granularity: Granularity::Profile,
-    };
-    let open = Record::Open {
-        unit: "1".to_owned(),
-        kind: UnitKind::Request,
-        step: Some(1),
-        job: None,
-        child: None,
-        what: String::new(),
-        scope: None,
-    };
-    journal.append(at, boot).unwrap();
-    journal.append(at, open).unwrap();
-    if ended {
-        let shard = Some(shard.file_name().to_owned());
-        journal
-            .append(
-                at,
-                Record::Closed {
-                    unit: "1".to_owned(),
-                    shard,
-                    new: NewLines(lines(numbers)),
-                    entered: NewLines::default(),
-                },
-            )
-            .unwrap();
-    }
-    shard
-}
-
-fn player(dir: &Path, run: &str, at: u64) {
-    let mut journal =
-        Journal::open(&Layout::new(dir), &slug(), &token(run), Role::Player, "test", at).unwrap();
-    let (base_url, command) = ("http://app".to_owned(), "test".to_owned());
-    let manifest =
-        Record::Manifest { version: 1, profile: slug(), run: token(run), steps: 1, base_url, command };
-    journal.append(at, manifest).unwrap();
-    let (method, target) = ("GET".to_owned(), "/".to_owned());
-    journal.append(at, Record::Sent { step: 1, method, target }).unwrap();
-    let trace = Some("on".to_owned());
-    journal.append(at, Record::Answered { step: 1, status: Some(200), trace }).unwrap();
-    journal.append(at, Record::End { outcome: Outcome::Passed, failures: vec![] }).unwrap();
-}
-
-fn wanted(dir: &Path, run: Option<&str>) -> MergeRun {
-    MergeRun {
-        coverage_dir: dir.to_owned(),
-        slug: slug(),
-        run: run.map(token),
-        manifest: None,
-        output: None,
-        keep_shards: true,
-        contexts: ContextPolicy::Keep,
-    }
-}
-
-fn merged(dir: &Path, run: &str) -> Merged {
-    merge_run(&wanted(dir, Some(run))).unwrap()
-}
-
-fn content(merged: &Merged) -> LineData {
-    CoverageData::read(&merged.data_file).unwrap().lines().into_owned()
-}
+use made::{content, lines, merged, player, slug, token, traced, wanted};
 
 #[test]
 fn a_complete_run_is_merged_and_its_verdict_keeps_to_the_schema() {
@@ -146,6 +55,19 @@ fn a_truncated_shard_is_named_kept_and_restored() {
 }
 
 #[test]
+fn a_shard_that_no_record_vouches_for_and_that_cannot_be_read_is_lost_data() {
+    let dir = TempDir::new().unwrap();
+    traced(dir.path(), "r1", 10, &[1, 5], true);
+    let broken = dir.path().join("p.coverage.host.2.Xabcdefx");
+    playtrace_testkit::damage::Damage::Truncated.make(&broken);
+    let done = merge_run(&MergeRun { keep_shards: false, ..wanted(dir.path(), Some("r1")) }).unwrap();
+    assert_eq!(done.verdict.verdict.status, Status::Partial);
+    let reason = &done.verdict.verdict.reasons[0];
+    assert!(reason.starts_with("data lost: ") && reason.contains("Xabcdefx is truncated"), "{reason}");
+    assert!(broken.is_file());
+}
+
+#[test]
 fn a_worse_run_does_not_replace_a_better_one() {
     let dir = TempDir::new().unwrap();
     traced(dir.path(), "r1", 10, &[1, 5], true);
@@ -154,7 +76,7 @@ fn a_worse_run_does_not_replace_a_better_one() {
     let bad = merged(dir.path(), "r2");
     assert_eq!(bad.verdict.verdict.status, Status::Partial);
     assert_ne!(bad.data_file, good.data_file);
-    assert!(bad.beside.is_some_and(|sentence| sentence.contains("stays as it is (complete data of run r1)")));
+    assert!(bad.elsewhere[0].contains("stays as it is (complete data of run r1)"), "{:?}", bad.elsewhere);
     assert_eq!(content(&good), lines(&[1, 5]));
 }
 
@@ -191,7 +113,7 @@ fn nothing_to_merge_is_an_error_that_names_the_directory() {
 }
 
 /// Adds a process with step granularity that entered a function in step 1 and in a job.
-fn entering(dir: &Path, run: &str, granularity: Granularity) {
+pub(crate) fn entering(dir: &Path, run: &str, granularity: Granularity) {
     let path = Layout::new(dir).run_dir(&slug(), &token(run)).join("h.10.1.ledger");
     let mut journal = Journal::append_to(path).unwrap();
     let process = playtrace_ledger::ProcessId { pid: 10, start: 1, ..playtrace_ledger::ProcessId::current() };

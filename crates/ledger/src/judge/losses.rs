@@ -1,0 +1,81 @@
+//! What the records themselves say is lost, and records that are lost.
+
+use playtrace_model::Status;
+
+use super::Judging;
+use super::facts::Facts;
+use crate::{Damage, Entry, Record, RunLedger, Unflushed};
+
+impl Judging {
+    pub(super) fn losses(&mut self, facts: &Facts, ledger: &RunLedger) {
+        for owed in &facts.owed {
+            self.lower(Status::Failed, format!("not traced: {owed}"));
+        }
+        for reason in &facts.lost {
+            self.lower(Status::Partial, format!("data lost: {reason}"));
+        }
+        for writer in &ledger.writers {
+            let begins = matches!(writer.entries.first(), Some(Entry { record: Record::Boot { .. }, .. }));
+            if !begins && writer.damages.is_empty() {
+                // Its process may have made it this moment.
+                self.wait_for(format!(
+                    "data lost: the ledger {} has no beginning: it was emptied or overwritten",
+                    writer.file
+                ));
+            }
+            for damage in &writer.damages {
+                let what = match damage {
+                    Damage::Torn { .. } => "ends in the middle of a record",
+                    Damage::Corrupt { .. } => "holds a damaged record",
+                };
+                self.lower(Status::Partial, format!("data lost: the ledger {} {what}", writer.file));
+            }
+        }
+        if facts.unknown > 0 {
+            self.lower(
+                Status::Partial,
+                format!(
+                    "{} records were written by a later version of playtrace: use that one",
+                    facts.unknown
+                ),
+            );
+        }
+    }
+
+    /// Lines of a file mean something only together with its content.
+    pub(super) fn sources(&mut self, facts: &Facts) {
+        for (path, hashes) in facts.sources.iter().filter(|(_, hashes)| hashes.len() > 1) {
+            self.lower(Status::Stale, format!("{path} was loaded with {} different contents", hashes.len()));
+        }
+    }
+
+    /// What was saved from the maps of processes that are gone. Of a living one, the open units say enough.
+    pub(super) fn unflushed(&mut self, facts: &Facts, ledger: &RunLedger) {
+        for file in &ledger.damaged_maps {
+            let (name, alive) = facts.writers.get(file).map_or((file.as_str(), None), |(n, a)| (n, *a));
+            // A living process may be writing into it.
+            if alive != Some(true) {
+                self.lower(
+                    Status::Partial,
+                    format!("data lost: the memory map of {name} is damaged: lines may be missing that it executed last"),
+                );
+            }
+        }
+        for Unflushed { writer, .. } in &ledger.unflushed {
+            if !facts.writers.contains_key(writer) {
+                self.wait_for(format!(
+                    "data lost: the ledger {writer} is gone: a memory map of its process is here, with lines in it"
+                ));
+            }
+        }
+        for Unflushed { writer, lines } in &ledger.unflushed {
+            if let Some((name, Some(false))) = facts.writers.get(writer) {
+                let count = lines.iter().map(|(.., lines)| lines.len()).sum::<usize>();
+                let plural = if count == 1 { "line" } else { "lines" };
+                self.verdict.notes.push(format!(
+                    "{count} {plural} that {name} had executed before it ended were taken from its memory map"
+                ));
+            }
+        }
+    }
+}
