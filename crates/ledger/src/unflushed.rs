@@ -10,8 +10,8 @@
 //! | 8..16 | how many bytes of records follow the header; stored last, so that what it counts is whole |
 //! | 16.. | records, each a multiple of eight bytes long |
 //!
-//! A record begins with a word. Its two lowest bits say what it is: [`LINE`] (label << 2, file << 24, line << 44),
-//! [`FILE`] and [`LABEL`] (number << 2, length of the text << 32; the text follows, padded with zeros). A number is
+//! A record begins with a word. Its two lowest bits say what it is: `LINE` (label << 2, file << 24, line << 44),
+//! `FILE` and `LABEL` (number << 2, length of the text << 32; the text follows, padded with zeros). A number is
 //! defined before it is used, and means the same thing as long as the file lives.
 
 use std::collections::BTreeMap;

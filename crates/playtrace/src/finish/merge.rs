@@ -69,7 +69,7 @@ impl Merged {
     }
 }
 
-/// Merges one run of a profile. What stands at its place is added to, replaced or left alone as [`Place`] says; inputs are
+/// Merges one run of a profile. What stands at its place is added to, replaced or left alone as `place.rs` says; inputs are
 /// removed only after everything is safe.
 pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     let (dir, slug) = (&wanted.coverage_dir, &wanted.slug);
