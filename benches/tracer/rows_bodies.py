@@ -74,7 +74,7 @@ def headers(way: str) -> dict[str, str]:
 
 def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
     """Time all bodies in all ways."""
-    groups, rounds = (2, 3) if setting.quick else (4, 8)
+    groups, rounds = (2, 3) if setting.quick else (8, 5)
     measured = Measured(Samples(), {}, [])
     for group in range(groups):
         say(f"{setting.version}: bodies, processes {group + 1} of {groups}")
