@@ -226,12 +226,38 @@ def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def add_done_callback(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
         # It will be called by a thread of the pool, which is nobody's.
-        if not _native.traced() or str(getattr(fn, "__module__", "")).startswith(_PLUMBING):
+        if not _native.traced():
             return original(self, fn)
+        if str(getattr(fn, "__module__", "")).startswith(_PLUMBING):
+            return original(self, fn if isinstance(getattr(fn, "__self__", None), Task) else Carried(fn))
         unit = units.begin_within("thread", what=f"{_name(fn)}, when a future is done")
         return original(self, fn if unit is None else Task(fn, unit))
 
     return add_done_callback
+
+
+class Carried:
+    """A callback of the standard library's own, which wakes what waits for a future in an event loop.
+
+    It goes on under the token of whoever waits, without a unit of its own: what it does belongs to the waiting.
+    """
+
+    __slots__ = ("fn", "token")
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        self.token = _native.enter(None)
+        _native.enter(self.token)
+
+    def __call__(self, *args: Any) -> Any:
+        """Call it, once under the token: what is called may outlive the work."""
+        before = None
+        try:
+            before = _native.enter(self.token)
+            self.token = None
+            return self.fn(*args)
+        finally:
+            _native.enter(before)
 
 
 def _name(fn: object) -> str:
