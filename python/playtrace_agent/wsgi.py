@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import runtime, units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import TypeAlias
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -94,12 +93,52 @@ class TraceMiddleware:
         if _needs_no_code(body, environ):
             units.end(unit)
             return body
-        return runtime.native.TracedBody(body, unit.number, partial(units.end, unit), _forgotten)
+        return TracedBody(body, unit)
 
 
-def _forgotten(close: Callable[[], object]) -> None:
-    """Close a body that its server forgot."""
-    runtime.guard("closing a body that the server left open", close)
+class TracedBody:
+    """A response body whose every piece is made by traced code."""
+
+    __slots__ = ("_body", "_iterator", "_unit")
+
+    def __init__(self, body: Iterable[bytes], unit: units.Unit) -> None:
+        """Wrap ``body``; the unit ends with it."""
+        self._body = body
+        self._unit: units.Unit | None = unit
+        self._iterator: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return itself: a body is read once."""
+        return self
+
+    def __next__(self) -> bytes:
+        """Make the next piece."""
+        if self._iterator is None:
+            self._iterator = self._inside(iter, self._body)
+        piece: bytes = self._inside(next, self._iterator)
+        return piece
+
+    def close(self) -> None:
+        """Close the body, then the unit; once."""
+        unit = self._unit
+        if unit is None:
+            return
+        try:
+            close: Callable[[], object] | None = getattr(self._body, "close", None)
+            if close is not None:
+                self._inside(close)
+        finally:
+            self._unit = None
+            units.end(unit)
+
+    def __del__(self) -> None:
+        """Close a body that its server forgot."""
+        if self._unit is not None:
+            runtime.guard("closing a body that the server left open", self.close)
+
+    def _inside(self, work: Callable[..., Any], *args: object) -> Any:
+        unit = self._unit
+        return work(*args) if unit is None else runtime.native.call_within(unit.number, work, *args)
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:

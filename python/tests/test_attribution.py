@@ -442,15 +442,7 @@ playtrace_agent.wsgi.runtime.start("web")
 threading.Thread.start = threading.Thread.start.__wrapped__
 """,
     "body-not-traced": """
-import playtrace_agent._native as native
-
-
-def untraced(body, unit, end, forgotten):
-    yield from body
-    end()
-
-
-native.TracedBody = untraced
+playtrace_agent.wsgi.TracedBody._inside = lambda self, work, *args: work(*args)
 """,
 }
 

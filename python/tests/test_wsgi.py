@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -302,3 +303,51 @@ def test_the_older_middleware_is_noticed(workspace: Workspace) -> None:
     assert first == "on"
     assert second.startswith("off; the older coverage middleware wepp.middleware.profile_coverage is active")
     assert outcome.err.count("older coverage middleware") == 1
+
+
+CYCLES = """
+    import gc, sys
+    import playtrace_agent.wsgi
+
+
+    class Body:
+        def __init__(self):
+            self.pieces = iter([b"a", b"b"])
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return next(self.pieces)
+
+        def close(self):
+            print("closed", list(self.pieces))
+
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return Body()
+
+
+    middleware = playtrace_agent.wsgi.TraceMiddleware(app)
+
+
+    def broken_off():
+        body = middleware({"HTTP_X_PROFILE_TRACE": "p", "HTTP_X_PROFILE_TRACE_RUN": "r"}, lambda *_: None)
+        try:
+            for piece in body:
+                raise ConnectionError
+        except ConnectionError as error:
+            # The frame, the exception and its traceback hold each other from now on, and the body with them.
+            kept = error
+"""
+
+
+@pytest.mark.parametrize("end", ["gc.collect()", "pass", "sys.exit()"])
+def test_a_body_in_a_cycle_is_closed(workspace: Workspace, end: str) -> None:
+    outcome = workspace.run(textwrap.dedent(CYCLES) + f"\nbroken_off()\n{end}\n")
+    assert outcome.code == 0
+    assert "data may be incomplete" not in outcome.err
+    if end == "gc.collect()":
+        assert outcome.out == "closed [b'b']\n"
+        assert outcome.wrote.unclosed("p", "r") == []

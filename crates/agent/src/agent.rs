@@ -286,9 +286,15 @@ impl Agent {
         scope.units = scope.units.saturating_sub(1);
         if scope.units == 0 {
             run.scopes.retain(|scope| scope.context != context);
-            self.owners.remove(&context);
-            self.tracer.remove_context(context);
+            self.forget_context(context);
         }
+    }
+
+    /// The number of a context is used again.
+    fn forget_context(&mut self, context: ContextId) {
+        self.kept = None;
+        self.owners.remove(&context);
+        self.tracer.remove_context(context);
     }
 
     /// Ends a unit: its lines go to disk, then the ledger says so. A unit that is not open here (it was the parent
@@ -424,8 +430,7 @@ impl Agent {
         let run = self.runs.remove(&id)?;
         self.by_name.remove(&(run.slug.clone(), run.token.clone()));
         for context in run.contexts() {
-            self.owners.remove(&context);
-            self.tracer.remove_context(context);
+            self.forget_context(context);
         }
         Some(run)
     }

@@ -4,7 +4,7 @@ use std::ffi::c_long;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use playtrace_tracer::{Arm, CodeId, Entry, Redundant};
+use playtrace_tracer::{Arm, CodeId, Entry, Redundant, Way};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -127,7 +127,7 @@ fn entry_silenced(py: Python<'_>, id: CodeId, code: *mut ffi::PyObject) {
     }
 }
 
-fn entered(py: Python<'_>, code: *mut ffi::PyObject, resumed: bool) -> Answer {
+fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
     let entry = AGENT.with(py, |state| {
         let agent = state.agent.as_mut()?;
         let id = agent.code_at(code as usize)?;
@@ -136,8 +136,7 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, resumed: bool) -> Answer {
         if let Err(Nobodys::Elsewhere(token)) = token {
             agent.miss_entry(id, token);
         }
-        let (entry, fresh) =
-            if resumed { agent.tracer.resume(id, token.ok()) } else { agent.tracer.start(id, token.ok()) };
+        let (entry, fresh) = agent.tracer.enter(id, way, token.ok());
         if let Some(fresh) = fresh {
             agent.keep(fresh);
         }
@@ -163,7 +162,7 @@ pub(crate) unsafe extern "C" fn on_start(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter hands over `count` objects.
     let code = unsafe { first(args, count) };
-    guarded(|py| code.map_or(Answer::Keep, |code| entered(py, code, false)))
+    guarded(|py| code.map_or(Answer::Keep, |code| entered(py, code, Way::Start)))
 }
 
 pub(crate) unsafe extern "C" fn on_resume(
@@ -172,8 +171,24 @@ pub(crate) unsafe extern "C" fn on_resume(
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter hands over `count` objects.
-    let code = unsafe { first(args, count) };
-    guarded(|py| code.map_or(Answer::Keep, |code| entered(py, code, true)))
+    let resumed = unsafe { resumption(args, count) };
+    guarded(|py| resumed.map_or(Answer::Keep, |(code, way)| entered(py, code, way)))
+}
+
+/// What is resumed, and where.
+///
+/// # Safety
+/// `args` must hold `count` objects.
+unsafe fn resumption(
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> Option<(*mut ffi::PyObject, Way)> {
+    if count < 2 {
+        return None;
+    }
+    // SAFETY: there are two, of which the second is an int; the lock is held.
+    let (code, at) = unsafe { (*args, ffi::PyLong_AsLong(*args.add(1))) };
+    Some((code, Way::Resume { at: u32::try_from(at as c_long).unwrap_or(u32::MAX) }))
 }
 
 /// An exception is thrown into a generator or coroutine. The interpreter has this event globally only, and can't
@@ -207,12 +222,23 @@ pub(crate) unsafe extern "C" fn on_first(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter hands over `count` objects.
     let code = unsafe { first(args, count) };
-    guarded(|py| {
-        if let Some(code) = code {
-            scout(py, code);
-            // Armed only now, the reader is not told of this very entry.
-            entered(py, code, false);
-        }
-        Answer::Silence
-    })
+    guarded(|py| code.map_or(Answer::Silence, |code| found(py, code, Way::Start)))
+}
+
+pub(crate) unsafe extern "C" fn on_first_resume(
+    _module: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter hands over `count` objects.
+    let resumed = unsafe { resumption(args, count) };
+    guarded(|py| resumed.map_or(Answer::Silence, |(code, way)| found(py, code, way)))
+}
+
+/// A place where code is entered is passed for the first time.
+fn found(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
+    scout(py, code);
+    // Armed only now, the reader is not told of this very entry.
+    entered(py, code, way);
+    Answer::Silence
 }

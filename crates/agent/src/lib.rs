@@ -5,7 +5,6 @@
 //! and the state of one process ([`agent`]).
 
 mod agent;
-mod body;
 mod callbacks;
 mod cell;
 mod current;
@@ -29,6 +28,7 @@ use playtrace_model::{RunToken, Slug};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::agent::{Agent, Opened, UnitId, UnitSpec};
 use crate::cell::AttachedCell;
@@ -307,6 +307,26 @@ fn enter_here<'py>(
     Ok(before)
 }
 
+/// Calls `work(*args)` as work of a unit, and goes back to what there was before.
+///
+/// Natively, in one step: no signal's handler can raise in between, and no frame of ours stands in a traceback.
+#[pyfunction]
+#[pyo3(signature = (unit, work, *args))]
+fn call_within<'py>(
+    py: Python<'py>,
+    unit: UnitId,
+    work: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.clone_ref(py))).flatten();
+    let before = current::own(py);
+    current::enter(py, token.as_ref().map(|token| token.bind(py)))?;
+    // Given back before the work: only what runs under the unit keeps its token.
+    drop(token);
+    let done = work.call1(args);
+    current::enter(py, before.as_ref()).and(done)
+}
+
 /// The token that `to` means.
 fn named<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, TokenObject>>> {
     let Some(to) = to else { return Ok(None) };
@@ -496,7 +516,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
-    module.add_class::<body::TracedBody>()?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
@@ -509,6 +528,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(close_unit, module)?,
         wrap_pyfunction!(enter, module)?,
         wrap_pyfunction!(enter_here, module)?,
+        wrap_pyfunction!(call_within, module)?,
         wrap_pyfunction!(traced, module)?,
         wrap_pyfunction!(current_run, module)?,
         wrap_pyfunction!(enqueue, module)?,

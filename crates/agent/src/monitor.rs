@@ -72,7 +72,7 @@ impl Monitor {
         monitoring.call_method1("use_tool_id", (reader, READER))?;
         for (tool, event, name, callback) in [
             (scout, start, c"playtrace_first", callbacks::on_first as ffi::PyCFunctionFast),
-            (scout, resume, c"playtrace_first", callbacks::on_first),
+            (scout, resume, c"playtrace_first_resume", callbacks::on_first_resume),
             (scout, throw, c"playtrace_throw", callbacks::on_throw),
             (reader, start, c"playtrace_start", callbacks::on_start),
             (reader, resume, c"playtrace_resume", callbacks::on_resume),

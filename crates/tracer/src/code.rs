@@ -15,6 +15,18 @@ impl CodeId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);
 
+/// How a code object is entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By a call.
+    Start,
+    /// By resuming a generator or coroutine.
+    Resume {
+        /// Where: the instruction's offset in bytes.
+        at: u32,
+    },
+}
+
 /// Redundant events that a code object may report after it was armed before its places are silenced; as many entries, and
 /// as many lines besides [`BUDGET_PER_LINE`] for each of its lines.
 ///
@@ -64,8 +76,11 @@ pub(crate) struct Code {
     complete_at: u64,
     /// The contexts whose entry by a call was reported: nothing that is silenced is new to them.
     pub(crate) started: u64,
-    /// The same for an entry by resuming a generator or coroutine.
+    /// Those that resumed a generator or coroutine of it, wherever it stood.
     pub(crate) resumed: u64,
+    /// The same by place. Each place is silenced by itself, and CPython 3.13 reports the line of one only together with its
+    /// resumption: who resumes where another context went to sleep would lack that line.
+    resumed_at: Vec<(u32, u64)>,
     /// The contexts that have a bit in any of the masks.
     pub(crate) touched: u64,
     pub(crate) reported: Reported,
@@ -91,6 +106,7 @@ impl Code {
             complete_at: 0,
             started: 0,
             resumed: 0,
+            resumed_at: Vec::new(),
             touched: 0,
             reported: Reported::EveryLine,
             entries_silenced: false,
@@ -178,6 +194,24 @@ impl Code {
         (self.first_line - line) as usize + self.seen.len()
     }
 
+    /// The contexts that entered in a way.
+    pub(crate) fn known(&mut self, way: Way) -> &mut u64 {
+        let Way::Resume { at } = way else { return &mut self.started };
+        let place = self.resumed_at.iter().position(|(known, _)| *known == at).unwrap_or_else(|| {
+            self.resumed_at.push((at, 0));
+            self.resumed_at.len() - 1
+        });
+        &mut self.resumed_at[place].1
+    }
+
+    /// Notes that a context entered.
+    pub(crate) fn enter(&mut self, way: Way, bit: u64) {
+        *self.known(way) |= bit;
+        if way != Way::Start {
+            self.resumed |= bit;
+        }
+    }
+
     /// Counts a redundant line; says whether the place may be silenced.
     pub(crate) fn spend_line(&mut self) -> bool {
         self.line_budget = self.line_budget.saturating_sub(1);
@@ -222,6 +256,9 @@ impl Code {
         }
         self.started &= !bits;
         self.resumed &= !bits;
+        for (_, resumed) in &mut self.resumed_at {
+            *resumed &= !bits;
+        }
         self.touched &= !bits;
     }
 }

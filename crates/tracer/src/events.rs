@@ -1,6 +1,6 @@
 //! The answers to what the interpreter reports.
 
-use crate::code::{Code, CodeId, FileId, Reported};
+use crate::code::{Code, CodeId, FileId, Reported, Way};
 use crate::context::{Context, ContextId, Wants};
 use crate::token::{OVERFLOW, Slot, Token, bit};
 use crate::tracer::Tracer;
@@ -114,24 +114,10 @@ impl Tracer {
         })
     }
 
-    /// A code object was called, under a token or none.
-    pub fn start(&mut self, id: CodeId, token: Option<Token>) -> (Entry, Option<Fresh>) {
-        self.enter(id, token, |code| &mut code.started)
-    }
-
-    /// A generator or coroutine was resumed.
-    pub fn resume(&mut self, id: CodeId, token: Option<Token>) -> (Entry, Option<Fresh>) {
-        self.enter(id, token, |code| &mut code.resumed)
-    }
-
-    fn enter(
-        &mut self,
-        id: CodeId,
-        token: Option<Token>,
-        known: fn(&mut Code) -> &mut u64,
-    ) -> (Entry, Option<Fresh>) {
+    /// A code object was entered, under a token or none.
+    pub fn enter(&mut self, id: CodeId, way: Way, token: Option<Token>) -> (Entry, Option<Fresh>) {
         let code = &mut self.codes[id.index()];
-        if self.active & !*known(code) == 0 {
+        if self.active & !*code.known(way) == 0 {
             if !code.spend_entry() {
                 return (Entry::Keep, None);
             }
@@ -147,9 +133,9 @@ impl Tracer {
         let entered =
             |slot: Slot, code: &Code| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
         let settled = lined.is_none_or(|(_, slot)| entered(slot, &self.codes[id.index()]));
-        let fresh = self.note_entry(id, owner, known);
+        let fresh = self.note_entry(id, owner, way);
         if let Some((lined, _)) = lined.filter(|(lined, _)| *lined != owner) {
-            self.note_entry(id, lined, known);
+            self.note_entry(id, lined, way);
         }
         let code = &mut self.codes[id.index()];
         if code.reported != Reported::EveryLine && !settled {
@@ -160,16 +146,11 @@ impl Tracer {
     }
 
     /// Notes that a context entered a code object; gives the first line of it if that is what the context wants.
-    fn note_entry(
-        &mut self,
-        id: CodeId,
-        owner: ContextId,
-        known: fn(&mut Code) -> &mut u64,
-    ) -> Option<Fresh> {
+    fn note_entry(&mut self, id: CodeId, owner: ContextId, way: Way) -> Option<Fresh> {
         let (context, code) = self.both(owner, id)?;
         let slot = context.active?.slot;
         if slot != OVERFLOW {
-            *known(code) |= bit(slot);
+            code.enter(way, bit(slot));
             touch(code, id, context, bit(slot));
         }
         let (file, line) = (code.file, code.defined_at);

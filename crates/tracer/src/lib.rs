@@ -14,7 +14,7 @@ mod events;
 mod token;
 mod tracer;
 
-pub use code::{CodeId, FileId};
+pub use code::{CodeId, FileId, Way};
 pub use context::{ContextId, FileLines, Wants};
 pub use events::{Entry, Fresh, Redundant};
 pub use token::Token;

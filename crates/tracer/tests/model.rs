@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use playtrace_tracer::{Arm, CodeId, ContextId, Entry, FileId, Redundant, Token, Tracer, Wants};
+use playtrace_tracer::{Arm, CodeId, ContextId, Entry, FileId, Redundant, Token, Tracer, Wants, Way};
 use proptest::prelude::*;
 
 /// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.
@@ -18,7 +18,7 @@ enum Op {
     Deactivate(usize),
     Switch { thread: usize, context: Option<usize> },
     Call { thread: usize, code: usize, times: u32 },
-    Resume { thread: usize, code: usize, times: u32 },
+    Resume { thread: usize, code: usize, place: u32, times: u32 },
     Line { thread: usize, line: u32, times: u32 },
     Return { thread: usize },
     Drain(usize),
@@ -43,7 +43,7 @@ struct Silenced {
     lines: BTreeSet<u32>,
     lines_off: bool,
     start: bool,
-    resume: bool,
+    resumes: BTreeSet<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -115,7 +115,8 @@ impl World {
                         *lines, silenced.lines_off,
                         "the interpreter would be told otherwise about lines"
                     );
-                    (silenced.start, silenced.resume) = (false, false);
+                    silenced.start = false;
+                    silenced.resumes.clear();
                 }
             }
         }
@@ -168,7 +169,7 @@ impl World {
             Op::Call { thread, code, times } => {
                 for _ in 0..times {
                     let reported = !self.silenced[code].start;
-                    self.entry(thread, code, false);
+                    self.entry(thread, code, Way::Start);
                     self.threads[thread].stack.push(Frame { code });
                     if SHAPES[code] == 1 {
                         self.line(thread, code, 1, reported);
@@ -176,10 +177,14 @@ impl World {
                     }
                 }
             }
-            Op::Resume { thread, code, times } => {
+            Op::Resume { thread, code, place, times } => {
                 if SHAPES[code] > 1 {
+                    let line = place % SHAPES[code] + 1;
                     for _ in 0..times {
-                        self.entry(thread, code, true);
+                        // The line that it stood on goes on; it is reported only together with its resumption.
+                        let reported = !self.silenced[code].resumes.contains(&line);
+                        self.entry(thread, code, Way::Resume { at: line });
+                        self.line(thread, code, line, reported);
                     }
                     self.threads[thread].stack.push(Frame { code });
                 }
@@ -199,7 +204,8 @@ impl World {
                 for id in self.tracer.disarm() {
                     let index = self.index(id);
                     let lines = (1..=SHAPES[index]).collect();
-                    self.silenced[index] = Silenced { lines, lines_off: true, start: true, resume: true };
+                    self.silenced[index] =
+                        Silenced { resumes: lines, lines: BTreeSet::new(), lines_off: true, start: true };
                 }
             }
             Op::Recompile(code) => {
@@ -214,21 +220,27 @@ impl World {
         }
     }
 
-    fn entry(&mut self, thread: usize, code: usize, resume: bool) {
+    fn entry(&mut self, thread: usize, code: usize, way: Way) {
         if let Some(context) = self.running(thread).filter(|context| self.steps && *context > 0) {
             self.contexts[context].lines.insert((u32::try_from(code).unwrap(), 1));
         }
-        let silenced = if resume { self.silenced[code].resume } else { self.silenced[code].start };
+        let silenced = match way {
+            Way::Start => self.silenced[code].start,
+            Way::Resume { at } => self.silenced[code].resumes.contains(&at),
+        };
         if silenced {
             return;
         }
         let (id, token) = (self.codes[code], self.threads[thread].token);
-        let (entry, _) = if resume { self.tracer.resume(id, token) } else { self.tracer.start(id, token) };
+        let (entry, _) = self.tracer.enter(id, way, token);
         match entry {
             Entry::Keep => {}
             Entry::Silence => {
                 let silenced = &mut self.silenced[code];
-                *(if resume { &mut silenced.resume } else { &mut silenced.start }) = true;
+                match way {
+                    Way::Start => silenced.start = true,
+                    Way::Resume { at } => _ = silenced.resumes.insert(at),
+                }
                 if self.tracer.is_undescribed(id) {
                     self.tracer.describe(id, Some((1..=SHAPES[code]).collect()));
                 }
@@ -357,8 +369,8 @@ fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
             .prop_map(|(thread, context)| Op::Switch { thread, context }),
         6 => (0..THREADS, 0..SHAPES.len(), times.clone())
             .prop_map(|(thread, code, times)| Op::Call { thread, code, times }),
-        3 => (0..THREADS, 0..SHAPES.len(), times.clone())
-            .prop_map(|(thread, code, times)| Op::Resume { thread, code, times }),
+        3 => (0..THREADS, 0..SHAPES.len(), 0..9u32, times.clone())
+            .prop_map(|(thread, code, place, times)| Op::Resume { thread, code, place, times }),
         12 => (0..THREADS, 0..9u32, times).prop_map(|(thread, line, times)| Op::Line { thread, line, times }),
         4 => (0..THREADS).prop_map(|thread| Op::Return { thread }),
         1 => context.clone().prop_map(Op::Drain),
@@ -524,7 +536,7 @@ fn code_that_is_gone_leaves_nothing_behind() {
     let token = tracer.activate(context).token;
     for line in 1..=1_000 {
         let code = tracer.add_code(FileId(0), 1);
-        tracer.start(code, Some(token));
+        tracer.enter(code, Way::Start, Some(token));
         assert_eq!(tracer.redundant_line(code, line), None);
         tracer.line(code, line, token);
         assert_eq!((tracer.codes(), code.index()), (1, 0));
@@ -543,7 +555,7 @@ fn ten_thousand_contexts_do_not_grow() {
     for _ in 0..10_000 {
         let context = tracer.add_context(Wants::Lines, None);
         let token = tracer.activate(context).token;
-        assert_eq!(tracer.start(code, Some(token)), (Entry::Keep, None));
+        assert_eq!(tracer.enter(code, Way::Start, Some(token)), (Entry::Keep, None));
         assert_eq!(tracer.redundant_line(code, 3), None);
         tracer.line(code, 3, token);
         assert_eq!(tracer.drain(context).len(), 1);
