@@ -113,9 +113,8 @@ class TracedBody:
 
     def __next__(self) -> bytes:
         """Make the next piece."""
-        if self._iterator is None:
-            self._iterator = self._inside(iter, self._body)
-        piece: bytes = self._inside(next, self._iterator)
+        iterator = self._iterator
+        piece: bytes = self._inside(self._first) if iterator is None else self._inside(next, iterator)
         return piece
 
     def close(self) -> None:
@@ -135,6 +134,10 @@ class TracedBody:
         """Close a body that its server forgot."""
         if self._unit is not None:
             runtime.guard("closing a body that the server left open", self.close)
+
+    def _first(self) -> bytes:
+        self._iterator = iter(self._body)
+        return next(self._iterator)
 
     def _inside(self, work: Callable[..., Any], *args: object) -> Any:
         unit = self._unit
