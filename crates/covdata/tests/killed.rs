@@ -14,6 +14,8 @@ use tempfile::TempDir;
 /// Set in the child: the directory to write shards to.
 const CHILD: &str = "PLAYTRACE_TEST_KILLED_WRITER";
 const KILLS: u32 = 40;
+/// A busy machine may let each writer run to the end of its commit before the signal arrives: then it goes on for longer.
+const MOST_KILLS: u32 = 1_000;
 const FILES: u32 = 40;
 
 fn slug() -> Slug {
@@ -41,7 +43,10 @@ fn writer() {
 #[test]
 fn no_acknowledged_line_is_lost() {
     let mut hot = 0;
-    for kill in 0..KILLS {
+    for kill in 0..MOST_KILLS {
+        if kill >= KILLS && hot > 0 {
+            break;
+        }
         let dir = TempDir::new().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["writer", "--exact", "--nocapture"])
