@@ -27,6 +27,14 @@ UNDER = """
         def end(self):
             self.context.run(_native.enter, None)
             units.end(self.unit)
+
+
+    def drive(coroutine):
+        try:
+            while True:
+                coroutine.send(None)
+        except StopIteration:
+            pass
 """
 
 
@@ -74,13 +82,6 @@ def test_a_place_is_silent_only_when_everybody_was_resumed_there(workspace: Work
         """
         import under, work
 
-        def drive(coroutine):
-            try:
-                while True:
-                    coroutine.send(None)
-            except StopIteration:
-                pass
-
         def until_last(coroutine, steps):
             for _ in range(steps):
                 coroutine.send(None)
@@ -89,12 +90,12 @@ def test_a_place_is_silent_only_when_everybody_was_resumed_there(workspace: Work
         handed = a.do(work.h, 2)
         a.do(until_last, handed, 1)
         b.do(handed.send, None)
-        a.do(drive, handed)
+        a.do(under.drive, handed)
         for _ in range(200):
-            a.do(drive, a.do(work.h, 2))
+            a.do(under.drive, a.do(work.h, 2))
         waits = a.do(work.h, 0)
         a.do(until_last, waits, 1)
-        b.do(drive, waits)
+        b.do(under.drive, waits)
         a.end()
         b.end()
         """
@@ -127,13 +128,6 @@ def test_an_exception_thrown_in_at_a_silent_place(workspace: Workspace) -> None:
         """
         import under, work
 
-        def drive(coroutine):
-            try:
-                while True:
-                    coroutine.send(None)
-            except StopIteration:
-                pass
-
         def throw(coroutine):
             try:
                 coroutine.throw(ValueError())
@@ -144,9 +138,9 @@ def test_an_exception_thrown_in_at_a_silent_place(workspace: Workspace) -> None:
         handed = a.do(work.h, 2)
         a.do(handed.send, None)
         b.do(handed.send, None)
-        a.do(drive, handed)
+        a.do(under.drive, handed)
         for _ in range(200):
-            a.do(drive, a.do(work.h, 2))
+            a.do(under.drive, a.do(work.h, 2))
         waits = a.do(work.h, 0)
         a.do(waits.send, None)
         b.do(throw, waits)
