@@ -10,7 +10,8 @@ SHELL := bash
 PYTHON := .venv/bin/python
 # CPython 3.13 beside 3.12, or the other way round; the tests that depend most on the interpreter run there, too.
 OTHER := .tools/other-python/bin/python
-ON_OTHER := $(patsubst %,python/tests/test_%.py,attribution granularity imports initializers multiprocessing \
+ON_OTHER := $(patsubst %,python/tests/test_%.py,attribution code_lifetime empty_context future_plumbing \
+	granularity imports initializers multiprocessing resumed_elsewhere wsgi \
 	pool_results pools processes) $(wildcard python/tests/test_harmless_*.py)
 PROGRAM := target/release/playtrace
 PATHS := python demo tests benches
@@ -45,12 +46,17 @@ stack: setup  ## Run the demo's services in the foreground and print their URLs
 test: setup check  ## Unit, property and end-to-end tests
 	@echo '==> Rust tests'
 	@PLAYTRACE_TEST_PYTHON=$(CURDIR)/$(PYTHON) cargo test --release --locked --workspace --quiet
-	@echo '==> agent tests'
-	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \
-		$(PYTHON) -m pytest python/tests
-	@echo '==> agent tests that depend on the interpreter, on the other CPython'
+	@echo '==> agent tests; beside them, on the other CPython, those that depend on the interpreter'
 	@cargo xtask other
-	@if [ -x $(OTHER) ]; then PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) $(OTHER) -m pytest $(ON_OTHER); fi
+	@export PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM); \
+		log=.tools/other-python.log; other=true; \
+		if [ -x $(OTHER) ]; then \
+			$(OTHER) -m pytest -p no:cacheprovider $(ON_OTHER) >"$$log" 2>&1 & other="wait $$!"; \
+		fi; \
+		$(PYTHON) -m pytest python/tests || failed=1; \
+		$$other || failed=1; \
+		if [ -x $(OTHER) ]; then cat "$$log"; fi; \
+		exit $${failed:-0}
 	@echo '==> end-to-end tests'
 	@$(PYTHON) -m pytest tests
 
