@@ -136,8 +136,8 @@ MUTATIONS = (
             Edit(_MONITOR, 'monitoring.call_method1("use_tool_id", (reader, READER))?;', "let reader = scout;"),
             Edit(
                 _CALLBACKS,
-                "resumed: bool) -> Answer {",
-                "resumed: bool) -> Answer { "
+                "fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {",
+                "fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer { "
                 "if registered(py, code).is_none() { scout(py, code); return Answer::Silence; }",
             ),
         ),
