@@ -145,7 +145,7 @@ def test_merges_killed_at_any_moment_lose_nothing(work: Workspace) -> None:
             assert merged(work) == BOTH, number
     judged = judge(work, statuses(outcome))
     assert merged(work) == BOTH
-    # A merge that was killed before its own ledger had a beginning is taken for one whose ledger was emptied: too careful.
+    # One that was killed before its own ledger had a beginning is taken for one whose ledger was emptied: too careful.
     alarms = [reason for reason in judged.reasons if "has no beginning" in reason]
     assert judged.reasons == alarms
     assert judged.status == ("partial" if alarms else "complete")
