@@ -64,12 +64,27 @@ impl Journal {
         at: u64,
     ) -> Result<Self, LedgerError> {
         let process = ProcessId::current();
-        let mut journal = Self::append_to(dir.join(Layout::file_name(&process)))?;
+        let path = dir.join(Layout::file_name(&process));
         let (version, ppid) = (VERSION, std::os::unix::process::parent_id());
-        journal.append(
-            at,
-            Record::Boot { version, process, ppid, role, program: program.to_owned(), granularity },
-        )?;
+        let boot = Record::Boot { version, process, ppid, role, program: program.to_owned(), granularity };
+        if path.exists() {
+            let mut journal = Self::append_to(path)?;
+            journal.append(at, boot)?;
+            return Ok(journal);
+        }
+        // A reader never meets a ledger without its beginning, which would read as one that was cut off: neither while
+        // this process is between the two steps, nor for ever if it is killed there.
+        let unnamed = path.with_extension("new");
+        let mut journal = Self::append_to(unnamed.clone())?;
+        let named = journal.append(at, boot).and_then(|()| {
+            std::fs::rename(&unnamed, &path).map_err(|source| LedgerError::Create { path: path.clone(), source })
+        });
+        if let Err(error) = named {
+            // Best effort: what stays behind is read by nobody.
+            let _ = std::fs::remove_file(&unnamed);
+            return Err(error);
+        }
+        journal.path = path;
         Ok(journal)
     }
 
