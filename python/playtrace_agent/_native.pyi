@@ -1,8 +1,10 @@
 """The agent's core. `crates/agent` in the sources."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from .units import Unit
 
 __version__: str
 
@@ -11,6 +13,16 @@ class Token:
 
     @property
     def number(self) -> int: ...
+
+class Body:
+    """A response body whose pieces are work of a unit; `end(unit)` is called when it is closed."""
+
+    def __init__(self, body: Iterable[bytes], unit: Unit, end: Callable[[Unit], None]) -> None: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...
+    @property
+    def is_open(self) -> bool: ...
 
 class TraceError(Exception):
     """Why work is not traced."""

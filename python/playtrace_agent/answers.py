@@ -123,7 +123,7 @@ def receive(child: str, payload: bytes) -> Any:
     unit = _awaited.pop(child, None)
     if unit is None:
         return workitems.pickler().loads(payload)
-    before = _native.enter(unit.number)
+    before = _native.enter(unit)
     try:
         return workitems.pickler().loads(payload)
     finally:

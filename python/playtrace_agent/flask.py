@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,8 +45,9 @@ def init_app(app: Flask) -> None:
 def _refusal(app: Flask) -> Callable[[], str | None]:
     """Return a check for the old middleware: two tracers of one request would each credit half of it."""
 
+    # Once, at the first traced request: from the first request on, Flask takes no more hooks.
+    @functools.cache
     def check() -> str | None:
-        # Asked for each traced request: a few dozen hooks, not all that is imported.
         for table in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs):
             for hooks in table.values():
                 for hook in hooks:

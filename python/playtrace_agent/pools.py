@@ -247,7 +247,7 @@ class _Feed(_UnitOfJob):
 
     def __next__(self) -> Any:
         unit = self.unit
-        before = _native.enter(unit.number) if unit is not None else None
+        before = _native.enter(unit) if unit is not None else None
         try:
             # The app's iterable runs here.
             return self._follow(next(self.tasks))
@@ -282,7 +282,7 @@ class _Callbacks(_UnitOfJob):
             unit = self.unit
             if unit is None:
                 return callback(value)
-            before = _native.enter(unit.number)
+            before = _native.enter(unit)
             try:
                 return callback(value)
             finally:

@@ -203,7 +203,7 @@ def begin_process(slug: str, run: str | None, child: str | None, what: str, scop
     """Make this process, which traced work started, belong to its run from now to its end."""
     global _unit
     before, _unit = _unit, units.begin("child", slug, run, child=child, what=what, scope=scope)
-    _native.set_process_unit(_unit.number)
+    _native.set_process_unit(_unit)
     if before is not None:
         units.end(before)
 

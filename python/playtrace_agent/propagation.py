@@ -153,7 +153,7 @@ def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[thre
         unit = self.__dict__.pop(_UNIT, None)
         if unit is None:
             return original(self)
-        enter(unit.number)
+        enter(unit)
         try:
             return original(self)
         finally:
@@ -201,7 +201,7 @@ class Task:
             return self.fn(*args, **kwargs)
         before = None
         try:
-            before = _native.enter(unit.number)
+            before = _native.enter(unit)
             return self.fn(*args, **kwargs)
         finally:
             _native.enter(before)

@@ -151,7 +151,7 @@ def _within(unit: units.Unit, work: Callable[[], Any]) -> Any:
     before = None
     try:
         # Within the block: a signal's handler may raise as soon as this has been done.
-        before = _native.enter(unit.number)
+        before = _native.enter(unit)
         return work()
     finally:
         _native.enter(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NewType
 
 from . import runtime
 
@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class Unit(NamedTuple):
-    """A unit that is open in this process."""
-
-    number: int
+#: The number of a unit that is open in this process.
+Unit = NewType("Unit", int)
 
 
 def begin(
@@ -65,7 +63,7 @@ def begin_within(kind: str, *, what: str = "") -> Unit | None:
 def end(unit: Unit) -> None:
     """Close a unit. A fault is said; it never reaches the app."""
     try:
-        written = runtime.native.close_unit(unit.number)
+        written = runtime.native.close_unit(unit)
         if written is not None:
             say_written((written,))
     except Exception as error:  # noqa: BLE001 - the app comes first, whatever it is
@@ -90,7 +88,7 @@ def block(slug: str, run: str | None) -> Iterator[None]:
     before = None
     try:
         # Within the block: a signal's handler may raise as soon as this has been done.
-        before = runtime.native.enter_here(unit.number)
+        before = runtime.native.enter_here(unit)
         yield
     finally:
         runtime.native.enter(before)

@@ -89,7 +89,7 @@ class Handed:
     def within(self) -> int | _native.Token | None:
         """Return, for `enter`, what waits for the result; ``None`` if nothing does any more."""
         unit = answers.awaiting(self.promised.child)
-        return unit.number if unit is not None else self.token
+        return unit if unit is not None else self.token
 
     def done(self, future: Future[Any]) -> None:
         """Take the promise back if the executor gave the call up."""
@@ -138,7 +138,7 @@ class Call:
         unit, self.unit = self.unit or self.promised.begin(), None
         if unit is None:
             return self.fn(*self.args, **self.kwargs)
-        before = _native.enter(unit.number)
+        before = _native.enter(unit)
         sent = False
         try:
             result = self.fn(*self.args, **self.kwargs)
@@ -188,7 +188,7 @@ def receive(answered: bool, promised: tuple[Any, ...], payload: bytes) -> Call |
     # Of a call whose result was never sent.
     answers.leave_last()
     unit = promise_.begin()
-    before = _native.enter(unit.number) if unit is not None else None
+    before = _native.enter(unit) if unit is not None else None
     try:
         fn, args, kwargs = pickler().loads(payload)
     except BaseException:

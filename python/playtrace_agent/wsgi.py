@@ -23,6 +23,9 @@ RUN_HEADER = "HTTP_X_PROFILE_TRACE_RUN"
 STEP_HEADER = "HTTP_X_PROFILE_TRACE_STEP"
 STATUS_HEADER = "X-Profile-Trace-Status"
 
+#: Bodies that are there already.
+_PLAIN = (list, tuple, bytes)
+
 
 class TraceMiddleware:
     """Wraps a WSGI app. Where the agent is off, use :func:`wrap`, which leaves the app as it is."""
@@ -34,6 +37,10 @@ class TraceMiddleware:
         self._refusal = refusal
         self._said: set[str] = set()
         self._traced_before = False
+        if self._on:
+            from .body import TracedBody
+
+            self._within, self._body = runtime.native.call_within, TracedBody
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; one without the header goes straight to the app."""
@@ -80,68 +87,14 @@ class TraceMiddleware:
 
     def _traced(self, unit: units.Unit, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
-            before = None
-            try:
-                # Within the block: a signal's handler may raise as soon as this has been done.
-                before = runtime.native.enter(unit.number)
-                body = self.app(environ, start_response)
-            finally:
-                runtime.native.enter(before)
+            body: Iterable[bytes] = self._within(unit, self.app, environ, start_response)
+            if not _needs_no_code(body, environ):
+                return self._body(body, unit, units.end)
         except BaseException:
             units.end(unit)
             raise
-        if _needs_no_code(body, environ):
-            units.end(unit)
-            return body
-        return TracedBody(body, unit)
-
-
-class TracedBody:
-    """A response body whose every piece is made by traced code."""
-
-    __slots__ = ("_body", "_iterator", "_unit")
-
-    def __init__(self, body: Iterable[bytes], unit: units.Unit) -> None:
-        """Wrap ``body``; the unit ends with it."""
-        self._body = body
-        self._unit: units.Unit | None = unit
-        self._iterator: Iterator[bytes] | None = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Return itself: a body is read once."""
-        return self
-
-    def __next__(self) -> bytes:
-        """Make the next piece."""
-        iterator = self._iterator
-        piece: bytes = self._inside(self._first) if iterator is None else self._inside(next, iterator)
-        return piece
-
-    def close(self) -> None:
-        """Close the body, then the unit; once."""
-        unit = self._unit
-        if unit is None:
-            return
-        try:
-            close: Callable[[], object] | None = getattr(self._body, "close", None)
-            if close is not None:
-                self._inside(close)
-        finally:
-            self._unit = None
-            units.end(unit)
-
-    def __del__(self) -> None:
-        """Close a body that its server forgot."""
-        if self._unit is not None:
-            runtime.guard("closing a body that the server left open", self.close)
-
-    def _first(self) -> bytes:
-        self._iterator = iter(self._body)
-        return next(self._iterator)
-
-    def _inside(self, work: Callable[..., Any], *args: object) -> Any:
-        unit = self._unit
-        return work(*args) if unit is None else runtime.native.call_within(unit.number, work, *args)
+        units.end(unit)
+        return body
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:
@@ -155,7 +108,7 @@ def _for_header(reason: str) -> str:
 
 def _needs_no_code(body: object, environ: WSGIEnvironment) -> bool:
     """Say whether sending the body runs no code of the app: then the server must see the body itself."""
-    if isinstance(body, list | tuple | bytes):
+    if isinstance(body, _PLAIN):
         return True
     wrapper = environ.get("wsgi.file_wrapper")
     return isinstance(wrapper, type) and isinstance(body, wrapper)

@@ -435,14 +435,33 @@ def enter(token):
     return before
 
 
-native.enter = enter
+def call_within(unit, work, *args):
+    before = enter(unit)
+    try:
+        return work(*args)
+    finally:
+        enter(before)
+
+
+native.enter, native.call_within = enter, call_within
 """,
     "threads-not-followed": """
 playtrace_agent.wsgi.runtime.start("web")
 threading.Thread.start = threading.Thread.start.__wrapped__
 """,
     "body-not-traced": """
-playtrace_agent.wsgi.TracedBody._inside = lambda self, work, *args: work(*args)
+import playtrace_agent.body
+
+
+class Untraced:
+    def __init__(self, body, unit, end):
+        self.body, self.close = body, lambda: (body.close(), end(unit))
+
+    def __iter__(self):
+        return iter(self.body)
+
+
+playtrace_agent.body.TracedBody = Untraced
 """,
 }
 

@@ -19,7 +19,7 @@ UNDER = """
         def __init__(self, slug):
             self.unit = units.begin("block", slug, "r", what="test")
             self.context = contextvars.copy_context()
-            self.context.run(_native.enter, self.unit.number)
+            self.context.run(_native.enter, self.unit)
 
         def do(self, work, *args):
             return self.context.run(work, *args)

@@ -1,7 +1,7 @@
 //! The `ContextVar` that says to which context the running code belongs.
 
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -20,7 +20,9 @@ static GET: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 static SET: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
 /// `PyContextVar_Get`, if the interpreter has it: a third of what the method costs. It is a public function, but not
 /// one of the stable ABI's.
-static QUICK_GET: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(null_mut());
+static QUICK_GET: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+/// `PyContextVar_Set`, likewise.
+static QUICK_SET: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 /// The token of work that has none of its own: a child process's. 0 is none; generations begin at 1.
 static BASE: AtomicU64 = AtomicU64::new(0);
 
@@ -31,6 +33,7 @@ thread_local! {
 
 type QuickGet =
     unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut *mut ffi::PyObject) -> c_int;
+type QuickSet = unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
 
 /// Why the running code belongs to nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +51,15 @@ pub(crate) fn create(py: Python<'_>) -> PyResult<()> {
     GET.store(variable.getattr("get")?.unbind().into_ptr(), Ordering::Relaxed);
     SET.store(variable.getattr("set")?.unbind().into_ptr(), Ordering::Relaxed);
     VARIABLE.store(variable.unbind().into_ptr(), Ordering::Relaxed);
-    // SAFETY: the name is a C string; the interpreter that calls us stays loaded.
-    let quick = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyContextVar_Get".as_ptr()) };
-    QUICK_GET.store(quick, Ordering::Relaxed);
+    QUICK_GET.store(function(c"PyContextVar_Get"), Ordering::Relaxed);
+    QUICK_SET.store(function(c"PyContextVar_Set"), Ordering::Relaxed);
     Ok(())
+}
+
+/// The interpreter's function of that name; null if it has none.
+fn function(name: &CStr) -> *mut c_void {
+    // SAFETY: the name is a C string; the interpreter that calls us stays loaded.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }
 
 /// The variable's value where it is set, `Ellipsis` where it is not. Runs no Python code.
@@ -132,9 +140,22 @@ pub(crate) fn enter(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> Py
 
 /// Sets what the running code's context holds.
 pub(crate) fn set(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> PyResult<()> {
-    let set = SET.load(Ordering::Relaxed);
-    // SAFETY: the lock is held; the pointer is null or the bound method of a variable that lives for ever.
-    let Some(set) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, set) }) else { return Ok(()) };
-    set.call1((held,))?;
-    Ok(())
+    let (variable, set) = (VARIABLE.load(Ordering::Relaxed), SET.load(Ordering::Relaxed));
+    if variable.is_null() || set.is_null() {
+        return Ok(());
+    }
+    let quick = QUICK_SET.load(Ordering::Relaxed);
+    // SAFETY: the lock is held; the variable and its method live for ever; both ways of setting are C functions that hand out
+    // a reference of ours (what `ContextVar.reset` would take), or an error. The function's type is the one that
+    // CPython documents since 3.7.1.
+    unsafe {
+        let value = held.map_or_else(|| ffi::Py_None(), |held| held.as_ptr());
+        let undo = if quick.is_null() {
+            ffi::PyObject_CallFunctionObjArgs(set, value, null_mut::<ffi::PyObject>())
+        } else {
+            let quick: QuickSet = std::mem::transmute(quick);
+            quick(variable, value)
+        };
+        Bound::from_owned_ptr_or_err(py, undo).map(drop)
+    }
 }

@@ -5,6 +5,7 @@
 //! and the state of one process ([`agent`]).
 
 mod agent;
+mod body;
 mod callbacks;
 mod cell;
 mod current;
@@ -31,6 +32,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::agent::{Agent, Opened, UnitId, UnitSpec};
+use crate::body::Body;
 use crate::cell::AttachedCell;
 use crate::error::AgentError;
 use crate::monitor::Monitor;
@@ -318,12 +320,17 @@ fn call_within<'py>(
     work: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    within(py, unit, || work.call1(args))
+}
+
+/// Does `work` as work of a unit, and goes back to what there was before.
+fn within<R>(py: Python<'_>, unit: UnitId, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
     let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.clone_ref(py))).flatten();
     let before = current::own(py);
     current::enter(py, token.as_ref().map(|token| token.bind(py)))?;
     // Given back before the work: only what runs under the unit keeps its token.
     drop(token);
-    let done = work.call1(args);
+    let done = work();
     current::enter(py, before.as_ref()).and(done)
 }
 
@@ -516,6 +523,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
+    module.add_class::<Body>()?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [

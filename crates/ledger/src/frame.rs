@@ -23,9 +23,13 @@ const HEAD: usize = 18;
 /// The bytes of one record: the JSON's length and its CRC-32 (IEEE), both as eight lower-case hexadecimal
 /// digits, then the JSON, which holds no raw line break, then one.
 pub fn encode(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
-    let json = serde_json::to_vec(entry).map_err(|source| LedgerError::Encode { source })?;
-    let mut bytes = head_of(&json).into_bytes();
-    bytes.extend_from_slice(&json);
+    // Most records are shorter, and one is written at each end of every request: no buffer grows, none is copied.
+    let mut bytes = Vec::with_capacity(512);
+    bytes.resize(HEAD, b' ');
+    let written = entry.write_json(&mut bytes);
+    written.map_err(|source| LedgerError::Encode { source })?;
+    let (head, json) = bytes.split_at_mut(HEAD);
+    head.copy_from_slice(&head_of(json));
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -50,15 +54,28 @@ pub fn decode(bytes: &[u8]) -> (Vec<Entry>, Vec<Damage>) {
 
 fn decode_line(line: &[u8]) -> Option<Entry> {
     let (head, json) = line.split_at_checked(HEAD)?;
-    if head != head_of(json).as_bytes() {
+    if head != head_of(json) {
         return None;
     }
     serde_json::from_slice(json).ok()
 }
 
 /// Length and checksum, as they stand before the JSON.
-fn head_of(json: &[u8]) -> String {
-    format!("{:08x} {:08x} ", json.len(), crc32fast::hash(json))
+fn head_of(json: &[u8]) -> [u8; HEAD] {
+    let mut head = [b' '; HEAD];
+    // A record of four gigabytes would be read as damaged: there is none.
+    let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
+    write_hex(&mut head[..8], length);
+    write_hex(&mut head[9..17], crc32fast::hash(json));
+    head
+}
+
+/// The eight hexadecimal digits of a number.
+fn write_hex(place: &mut [u8], mut number: u32) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
+    }
 }
 
 #[cfg(test)]

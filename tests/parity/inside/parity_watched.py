@@ -73,7 +73,7 @@ class Agent:
 
     def start(self) -> None:
         """Begin to trace."""
-        self._native.enter_here(self._unit.number)
+        self._native.enter_here(self._unit)
 
     def stop(self) -> None:
         """End it."""
