@@ -43,6 +43,14 @@ class Samples:
         """How many times as long as `base`; of several bodies, the geometric mean of each round."""
         return self._paired(name, base, bodies, lambda pairs: geometric_mean([a / b for a, b in pairs]))
 
+    def total_ratio(self, name: str, base: str, *bodies: str) -> Estimate:
+        """How many times as long as `base` all bodies together take, round by round."""
+        return self._paired(name, base, bodies, lambda pairs: sum(a for a, _ in pairs) / sum(b for _, b in pairs))
+
+    def bodies(self, name: str) -> list[str]:
+        """What was timed in a process."""
+        return [body for known, body in self.seconds if known == name and self.seconds[known, body]]
+
     def more(self, name: str, base: str, *bodies: str) -> Estimate:
         """How many microseconds a request more than `base`; of several bodies, the mean."""
         return self._paired(name, base, bodies, lambda pairs: sum(a - b for a, b in pairs) / len(pairs) * 1e6)

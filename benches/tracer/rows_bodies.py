@@ -37,12 +37,11 @@ BESIDES = ("one-line", "recursion", "flat", "flask.loops", "flask.calls", "flask
 UNTRACED_VIEWS = ("flask.trivial", "flask.template", "flask.loops", "flask.calls")
 
 #: Which bodies each way is timed on, and in how many rounds: 1 is every round. What takes long is asked less often.
-_WAYS: dict[str, tuple[Sequence[str], int]] = {
+_Ways = dict[str, tuple[Sequence[str], int]]
+
+_TRACED_WAYS: _Ways = {
     "twin": (BODIES, 1),
     "twin again": (BODIES, 1),
-    "off": (("trivial", *UNTRACED_VIEWS, "loops", "calls"), 1),
-    "never": ((*(body for body in BODIES if "flat" not in body),), 1),
-    "idle": (BODIES, 1),
     "agent": (BODIES, 1),
     "request": ((*LOOPS, "flat", "flask.flat"), 1),
     "steps": ((*CPU, *BESIDES), 1),
@@ -50,6 +49,14 @@ _WAYS: dict[str, tuple[Sequence[str], int]] = {
     "slipcover": (CPU, 1),
     "ctrace": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
     "sysmon": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
+}
+#: What is told apart here differs by a hundredth: many more sets of processes, and fewer ways in each.
+_UNTRACED_WAYS: _Ways = {
+    "twin": (BODIES, 1),
+    "twin again": (BODIES, 1),
+    "off": (("trivial", *UNTRACED_VIEWS, "loops", "calls"), 1),
+    "never": ((*(body for body in BODIES if "flat" not in body),), 1),
+    "idle": (BODIES, 1),
 }
 TRACED = ("agent", "request", "steps", "ctrace", "sysmon")
 #: How often a body is run, three times over, before it is timed.
@@ -61,10 +68,30 @@ class Measured:
     """All samples, and what else was found out."""
 
     samples: Samples
+    #: Of requests without the header: off, never, idle.
+    untraced: Samples
     #: Why a way could not be measured.
     missing: dict[str, str]
     #: What the agent that is off has left in its process.
     left: list[str]
+
+    def of(self, way: str) -> Samples:
+        """Where a way was timed beside its twins."""
+        return self.untraced if way in _UNTRACED_WAYS else self.samples
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Sets of processes that are started one after the other."""
+
+    name: str
+    ways: _Ways
+    groups: int
+    rounds: int
+
+    def order(self, group: int) -> list[str]:
+        """The ways; in every other group, the other way round."""
+        return list(self.ways)[:: 1 if group % 2 == 0 else -1]
 
 
 def headers(way: str) -> dict[str, str]:
@@ -74,66 +101,66 @@ def headers(way: str) -> dict[str, str]:
 
 def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
     """Time all bodies in all ways."""
-    groups, rounds = (2, 3) if setting.quick else (8, 5)
-    measured = Measured(Samples(), {}, [])
-    for group in range(groups):
-        say(f"{setting.version}: bodies, processes {group + 1} of {groups}")
-        with Workers() as workers:
-            for name, _ in _order(group):
-                way = name.partition(" ")[0]
-                workers.add(name, setting.start(f"{way}-{name.count(' ')}-{group}", way))
-            workers.await_ready()
-            measured.missing |= workers.missing
-            _prepare(setting, workers, measured, group)
-            for turn in range(rounds):
-                _round(workers, measured.samples, group, turn)
+    measured = Measured(Samples(), Samples(), {}, [])
+    quick = setting.quick
+    traced = _Stage("traced", _TRACED_WAYS, *((2, 3) if quick else (8, 5)))
+    untraced = _Stage("untraced", _UNTRACED_WAYS, *((2, 3) if quick else (16, 5)))
+    for stage, samples in ((traced, measured.samples), (untraced, measured.untraced)):
+        for group in range(stage.groups):
+            say(f"{setting.version}: {stage.name} bodies, processes {group + 1} of {stage.groups}")
+            with Workers() as workers:
+                for name in stage.order(group):
+                    way = name.partition(" ")[0]
+                    label = f"{stage.name}-{way}-{name.count(' ')}-{group}"
+                    workers.add(name, setting.start(label, way))
+                workers.await_ready()
+                measured.missing |= workers.missing
+                _prepare(setting, stage, workers, measured, group)
+                for turn in range(stage.rounds):
+                    _round(stage, workers, samples, group, turn)
     return measured
 
 
-def _order(group: int) -> list[tuple[str, tuple[Sequence[str], int]]]:
-    """The ways; in every other group, the other way round."""
-    return list(_WAYS.items())[:: 1 if group % 2 == 0 else -1]
-
-
-def _prepare(setting: Setting, workers: Workers, measured: Measured, group: int) -> None:
+def _prepare(setting: Setting, stage: _Stage, workers: Workers, measured: Measured, group: int) -> None:
     """Warm up, and compare what every process answers and what every tracer saw."""
-    _compare_lines(setting, workers, group)
+    _compare_lines(setting, stage, workers, group)
     answers: dict[str, str] = {}
     for name in turns(list(workers.by_name), group):
         worker, way = workers.by_name[name], name.partition(" ")[0]
-        for body in _WAYS[name][0]:
+        for body in stage.ways[name][0]:
             if name == "idle":
                 # It ends a trace first, and what it answers then is compared.
                 worker.do("time", name=body, headers=headers("agent"), count=_WARM)
             answer = worker.do("answer", name=body, headers=headers(way))
             if answers.setdefault(body, answer) != answer:
                 raise WorkerError(f"{name}: {body} answers {answer}, elsewhere {answers[body]}")
-            if _WAYS[name][1] == 1:
+            if stage.ways[name][1] == 1:
                 worker.do("time", name=body, headers=headers(way), count=_WARM)
     if "off" in workers.by_name:
         measured.left = workers.by_name["off"].do("left")
     if "idle" in workers.by_name:
         workers.by_name["idle"].do("rest")
-        for body in _WAYS["idle"][0]:
+        for body in stage.ways["idle"][0]:
             workers.by_name["idle"].do("time", name=body, headers={}, count=_WARM)
 
 
-def _compare_lines(setting: Setting, workers: Workers, group: int) -> None:
+def _compare_lines(setting: Setting, stage: _Stage, workers: Workers, group: int) -> None:
     """The agent and coverage.py's ctrace must have seen the same lines of the same requests."""
     if not {"agent", "ctrace"} <= workers.by_name.keys():
         return
     for name in ("agent", "ctrace"):
-        for body in _WAYS["ctrace"][0]:
+        for body in stage.ways["ctrace"][0]:
             workers.by_name[name].do("answer", name=body, headers=headers(name))
         workers.by_name[name].do("save")
-    wrong = same_lines(setting.coverage_dir(f"agent-0-{group}"), setting.coverage_dir(f"ctrace-0-{group}"))
+    wrong = same_lines(*(setting.coverage_dir(f"{stage.name}-{way}-0-{group}") for way in ("agent", "ctrace")))
     if wrong:
         raise WorkerError(f"the agent and coverage.py's ctrace saw different lines: {wrong}")
 
 
-def _round(workers: Workers, samples: Samples, group: int, turn: int) -> None:
+def _round(stage: _Stage, workers: Workers, samples: Samples, group: int, turn: int) -> None:
     for body in BODIES:
-        asked = [name for name in workers.by_name if body in _WAYS[name][0] and turn % _WAYS[name][1] == 0]
+        ways = stage.ways
+        asked = [name for name in workers.by_name if body in ways[name][0] and turn % ways[name][1] == 0]
         for name in turns(asked, turn):
             count = COUNTS.get(body, 1)
             if name in ("ctrace", "sysmon"):
@@ -154,6 +181,7 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
         if way in measured.missing:
             made.append(not_measured(ident, measured.missing[way], how))
             return
+        samples = measured.of(way)
         control = samples.ratio("twin again", "twin", *bodies)
         others = {
             peer: samples.ratio(peer, "twin", *bodies).value
@@ -200,9 +228,9 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
 def _off(setting: Setting, measured: Measured, how: str) -> Row:
     """Off is exact: the very same app, with nothing else in the process. The ratio is measured besides."""
     ident = f"off.{setting.version}"
-    bodies = _WAYS["off"][0]
-    control = measured.samples.ratio("twin again", "twin", *bodies)
-    found = row(ident, measured.samples.ratio("off", "twin", *bodies), control, how, target=1.0)
+    bodies = _UNTRACED_WAYS["off"][0]
+    control = measured.untraced.ratio("twin again", "twin", *bodies)
+    found = row(ident, measured.untraced.ratio("off", "twin", *bodies), control, how, target=1.0)
     contains = found.interval is not None and found.interval[0] <= 1.0 + control.far(1.0)
     found.met = not measured.left and contains
     found.note = f"left in the process: {', '.join(measured.left)}" if measured.left else None

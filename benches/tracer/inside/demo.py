@@ -36,36 +36,50 @@ class Demo:
         self.app: Any = application
         self.runs = Path(os.environ["WEPPDEMO_RUNS_DIR"])
         self.connection = connect(Settings.from_env())
-        self.worker = rq.SimpleWorker([QUEUE_NAME], connection=self.connection)
+
+        class Deaf(rq.SimpleWorker):
+            """A worker that takes no commands: the end of its ear takes up to a second, each time."""
+
+            def subscribe(self) -> None:
+                """Nobody commands it."""
+
+            def unsubscribe(self) -> None:
+                """Nor does it leave off."""
+
+        self.worker = Deaf([QUEUE_NAME], connection=self.connection)
         self.seconds = 0.0
         self.headers: dict[str, str] = {}
 
     def tasks(self) -> dict[str, Callable[..., Any]]:
         """By the names under which they are asked for."""
-        return {"replay": self.replay}
+        return {"replay": self.replay, "profiles": self.profiles}
 
-    def replay(self, traced: bool, run: str) -> dict[str, Any]:
-        """Replay every profile; seconds of the processor for each, and what the app answered."""
+    def profiles(self) -> list[str]:
+        """The slugs of the sessions."""
         from sessions import SESSIONS
 
+        return [session.slug for session in SESSIONS]
+
+    def replay(self, slug: str, traced: bool, run: str) -> dict[str, Any]:
+        """Replay a profile; seconds of the processor, and what the app answered."""
+        from sessions import SESSIONS
+
+        [session] = [session for session in SESSIONS if session.slug == slug]
         answers: list[Any] = []
-        seconds: dict[str, float] = {}
-        for session in SESSIONS:
-            self.connection.flushdb()
-            shutil.rmtree(self.runs, ignore_errors=True)
-            self.runs.mkdir(parents=True)
-            self.headers, self.seconds = {}, 0.0
-            browser = self._browser(session, answers)
-            browser.log_in(os.environ["ADMIN_EMAIL"], os.environ["ADMIN_PASSWORD"])
-            browser.create_run()
-            if session.before is not None:
-                session.before(browser)
-            if traced:
-                self.headers = {"X-Profile-Trace": session.slug, "X-Profile-Trace-Run": run}
-            self.seconds = 0.0
-            session.perform(browser)
-            seconds[session.slug] = self.seconds
-        return {"seconds": seconds, "answers": answers}
+        self.connection.flushdb()
+        shutil.rmtree(self.runs, ignore_errors=True)
+        self.runs.mkdir(parents=True)
+        self.headers = {}
+        browser = self._browser(session, answers)
+        browser.log_in(os.environ["ADMIN_EMAIL"], os.environ["ADMIN_PASSWORD"])
+        browser.create_run()
+        if session.before is not None:
+            session.before(browser)
+        if traced:
+            self.headers = {"X-Profile-Trace": session.slug, "X-Profile-Trace-Run": run}
+        self.seconds = 0.0
+        session.perform(browser)
+        return {"seconds": self.seconds, "answers": answers}
 
     def _browser(self, session: Any, answers: list[Any]) -> Any:
         from recording_browser import Browser
