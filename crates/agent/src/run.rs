@@ -12,7 +12,7 @@ use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
 
 use crate::error::AgentError;
 use crate::sources::Sources;
-use crate::unflushed::{LineNote, Unflushed};
+use crate::unflushed::{LineNote, Tail, Unflushed};
 
 /// What all runs of the process share.
 #[derive(Debug, Clone)]
@@ -165,14 +165,14 @@ impl Run {
         [self.profile, self.import].into_iter().chain(self.scopes.iter().map(|scope| scope.context))
     }
 
-    /// Keeps another line of the same context and file; says whether it could.
-    #[inline]
-    pub(crate) fn keep_again(&mut self, note: LineNote, line: u32) -> bool {
-        self.unflushed.as_mut().is_some_and(|map| map.note_again(note, line))
-    }
-
-    /// Keeps a line from being lost by a kill before the next flush; what was noted if it could be.
-    pub(crate) fn keep(&mut self, place: &Place, sources: &Sources, fresh: Fresh) -> Option<LineNote> {
+    /// Keeps a line from being lost by a kill before the next flush; if it could be, what was noted, and where more of the same
+    /// context and file can be.
+    pub(crate) fn keep(
+        &mut self,
+        place: &Place,
+        sources: &Sources,
+        fresh: Fresh,
+    ) -> Option<(LineNote, Tail)> {
         let scope = self.scopes.iter().find(|scope| scope.context == fresh.context);
         let number = match scope {
             // What a step entered is told when it ends.
@@ -197,7 +197,7 @@ impl Run {
         // What a full one holds counts until the next flush, which empties it.
         self.unflushed = map;
         self.unmapped = noted.is_none();
-        noted
+        noted.zip(self.unflushed.as_ref().map(Unflushed::tail))
     }
 
     /// Puts on disk what the contexts saw since the last flush; with a unit, the ledger says that it ended.

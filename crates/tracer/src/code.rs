@@ -143,6 +143,12 @@ impl Code {
         self.seen.get(index).copied().or_else(|| self.seen_by_nobody(line))
     }
 
+    /// Who has `line`, to be changed; `None` for a line that was never reported.
+    #[inline]
+    pub(crate) fn seen_at(&mut self, line: u32) -> Option<&mut u64> {
+        self.seen.get_mut(line.wrapping_sub(self.first_line) as usize)
+    }
+
     #[cold]
     fn seen_by_nobody(&self, line: u32) -> Option<u64> {
         match line.checked_sub(self.first_line) {
@@ -155,8 +161,7 @@ impl Code {
     /// Adds a context to who has `line`; says whether it was not among them. A line that the masks don't span is always new.
     #[inline]
     pub(crate) fn see(&mut self, line: u32, bit: u64) -> bool {
-        let index = line.wrapping_sub(self.first_line) as usize;
-        match self.seen.get_mut(index) {
+        match self.seen_at(line) {
             Some(seen) => {
                 let new = *seen & bit == 0;
                 *seen |= bit;
@@ -216,6 +221,14 @@ impl Code {
     pub(crate) fn spend_line(&mut self) -> bool {
         self.line_budget = self.line_budget.saturating_sub(1);
         self.line_budget == 0
+    }
+
+    /// Counts a redundant line if that does not use the budget up; says whether it did.
+    #[inline]
+    pub(crate) fn spend_spare_line(&mut self) -> bool {
+        let spare = self.line_budget > 1;
+        self.line_budget -= u32::from(spare);
+        spare
     }
 
     /// Counts a redundant entry; says whether the place may be silenced.
