@@ -74,7 +74,14 @@ impl Trails {
     }
 
     /// Keeps in mind where the lines of a code object go.
-    pub(crate) fn learn(&mut self, code: usize, id: CodeId, held: Held, trail: Trail, noted: (LineNote, Tail)) {
+    pub(crate) fn learn(
+        &mut self,
+        code: usize,
+        id: CodeId,
+        held: Held,
+        trail: Trail,
+        noted: (LineNote, Tail),
+    ) {
         let (note, tail) = noted;
         self.tail = Some(tail);
         self.places[index(code)] = Some(Place { code, id, way: Some(Way { held, trail, note }) });

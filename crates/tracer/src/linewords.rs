@@ -95,6 +95,9 @@ mod tests {
         let mut set = LineWords::new();
         assert_eq!(set.insert_within(5), None);
         assert!(set.insert(5));
-        assert_eq!((set.insert_within(6), set.insert_within(6), set.insert_within(64)), (Some(true), Some(false), None));
+        assert_eq!(
+            (set.insert_within(6), set.insert_within(6), set.insert_within(64)),
+            (Some(true), Some(false), None)
+        );
     }
 }

@@ -60,10 +60,12 @@ impl Tracer {
         if trail.since != self.changes {
             return Followed::Lost;
         }
+        let lined = self.lined;
         let Some((context, code)) = self.both(trail.owner, trail.code) else { return Followed::Lost };
         let Some(seen) = code.seen_at(line) else { return Followed::Lost };
         if *seen & trail.bit != 0 {
-            return Followed::Known;
+            // Where nobody lacks it, the place may have to be silenced.
+            return if lined & !*seen == 0 { Followed::Lost } else { Followed::Known };
         }
         let Some(fresh) = context.record_at(trail.place, line) else { return Followed::Lost };
         *seen |= trail.bit;
