@@ -10,12 +10,14 @@ use playtrace_model::{RunToken, Slug};
 use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
+use crate::current::Held;
 use crate::error::AgentError;
 use crate::jobs;
 use crate::run::{Place, Run, Written, now};
 use crate::sources::Sources;
 use crate::token;
-use crate::unflushed::LineNote;
+use crate::trails::Trails;
+use crate::unflushed::{LineNote, Tail};
 
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
@@ -85,8 +87,8 @@ struct Unit {
 struct Kept {
     context: ContextId,
     file: FileId,
-    run: RunId,
     note: LineNote,
+    tail: Tail,
 }
 
 /// The agent of this process.
@@ -105,6 +107,7 @@ pub(crate) struct Agent {
     owners: FxHashMap<ContextId, RunId>,
     /// Where the last new line was kept; the next one is nearly always of the same file.
     kept: Option<Kept>,
+    pub(crate) trails: Trails,
     units: BTreeMap<UnitId, Unit>,
     last_run: RunId,
     last_unit: UnitId,
@@ -129,6 +132,7 @@ impl Agent {
             by_name: BTreeMap::new(),
             owners: FxHashMap::default(),
             kept: None,
+            trails: Trails::new(),
             units: BTreeMap::new(),
             last_run: 0,
             last_unit: 0,
@@ -169,6 +173,7 @@ impl Agent {
     /// Forgets the code objects at those addresses: nobody has them any more.
     pub(crate) fn forget_codes(&mut self, addresses: impl Iterator<Item = usize>) {
         self.last_code = None;
+        self.trails.clear();
         let gone: Vec<CodeId> = addresses.filter_map(|address| self.codes.remove(&address)).collect();
         self.tracer.remove_codes(&gone);
     }
@@ -506,14 +511,28 @@ impl Agent {
     pub(crate) fn keep(&mut self, fresh: Fresh) {
         if let Some(kept) = &self.kept
             && (kept.context, kept.file) == (fresh.context, fresh.file)
-            && self.runs.get_mut(&kept.run).is_some_and(|run| run.keep_again(kept.note, fresh.line))
+            && kept.tail.note_again(kept.note, fresh.line, || true).is_some()
         {
             return;
         }
         let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
-        let Some(run) = owners.get(&fresh.context).copied() else { return };
-        let note = runs.get_mut(&run).and_then(|run| run.keep(place, sources, fresh));
-        self.kept = note.map(|note| Kept { context: fresh.context, file: fresh.file, run, note });
+        let run = owners.get(&fresh.context).and_then(|run| runs.get_mut(run));
+        // What is not kept here leaves what was kept last as good as it was.
+        if let Some((note, tail)) = run.and_then(|run| run.keep(place, sources, fresh)) {
+            self.kept = Some(Kept { context: fresh.context, file: fresh.file, note, tail });
+        }
+    }
+
+    /// A line was reached under `token`, whose value is what the variable holds: the next ones of its code object are like it.
+    pub(crate) fn line(&mut self, code: usize, id: CodeId, line: u32, token: Token, held: Option<Held>) {
+        let Some(fresh) = self.tracer.line(id, line, token) else { return };
+        self.keep(fresh);
+        if let Some(kept) = &self.kept
+            && (kept.context, kept.file) == (fresh.context, fresh.file)
+            && let (Some(held), Some(trail)) = (held, self.tracer.trail(id, token))
+        {
+            self.trails.learn(code, id, held, trail, (kept.note, kept.tail.clone()));
+        }
     }
 
     /// A line was executed within the work of `token`, in a context that knows nothing of it: whose it is can't be told.
@@ -595,6 +614,9 @@ impl Agent {
         }
         self.process_unit = None;
         self.booted = false;
+        // The maps are the parent's.
+        self.kept = None;
+        self.trails.clear();
         let ids: Vec<RunId> = self.runs.keys().copied().filter(|id| Some(*id) != kept).collect();
         for id in ids {
             if let Some(run) = self.remove_run(id) {

@@ -39,6 +39,28 @@ fn guarded(body: impl FnOnce(Python<'_>) -> Answer) -> *mut ffi::PyObject {
     }
 }
 
+/// Deals with a line whose code object reported one lately, as nearly all do; says whether it was. Without the net of [`guarded`]:
+/// nothing here can panic.
+///
+/// # Safety
+/// `args` must hold `count` objects, and the interpreter's lock must be held.
+#[inline]
+unsafe fn on_trail(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> bool {
+    if count < 2 {
+        return false;
+    }
+    // SAFETY: the lock is held; there are a code object and an int.
+    let (py, code, line) = unsafe { (Python::assume_attached(), *args, ffi::PyLong_AsLong(*args.add(1))) };
+    // An error that a number raised is cleared where it is asked for again.
+    u32::try_from(line as c_long).is_ok_and(|line| {
+        let dealt_with = AGENT.with(py, |state| {
+            let Some(agent) = &mut state.agent else { return false };
+            agent.trails.line(py, &mut agent.tracer, code as usize, line)
+        });
+        dealt_with == Some(true)
+    })
+}
+
 /// The first argument's address, if there is one.
 ///
 /// # Safety
@@ -53,6 +75,12 @@ pub(crate) unsafe extern "C" fn on_line(
     args: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter hands over `count` objects, with its lock held; `None` lives for ever.
+    unsafe {
+        if on_trail(args, count) {
+            return ffi::Py_NewRef(ffi::Py_None());
+        }
+    }
     guarded(|py| {
         if count < 2 {
             return Answer::Keep;
@@ -68,14 +96,11 @@ pub(crate) unsafe extern "C" fn on_line(
             let agent = state.agent.as_mut()?;
             // One event may still come after the code object was given up.
             let id = agent.code_at(code as usize)?;
+            agent.trails.meet(code as usize, id);
             let Some(redundant) = agent.tracer.redundant_line(id, line) else {
                 // Asking runs no Python code.
                 match current::look(py) {
-                    Ok(token) => {
-                        if let Some(fresh) = agent.tracer.line(id, line, token) {
-                            agent.keep(fresh);
-                        }
-                    }
+                    Ok(token) => agent.line(code as usize, id, line, token, current::held(py)),
                     Err(Nobodys::Elsewhere(token)) => agent.miss_line(id, line, token),
                     Err(Nobodys::Outside) => {}
                 }

@@ -27,10 +27,13 @@ impl<T> AttachedCell<T> {
     ///
     /// `f` must not call into Python: Python code could run, let another thread have the interpreter's lock, and that
     /// thread's events would find the cell taken.
+    #[inline]
     pub(crate) fn with<R>(&self, _attached: Python<'_>, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        if self.borrowed.swap(true, Ordering::Relaxed) {
+        // In two steps: with the interpreter's lock held, nobody comes in between, and this is done for each line.
+        if self.borrowed.load(Ordering::Relaxed) {
             return None;
         }
+        self.borrowed.store(true, Ordering::Relaxed);
         let _release = Release(&self.borrowed);
         // SAFETY: the interpreter's lock is held, and the flag says that nobody else has a reference.
         let value = unsafe { &mut *self.value.get() };

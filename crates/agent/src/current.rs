@@ -26,6 +26,10 @@ static QUICK_SET: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 /// The token of work that has none of its own: a child process's. 0 is none; generations begin at 1.
 static BASE: AtomicU64 = AtomicU64::new(0);
 
+/// Another number each time that what the variable holds may come to mean something else: a token object is gone, whose address may
+/// become another one's, or the process's own token is another one.
+static MEANINGS: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
     /// The token that this thread entered and has not left, as a number; 0 is none.
     static ENTERED: Cell<u64> = const { Cell::new(0) };
@@ -43,6 +47,15 @@ pub(crate) enum Nobodys {
     /// It runs within the work of this token, in a context that knows nothing of it: an empty one
     /// (`contextvars.Context().run`), or one that was made elsewhere.
     Elsewhere(Token),
+}
+
+/// What the variable held at some time; nothing is kept alive by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The value's address; 0 where the variable was not set.
+    address: usize,
+    /// [`MEANINGS`] at that time.
+    meanings: u64,
 }
 
 /// Makes the variable. Its value is a unit's token, or `None`.
@@ -89,6 +102,42 @@ fn value(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     }
 }
 
+/// What the variable holds now. `None` where it can't be asked quickly.
+pub(crate) fn held(py: Python<'_>) -> Option<Held> {
+    Some(Held { address: address(py)?, meanings: MEANINGS.load(Ordering::Relaxed) })
+}
+
+/// Whether the variable holds what it held then, and that means the same token. Runs no Python code. Can't panic.
+#[inline]
+pub(crate) fn holds(py: Python<'_>, held: Held) -> bool {
+    held.meanings == MEANINGS.load(Ordering::Relaxed) && address(py) == Some(held.address)
+}
+
+/// The address of the variable's value.
+#[inline]
+fn address(_attached: Python<'_>) -> Option<usize> {
+    let (variable, quick) = (VARIABLE.load(Ordering::Relaxed), QUICK_GET.load(Ordering::Relaxed));
+    if variable.is_null() || quick.is_null() {
+        return None;
+    }
+    let mut value = null_mut();
+    // SAFETY: as in `value`. The context holds the value, so that it outlives the reference that is given back here.
+    unsafe {
+        let quick: QuickGet = std::mem::transmute(quick);
+        if quick(variable, null_mut(), &raw mut value) != 0 {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        ffi::Py_XDECREF(value);
+    }
+    Some(value as usize)
+}
+
+/// Notes that addresses and the process's own token may mean something else from now on.
+pub(crate) fn meanings_change() {
+    MEANINGS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// What the running code's context holds, the process's own not counted.
 pub(crate) fn own(py: Python<'_>) -> Option<Bound<'_, TokenObject>> {
     value(py)?.cast_into::<TokenObject>().ok()
@@ -128,6 +177,7 @@ pub(crate) fn base() -> Option<Token> {
 
 /// Sets the process's own token.
 pub(crate) fn set_base(token: Option<Token>) {
+    meanings_change();
     BASE.store(token.map_or(0, Token::raw), Ordering::Relaxed);
 }
 

@@ -17,6 +17,7 @@ mod registry;
 mod run;
 mod sources;
 mod token;
+mod trails;
 mod unflushed;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
 
 use crate::error::AgentError;
 use crate::sources::Sources;
-use crate::unflushed::{LineNote, Unflushed};
+use crate::unflushed::{LineNote, Tail, Unflushed};
 
 /// What all runs of the process share.
 #[derive(Debug, Clone)]
@@ -113,9 +113,16 @@ impl Run {
 
     /// Appends to the run's ledger, opening it (again, when a clean-up took it away) if need be.
     pub(crate) fn append(&mut self, place: &Place, record: Record) -> Result<(), AgentError> {
+        self.append_all(place, vec![record])
+    }
+
+    fn append_all(&mut self, place: &Place, records: Vec<Record>) -> Result<(), AgentError> {
         // A unit's end follows its beginning, for which the path was looked up.
-        let is_current =
-            if matches!(record, Record::Closed { .. }) { Journal::is_whole } else { Journal::is_current };
+        let is_current = if matches!(records.as_slice(), [Record::Closed { .. }]) {
+            Journal::is_whole
+        } else {
+            Journal::is_current
+        };
         if !self.journal.as_ref().is_some_and(is_current) {
             let harmed = self.journal.is_some();
             let layout = Layout::new(&place.directory);
@@ -134,7 +141,7 @@ impl Run {
             self.unflushed = None;
         }
         if let Some(journal) = &mut self.journal {
-            journal.append(now(), record)?;
+            journal.append_all(now(), records)?;
         }
         Ok(())
     }
@@ -165,14 +172,14 @@ impl Run {
         [self.profile, self.import].into_iter().chain(self.scopes.iter().map(|scope| scope.context))
     }
 
-    /// Keeps another line of the same context and file; says whether it could.
-    #[inline]
-    pub(crate) fn keep_again(&mut self, note: LineNote, line: u32) -> bool {
-        self.unflushed.as_mut().is_some_and(|map| map.note_again(note, line))
-    }
-
-    /// Keeps a line from being lost by a kill before the next flush; what was noted if it could be.
-    pub(crate) fn keep(&mut self, place: &Place, sources: &Sources, fresh: Fresh) -> Option<LineNote> {
+    /// Keeps a line from being lost by a kill before the next flush; if it could be, what was noted, and where more of the same
+    /// context and file can be.
+    pub(crate) fn keep(
+        &mut self,
+        place: &Place,
+        sources: &Sources,
+        fresh: Fresh,
+    ) -> Option<(LineNote, Tail)> {
         let scope = self.scopes.iter().find(|scope| scope.context == fresh.context);
         let number = match scope {
             // What a step entered is told when it ends.
@@ -197,7 +204,7 @@ impl Run {
         // What a full one holds counts until the next flush, which empties it.
         self.unflushed = map;
         self.unmapped = noted.is_none();
-        noted
+        noted.zip(self.unflushed.as_ref().map(Unflushed::tail))
     }
 
     /// Puts on disk what the contexts saw since the last flush; with a unit, the ledger says that it ended.
@@ -290,16 +297,22 @@ impl Run {
         sources: &Sources,
         contexts: &[(ContextId, FileLines)],
     ) -> Result<(), AgentError> {
+        let mut unsaid = BTreeSet::new();
         for file in contexts.iter().flat_map(|(_, files)| files.keys()) {
-            if self.hashed.contains(file) {
-                continue;
+            if !self.hashed.contains(file) {
+                unsaid.insert(*file);
             }
-            if let Some(hash) = sources.hash(*file) {
-                let record = Record::Source { path: sources.path(*file).clone(), hash: hash.clone() };
-                self.append(place, record)?;
-            }
-            self.hashed.insert(*file);
         }
+        if unsaid.is_empty() {
+            return Ok(());
+        }
+        let records = unsaid.iter().filter_map(|file| {
+            let hash = sources.hash(*file)?.clone();
+            Some(Record::Source { path: sources.path(*file).clone(), hash })
+        });
+        self.append_all(place, records.collect())?;
+        // After a clean-up this is another ledger, and what was said before is said again when it is needed.
+        self.hashed.append(&mut unsaid);
         Ok(())
     }
 

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use playtrace_tracer::Token;
 use pyo3::prelude::*;
 
-use crate::AGENT;
 use crate::agent::UnitId;
 use crate::cell::AttachedCell;
+use crate::{AGENT, current};
 
 /// How many units are over but for what they left behind. Nearly always none, and then the end of a token is nothing.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
@@ -47,6 +47,7 @@ impl TokenObject {
 
 impl Drop for TokenObject {
     fn drop(&mut self) {
+        current::meanings_change();
         if LEFT.load(Ordering::Relaxed) == 0 {
             return;
         }

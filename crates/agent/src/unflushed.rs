@@ -2,10 +2,12 @@
 //!
 //! The format is the ledger's ([`playtrace_ledger::unflushed`]); here is the mapping, which needs unsafe code.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -33,7 +35,16 @@ static COUNTED: LazyLock<bool> = LazyLock::new(|| {
 
 /// One process's map of one run.
 #[derive(Debug)]
-pub(crate) struct Unflushed {
+pub(crate) struct Unflushed(Rc<RefCell<Records>>);
+
+/// The end of a map, for whoever has another line of what was noted there before. When the map itself is gone, nothing can be
+/// noted here any more.
+#[derive(Debug, Clone)]
+pub(crate) struct Tail(Rc<RefCell<Records>>);
+
+/// What is mapped.
+#[derive(Debug)]
+struct Records {
     file: File,
     map: MmapMut,
     /// [`FORKS`] when it was made: in a child that inherited it, it is the parent's, who goes on writing there.
@@ -52,7 +63,7 @@ pub(crate) struct Unflushed {
 pub(crate) struct LineNote {
     /// The record of line 0.
     record: u64,
-    /// [`Unflushed::since`] of the map.
+    /// [`Records::since`] of the map.
     since: u64,
 }
 
@@ -73,15 +84,20 @@ impl Unflushed {
         }
         let forks = FORKS.load(Ordering::Relaxed);
         let since = EMPTIED.fetch_add(1, Ordering::Relaxed);
-        let mut unflushed = Self { file, map, forks, used: 0, since, labels: Vec::new(), files: Vec::new() };
-        unflushed.map[..MAGIC.len()].copy_from_slice(&MAGIC);
-        unflushed.publish();
-        Ok(unflushed)
+        let mut records = Records { file, map, forks, used: 0, since, labels: Vec::new(), files: Vec::new() };
+        records.map[..MAGIC.len()].copy_from_slice(&MAGIC);
+        records.publish();
+        Ok(Self(Rc::new(RefCell::new(records))))
     }
 
     /// Whether this process made it: an inherited one must be dropped unwritten.
     pub(crate) fn is_own(&self) -> bool {
-        self.forks == FORKS.load(Ordering::Relaxed)
+        self.0.borrow().is_own()
+    }
+
+    /// Where [`LineNote`]s of it are good.
+    pub(crate) fn tail(&self) -> Tail {
+        Tail(Rc::clone(&self.0))
     }
 
     /// Notes a line; `None` if that did not work. `path` and `name` are asked for what the numbers mean, once.
@@ -91,41 +107,62 @@ impl Unflushed {
         (file, path): (u32, impl FnOnce() -> &'a MeasuredPath),
         line: u32,
     ) -> Option<LineNote> {
-        let note = LineNote { record: line_record(label, file, 0)?, since: self.since };
+        let records = &mut *self.0.borrow_mut();
+        let note = LineNote { record: line_record(label, file, 0)?, since: records.since };
         let record = line_record(label, file, line)?;
-        if first_time(&mut self.labels, label) && !self.push(&label_record(label, &name())) {
+        if first_time(&mut records.labels, label) && !records.push(&label_record(label, &name())) {
             return None;
         }
-        if first_time(&mut self.files, file) && !self.push(&file_record(file, path())) {
+        if first_time(&mut records.files, file) && !records.push(&file_record(file, path())) {
             return None;
         }
-        self.push(&record.to_le_bytes()).then_some(note)
-    }
-
-    /// Notes another line of the same context and file; says whether that worked: it doesn't when the map was emptied since.
-    #[inline]
-    pub(crate) fn note_again(&mut self, note: LineNote, line: u32) -> bool {
-        let begin = HEADER + self.used;
-        let room = self.map.get_mut(begin..).and_then(|rest| rest.first_chunk_mut::<8>());
-        let (Some(record), Some(room)) = (with_line(note.record, line), room) else { return false };
-        if note.since != self.since || self.forks != FORKS.load(Ordering::Relaxed) {
-            return false;
-        }
-        *room = record.to_le_bytes();
-        self.used += size_of::<u64>();
-        self.publish();
-        true
+        records.push(&record.to_le_bytes()).then_some(note)
     }
 
     /// Forgets everything: it is on disk.
     pub(crate) fn clear(&mut self) {
-        if self.used > 0 && self.is_own() {
-            self.used = 0;
-            self.since = EMPTIED.fetch_add(1, Ordering::Relaxed);
-            self.labels.clear();
-            self.files.clear();
-            self.publish();
+        let records = &mut *self.0.borrow_mut();
+        if records.used > 0 && records.is_own() {
+            records.used = 0;
+            records.since = EMPTIED.fetch_add(1, Ordering::Relaxed);
+            records.labels.clear();
+            records.files.clear();
+            records.publish();
         }
+    }
+}
+
+impl Drop for Unflushed {
+    fn drop(&mut self) {
+        // Whoever has its tail must ask for another map. Nothing in the mapping is touched.
+        self.0.borrow_mut().since = EMPTIED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Tail {
+    /// Notes another line of the same context and file, if `wanted` says so then; `None` where it can't be noted here, and `wanted`
+    /// was not asked. Can't panic.
+    #[inline]
+    pub(crate) fn note_again(&self, note: LineNote, line: u32, wanted: impl FnOnce() -> bool) -> Option<()> {
+        let records = &mut *self.0.try_borrow_mut().ok()?;
+        if note.since != records.since || records.forks != FORKS.load(Ordering::Relaxed) {
+            return None;
+        }
+        let record = with_line(note.record, line)?;
+        let (header, rest) = records.map.split_first_chunk_mut::<HEADER>()?;
+        let room = rest.get_mut(records.used..)?.first_chunk_mut::<8>()?;
+        if wanted() {
+            *room = record.to_le_bytes();
+            records.used += size_of::<u64>();
+            publish(header, records.used);
+        }
+        Some(())
+    }
+}
+
+impl Records {
+    fn is_own(&self) -> bool {
+        self.forks == FORKS.load(Ordering::Relaxed)
     }
 
     fn push(&mut self, record: &[u8]) -> bool {
@@ -150,16 +187,24 @@ impl Unflushed {
         }
     }
 
-    /// Lets what was written count: the number is stored after the records.
     fn publish(&mut self) {
-        // The mapping is page-aligned, and eight bytes further it still fits a word.
-        #[allow(clippy::cast_ptr_alignment)]
-        let word = self.map[MAGIC.len()..HEADER].as_mut_ptr().cast::<u64>();
-        // SAFETY: eight aligned bytes of the mapping. Nobody
-        // else in this process has a reference; other processes only read.
-        let used = unsafe { AtomicU64::from_ptr(word) };
-        used.store((self.used as u64).to_le(), Ordering::Release);
+        if let Some(header) = self.map.first_chunk_mut::<HEADER>() {
+            publish(header, self.used);
+        }
     }
+}
+
+/// Lets what was written count: the number is stored after the records.
+#[inline]
+fn publish(header: &mut [u8; HEADER], used: usize) {
+    let (_, word) = header.split_at_mut(MAGIC.len());
+    // The mapping is page-aligned, and eight bytes further it still fits a word.
+    #[allow(clippy::cast_ptr_alignment)]
+    let word = word.as_mut_ptr().cast::<u64>();
+    // SAFETY: eight aligned bytes at the beginning of a mapping. Nobody else in this process has a reference; other
+    // processes only read.
+    let word = unsafe { AtomicU64::from_ptr(word) };
+    word.store((used as u64).to_le(), Ordering::Release);
 }
 
 /// Maps that many bytes of the file, which has them on disk: a full disk shows here, and not as SIGBUS later.

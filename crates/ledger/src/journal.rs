@@ -11,7 +11,7 @@ use crate::{Entry, Granularity, Layout, LedgerError, ProcessId, Record, Role, VE
 
 /// One process's ledger of one run, open for appending.
 ///
-/// Each record is one `write(2)` on an `O_APPEND` descriptor, so that a kill leaves whole records and at most
+/// Each record is part of one `write(2)` on an `O_APPEND` descriptor, so that a kill leaves whole records and at most
 /// one torn one at the end. Nothing is buffered: dropping it loses nothing.
 #[derive(Debug)]
 pub struct Journal {
@@ -112,7 +112,22 @@ impl Journal {
 
     /// Appends one record. `at` is in milliseconds since 1970-01-01 UTC.
     pub fn append(&mut self, at: u64, record: Record) -> Result<(), LedgerError> {
-        let mut bytes = encode(&Entry { at, record })?;
+        self.append_all(at, [record])
+    }
+
+    /// Appends records with one write.
+    pub fn append_all(
+        &mut self,
+        at: u64,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Result<(), LedgerError> {
+        let mut bytes = Vec::new();
+        for record in records {
+            bytes.append(&mut encode(&Entry { at, record })?);
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
         // write_all of a File is one write(2) unless the system takes only a part (a full disk): then the record is
         // torn, and readers say so. The next one begins a line of its own.
         let torn = |file: &File, length| file.metadata().is_ok_and(|meta| meta.len() > length);

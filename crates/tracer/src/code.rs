@@ -39,6 +39,9 @@ const BUDGET_PER_LINE: u32 = 4;
 /// has more; lines beyond are recorded, and never silenced.
 const WIDEST: usize = 1 << 16;
 
+/// The masks grow by so many lines at least.
+const GROWTH: usize = 8;
+
 /// Which lines the interpreter may report in a code object.
 #[derive(Debug)]
 enum Lines {
@@ -67,8 +70,11 @@ pub(crate) struct Code {
     pub(crate) defined_at: u32,
     /// Of `seen`.
     first_line: u32,
-    /// By line, counted from `first_line`: the active contexts that have it. It grows with the lines that are reported.
+    /// By line, counted from `first_line`: the active contexts that have it. It grows with the lines that are reported, by some
+    /// at once: the next ones are mostly reported soon.
     seen: Vec<u64>,
+    /// Of how many lines the budget knows: up to the last one for which `seen` had to grow.
+    budgeted: usize,
     lines: Lines,
     /// How many of `lines`, from the first one on, every context that wants lines was found to have.
     complete: usize,
@@ -101,6 +107,7 @@ impl Code {
             defined_at,
             first_line: defined_at,
             seen: Vec::new(),
+            budgeted: 0,
             lines: Lines::Unknown,
             complete: 0,
             complete_at: 0,
@@ -126,7 +133,7 @@ impl Code {
     pub(crate) fn armed(&mut self) {
         self.reported = Reported::EveryLine;
         self.disarmed = false;
-        self.line_budget = BUDGET.saturating_add(lines_budget(self.seen.len()));
+        self.line_budget = BUDGET.saturating_add(lines_budget(self.budgeted));
         self.entries_armed();
     }
 
@@ -143,6 +150,12 @@ impl Code {
         self.seen.get(index).copied().or_else(|| self.seen_by_nobody(line))
     }
 
+    /// Who has `line`, to be changed; `None` for a line that was never reported.
+    #[inline]
+    pub(crate) fn seen_at(&mut self, line: u32) -> Option<&mut u64> {
+        self.seen.get_mut(line.wrapping_sub(self.first_line) as usize)
+    }
+
     #[cold]
     fn seen_by_nobody(&self, line: u32) -> Option<u64> {
         match line.checked_sub(self.first_line) {
@@ -155,8 +168,7 @@ impl Code {
     /// Adds a context to who has `line`; says whether it was not among them. A line that the masks don't span is always new.
     #[inline]
     pub(crate) fn see(&mut self, line: u32, bit: u64) -> bool {
-        let index = line.wrapping_sub(self.first_line) as usize;
-        match self.seen.get_mut(index) {
+        match self.seen_at(line) {
             Some(seen) => {
                 let new = *seen & bit == 0;
                 *seen |= bit;
@@ -169,24 +181,27 @@ impl Code {
     /// The same for a line that was never reported before.
     #[cold]
     fn see_first(&mut self, line: u32, bit: u64) -> bool {
-        let before = self.seen.len();
+        let before = self.budgeted;
         if line < self.first_line {
             let span = self.span_down_to(line);
             if span > WIDEST {
                 return true;
             }
-            self.seen.splice(0..0, std::iter::repeat_n(0, span - before));
+            let below = span - self.seen.len();
+            self.seen.splice(0..0, std::iter::repeat_n(0, below));
             self.first_line = line;
+            self.budgeted += below;
         }
         let index = (line - self.first_line) as usize;
         if index >= WIDEST {
             return true;
         }
         if index >= self.seen.len() {
-            self.seen.resize(index + 1, 0);
+            self.seen.resize((index + 1).next_multiple_of(GROWTH), 0);
         }
+        self.budgeted = self.budgeted.max(index + 1);
         self.seen[index] |= bit;
-        self.line_budget = self.line_budget.saturating_add(lines_budget(self.seen.len() - before));
+        self.line_budget = self.line_budget.saturating_add(lines_budget(self.budgeted - before));
         true
     }
 
@@ -216,6 +231,14 @@ impl Code {
     pub(crate) fn spend_line(&mut self) -> bool {
         self.line_budget = self.line_budget.saturating_sub(1);
         self.line_budget == 0
+    }
+
+    /// Counts a redundant line if that does not use the budget up; says whether it did.
+    #[inline]
+    pub(crate) fn spend_spare_line(&mut self) -> bool {
+        let spare = self.line_budget > 1;
+        self.line_budget -= u32::from(spare);
+        spare
     }
 
     /// Counts a redundant entry; says whether the place may be silenced.

@@ -6,6 +6,7 @@ use playtrace_model::LineBits;
 use rustc_hash::FxHashMap;
 
 use crate::code::{CodeId, FileId};
+use crate::linewords::LineWords;
 use crate::token::{Slot, Token};
 
 /// A context, from [`add_context`](crate::Tracer::add_context) to
@@ -48,7 +49,7 @@ struct Recorded {
     file: FileId,
     drained: LineBits,
     /// Lines since.
-    fresh: LineBits,
+    fresh: LineWords,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,9 +89,31 @@ impl Context {
 
     fn find(&mut self, file: FileId) {
         self.last = *self.places.entry(file).or_insert_with(|| {
-            self.files.push(Recorded { file, drained: LineBits::new(), fresh: LineBits::new() });
+            self.files.push(Recorded { file, drained: LineBits::new(), fresh: LineWords::new() });
             self.files.len() - 1
         });
+    }
+
+    /// Where among the files a file is, if a line of it was recorded.
+    pub(crate) fn place_of(&self, file: FileId) -> Option<usize> {
+        if self.files.get(self.last).is_some_and(|last| last.file == file) {
+            return Some(self.last);
+        }
+        self.places.get(&file).copied()
+    }
+
+    /// Records another line of the file at a place; says whether it is news. `None` if it is not as simple as that, and nothing
+    /// was done.
+    #[inline]
+    pub(crate) fn record_at(&mut self, place: usize, line: u32) -> Option<bool> {
+        let recorded = self.files.get_mut(place)?;
+        if recorded.drained.contains(line) {
+            return Some(false);
+        }
+        if recorded.fresh.is_empty() {
+            return None;
+        }
+        recorded.fresh.insert_within(line)
     }
 
     pub(crate) fn has(&self, file: FileId, line: u32) -> bool {
@@ -102,7 +125,7 @@ impl Context {
         let files = &mut self.files;
         let drained = std::mem::take(&mut self.fresh).into_iter().map(|place| {
             let recorded = &mut files[place];
-            let fresh = std::mem::take(&mut recorded.fresh);
+            let fresh = recorded.fresh.take();
             recorded.drained.union_with(&fresh);
             (recorded.file, fresh)
         });
@@ -112,7 +135,7 @@ impl Context {
     pub(crate) fn whole(&self) -> FileLines {
         let whole = self.files.iter().map(|recorded| {
             let mut lines = recorded.drained.clone();
-            lines.union_with(&recorded.fresh);
+            lines.union_with(&recorded.fresh.lines());
             (recorded.file, lines)
         });
         whole.collect()

@@ -11,11 +11,14 @@
 mod code;
 mod context;
 mod events;
+mod linewords;
 mod token;
 mod tracer;
+mod trail;
 
 pub use code::{CodeId, FileId, Way};
 pub use context::{ContextId, FileLines, Wants};
 pub use events::{Entry, Fresh, Redundant};
 pub use token::Token;
 pub use tracer::{Activation, Arm, Rearm, Tracer};
+pub use trail::{Followed, Trail};

@@ -61,6 +61,8 @@ pub struct Tracer {
     pub(crate) quiet: Vec<CodeId>,
     /// Whose the lines of a token were when it was last asked; no context has changed since.
     last_lined: Option<(Token, ContextId, Slot)>,
+    /// Another number after each change that may lead a [`Trail`](crate::Trail) astray.
+    pub(crate) changes: u64,
 }
 
 impl Default for Tracer {
@@ -85,6 +87,7 @@ impl Tracer {
             generation: 0,
             quiet: Vec::new(),
             last_lined: None,
+            changes: 0,
         }
     }
 
@@ -106,6 +109,7 @@ impl Tracer {
         if gone.is_empty() {
             return;
         }
+        self.changes += 1;
         for id in gone {
             self.codes[id.index()] = Code::removed();
         }
@@ -170,6 +174,7 @@ impl Tracer {
     /// Ends a context's running; its token names nothing any more. Its lines stay.
     pub fn deactivate(&mut self, id: ContextId) {
         self.last_lined = None;
+        self.changes += 1;
         let Some(context) = self.context_mut(id) else { return };
         let Some(active) = context.active.take() else { return };
         let touched = std::mem::take(&mut context.touched);
@@ -274,6 +279,7 @@ impl Tracer {
     /// In a forked child: the lines so far are the parent's. The kept contexts run on, with their tokens, having
     /// seen nothing; all others are gone. Answers with the code objects to arm again.
     pub fn after_fork(&mut self, keep: &[ContextId]) -> Rearm {
+        self.changes += 1;
         for index in 0..self.contexts.len() {
             let id = ContextId(u32::try_from(index).unwrap_or(u32::MAX));
             if keep.contains(&id) {
@@ -320,8 +326,9 @@ impl Tracer {
     }
 
     /// A context and a code object, both to be changed.
+    #[inline]
     pub(crate) fn both(&mut self, context: ContextId, code: CodeId) -> Option<(&mut Context, &mut Code)> {
         let context = self.contexts.get_mut(context.0 as usize)?.as_mut()?;
-        Some((context, &mut self.codes[code.index()]))
+        Some((context, self.codes.get_mut(code.index())?))
     }
 }

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use playtrace_tracer::{Arm, CodeId, ContextId, Entry, FileId, Redundant, Token, Tracer, Wants, Way};
+use playtrace_tracer::{
+    Arm, CodeId, ContextId, Entry, FileId, Followed, Redundant, Token, Tracer, Trail, Wants, Way,
+};
 use proptest::prelude::*;
 
 /// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.
@@ -75,6 +77,8 @@ struct World {
     silenced: Vec<Silenced>,
     threads: Vec<Thread>,
     contexts: Vec<Naive>,
+    /// What the glue keeps in mind of each code object: under which token its trail was found.
+    trails: Vec<Option<(Token, Trail)>>,
     mutation: Mutation,
     /// Whether all contexts but the first want entries, their lines going to the first, which is always active.
     steps: bool,
@@ -90,6 +94,7 @@ impl World {
             silenced: vec![Silenced::default(); SHAPES.len()],
             threads: vec![Thread::default(); THREADS],
             contexts: (0..CONTEXTS).map(|_| Naive::default()).collect(),
+            trails: vec![None; SHAPES.len()],
             mutation,
             steps: false,
         }
@@ -263,6 +268,9 @@ impl World {
         if !reported || silenced.lines_off || silenced.lines.contains(&line) {
             return;
         }
+        if self.on_trail(thread, code, line) {
+            return;
+        }
         let mut answer = self.tracer.redundant_line(self.codes[code], line);
         if answer == Some(Redundant::Describe) {
             let lines = SHAPES[code] - u32::from(self.mutation == Mutation::ForgetsALine);
@@ -280,10 +288,27 @@ impl World {
             }
             Some(Redundant::Describe) => panic!("asked twice"),
             None => {
-                if let Some(token) = self.threads[thread].token {
-                    self.tracer.line(self.codes[code], line, token);
+                if let Some(token) = self.threads[thread].token
+                    && self.tracer.line(self.codes[code], line, token).is_some()
+                {
+                    let trail = self.tracer.trail(self.codes[code], token);
+                    self.trails[code] = trail.map(|trail| (token, trail));
                 }
             }
+        }
+    }
+
+    /// The short cut, as the glue takes it. A trail may be old: of a context that is gone, or a code object.
+    fn on_trail(&mut self, thread: usize, code: usize, line: u32) -> bool {
+        if self.tracer.is_plainly_redundant(self.codes[code], line) {
+            return true;
+        }
+        let token = self.threads[thread].token;
+        match &self.trails[code] {
+            Some((found, trail)) if Some(*found) == token => {
+                self.tracer.follow(trail, line) != Followed::Lost
+            }
+            _ => false,
         }
     }
 
@@ -544,6 +569,33 @@ fn code_that_is_gone_leaves_nothing_behind() {
     }
     assert_eq!(tracer.whole(context)[&FileId(0)].len(), 1_000);
     tracer.deactivate(context);
+}
+
+/// The short cut leads to the same lines, and nowhere once something changed.
+#[test]
+fn a_trail_ends_with_its_context() {
+    let mut tracer = Tracer::new();
+    let code = tracer.add_code(FileId(0), 1);
+    let (context, lacking) = (tracer.add_context(Wants::Lines, None), tracer.add_context(Wants::Lines, None));
+    let token = tracer.activate(context).token;
+    assert!(tracer.trail(code, token).is_none(), "nothing was recorded yet");
+    tracer.line(code, 1, token);
+    let trail = tracer.trail(code, token).unwrap();
+    assert_eq!(tracer.follow(&trail, 2), Followed::Fresh);
+    assert_eq!(tracer.follow(&trail, 2), Followed::Lost, "nobody lacks it: it may have to be silenced");
+    tracer.activate(lacking);
+    assert_eq!(tracer.follow(&trail, 2), Followed::Known);
+    assert_eq!(tracer.follow(&trail, 1_000), Followed::Lost, "its masks do not reach that far");
+    assert_eq!(tracer.drain(context)[&FileId(0)].iter().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(tracer.follow(&trail, 2), Followed::Known);
+    assert_eq!(tracer.follow(&trail, 3), Followed::Lost, "a file's first line since the flush");
+    tracer.deactivate(context);
+    let other = tracer.add_context(Wants::Lines, None);
+    let taken = tracer.activate(other).token;
+    assert_eq!(taken.raw() & 63, token.raw() & 63, "the slot is used again");
+    assert_eq!(tracer.follow(&trail, 3), Followed::Lost);
+    assert_eq!(tracer.whole(context)[&FileId(0)].len(), 2);
+    assert!(tracer.whole(other).is_empty());
 }
 
 /// Processes live for months: contexts that ended leave nothing behind.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, RunToken, Slug};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::ShardName;
 use crate::data::share;
@@ -16,6 +16,9 @@ use crate::{CovdataError, schema};
 
 /// How long a flush waits for a reader or a merger that has the file locked. The interpreter stands still meanwhile.
 const BUSY: Duration = Duration::from_millis(100);
+
+/// So many contexts' ids are kept in mind: with a context for each request, there is no end of them.
+const KNOWN: usize = 1024;
 
 /// One process's open shard.
 ///
@@ -116,13 +119,17 @@ impl ShardWriter {
             }
             _ => CovdataError::Sqlite { action: "write", path: path.clone(), source },
         };
-        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+        let transaction = Transaction::begin(db).map_err(fault)?;
         // Again, now under the lock that our merge holds while it unlinks.
         if !std::fs::metadata(&*path).is_ok_and(|meta| identity(&meta) == *opened) {
             return Err(CovdataError::ShardMoved { path: path.clone() });
         }
+        if contexts.len() > KNOWN {
+            contexts.clear();
+        }
+        let mut rows = Rows { db: transaction.db, files, contexts, new_context: None };
         for (context, file, lines) in data.iter() {
-            add_lines(&transaction, files, contexts, context, file, lines).map_err(fault)?;
+            rows.add(context, file, lines).map_err(fault)?;
         }
         transaction.commit().map_err(fault)
     }
@@ -136,56 +143,102 @@ impl ShardWriter {
     }
 }
 
-fn add_lines(
-    db: &Connection,
-    files: &mut HashMap<MeasuredPath, i64>,
-    contexts: &mut HashMap<ContextLabel, i64>,
-    context: &ContextLabel,
-    file: &MeasuredPath,
-    lines: &LineBits,
-) -> rusqlite::Result<()> {
-    let file_id = if let Some(id) = files.get(file) {
-        *id
-    } else {
-        let id = row_id(db, "file", "path", file.as_str())?;
-        files.insert(file.clone(), id);
-        id
-    };
-    if lines.is_empty() {
-        // Measured, and nothing ran: the file's own row says that.
-        return Ok(());
-    }
-    let context_id = if let Some(id) = contexts.get(context) {
-        *id
-    } else {
-        let id = row_id(db, "context", "context", context.as_str())?;
-        contexts.insert(context.clone(), id);
-        id
-    };
-    let known: Option<Vec<u8>> = db
-        .prepare_cached("SELECT numbits FROM line_bits WHERE file_id = ?1 AND context_id = ?2")?
-        .query_row([file_id, context_id], |row| row.get(0))
-        .optional()?;
-    let mut all = LineBits::from_numbits(known.unwrap_or_default());
-    if lines.is_subset(&all) {
-        return Ok(());
-    }
-    all.union_with(lines);
-    db.prepare_cached("INSERT OR REPLACE INTO line_bits (file_id, context_id, numbits) VALUES (?1, ?2, ?3)")?
-        .execute(params![file_id, context_id, all.as_numbits()])?;
-    Ok(())
+/// A transaction that is rolled back unless it is committed. `rusqlite`'s own parses both of its statements each time.
+struct Transaction<'a> {
+    db: &'a Connection,
 }
 
-/// The id of a row, which is made if it is not there.
-fn row_id(db: &Connection, table: &str, column: &str, value: &str) -> rusqlite::Result<i64> {
-    let known = db
-        .prepare_cached(&format!("SELECT id FROM {table} WHERE {column} = ?1"))?
-        .query_row([value], |row| row.get(0))
-        .optional()?;
-    match known {
-        Some(id) => Ok(id),
-        None => db.prepare_cached(&format!("INSERT INTO {table} ({column}) VALUES (?1)"))?.insert([value]),
+impl<'a> Transaction<'a> {
+    fn begin(db: &'a Connection) -> rusqlite::Result<Self> {
+        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self { db })
     }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.db.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.db.is_autocommit() {
+            // What can't be rolled back now is rolled back by whoever opens the file next.
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// Writes rows within a transaction, and knows which ids there are.
+struct Rows<'a> {
+    db: &'a Connection,
+    files: &'a mut HashMap<MeasuredPath, i64>,
+    contexts: &'a mut HashMap<ContextLabel, i64>,
+    /// The context whose row was made last in this transaction: no file has lines of it, but what this transaction added.
+    new_context: Option<i64>,
+}
+
+impl Rows<'_> {
+    /// Adds lines. At most once for a context and a file.
+    fn add(&mut self, context: &ContextLabel, file: &MeasuredPath, lines: &LineBits) -> rusqlite::Result<()> {
+        let (file_id, new_file) = if let Some(id) = self.files.get(file) {
+            (*id, false)
+        } else {
+            let (id, is_new) = row_id(self.db, INSERT_FILE, SELECT_FILE, file.as_str())?;
+            self.files.insert(file.clone(), id);
+            (id, is_new)
+        };
+        if lines.is_empty() {
+            // Measured, and nothing ran: the file's own row says that.
+            return Ok(());
+        }
+        let context_id = if let Some(id) = self.contexts.get(context) {
+            *id
+        } else {
+            let (id, is_new) = row_id(self.db, INSERT_CONTEXT, SELECT_CONTEXT, context.as_str())?;
+            self.contexts.insert(context.clone(), id);
+            self.new_context = is_new.then_some(id);
+            id
+        };
+        if new_file || self.new_context == Some(context_id) {
+            // Nobody can have put lines there before.
+            return self.put(file_id, context_id, lines);
+        }
+        let known: Option<Vec<u8>> = self
+            .db
+            .prepare_cached("SELECT numbits FROM line_bits WHERE file_id = ?1 AND context_id = ?2")?
+            .query_row([file_id, context_id], |row| row.get(0))
+            .optional()?;
+        let mut all = LineBits::from_numbits(known.unwrap_or_default());
+        if lines.is_subset(&all) {
+            return Ok(());
+        }
+        all.union_with(lines);
+        self.put(file_id, context_id, &all)
+    }
+
+    fn put(&self, file_id: i64, context_id: i64, lines: &LineBits) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO line_bits (file_id, context_id, numbits) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![file_id, context_id, lines.as_numbits()])?;
+        Ok(())
+    }
+}
+
+const INSERT_FILE: &str = "INSERT INTO file (path) VALUES (?1) ON CONFLICT DO NOTHING";
+const SELECT_FILE: &str = "SELECT id FROM file WHERE path = ?1";
+const INSERT_CONTEXT: &str = "INSERT INTO context (context) VALUES (?1) ON CONFLICT DO NOTHING";
+const SELECT_CONTEXT: &str = "SELECT id FROM context WHERE context = ?1";
+
+/// The id of a row, and whether it was made now.
+fn row_id(db: &Connection, insert: &str, select: &str, value: &str) -> rusqlite::Result<(i64, bool)> {
+    if db.prepare_cached(insert)?.execute([value])? > 0 {
+        return Ok((db.last_insert_rowid(), true));
+    }
+    let known = db.prepare_cached(select)?.query_row([value], |row| row.get(0))?;
+    Ok((known, false))
 }
 
 fn empty_shard(slug: &Slug, run: &RunToken) -> rusqlite::Result<Vec<u8>> {
