@@ -91,7 +91,8 @@ def block(slug: str, run: str | None) -> Iterator[None]:
         before = runtime.native.enter_here(unit)
         yield
     finally:
-        runtime.native.enter(before)
+        # The frame around the block goes on under what was before.
+        runtime.native.enter_here(before)
         end(unit)
 
 

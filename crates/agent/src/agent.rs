@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Granularity, Journal, Layout, Record, RunLedger, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Rearm, Token, Tracer, Wants};
+use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Lacked, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
 use crate::current::Held;
@@ -524,8 +524,18 @@ impl Agent {
     }
 
     /// A line was reached under `token`, whose value is what the variable holds: the next ones of its code object are like it.
-    pub(crate) fn line(&mut self, code: usize, id: CodeId, line: u32, token: Token, held: Option<Held>) {
-        let Some(fresh) = self.tracer.line(id, line, token) else { return };
+    /// Answers with what is to be done about its place.
+    pub(crate) fn line(
+        &mut self,
+        code: usize,
+        id: CodeId,
+        line: u32,
+        token: Token,
+        held: Option<Held>,
+    ) -> Lacked {
+        let Some(fresh) = self.tracer.line(id, line, token) else {
+            return self.tracer.lacked_by_others(id, line, Some(token));
+        };
         self.keep(fresh);
         if let Some(kept) = &self.kept
             && (kept.context, kept.file) == (fresh.context, fresh.file)
@@ -533,6 +543,7 @@ impl Agent {
         {
             self.trails.learn(code, id, held, trail, (kept.note, kept.tail.clone()));
         }
+        Lacked::Keep
     }
 
     /// A line was executed within the work of `token`, in a context that knows nothing of it: whose it is can't be told.

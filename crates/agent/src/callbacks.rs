@@ -4,14 +4,14 @@ use std::ffi::c_long;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use playtrace_tracer::{Arm, CodeId, Entry, Redundant, Way};
+use playtrace_tracer::{Arm, CodeId, Entry, Lacked, Redundant, Token, Way};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::current::Nobodys;
 use crate::monitor::{self, DISABLE};
 use crate::registry::{self, registered, scout};
-use crate::{AGENT, current};
+use crate::{AGENT, current, frames};
 
 /// What a callback tells the interpreter.
 enum Answer {
@@ -92,37 +92,76 @@ pub(crate) unsafe extern "C" fn on_line(
             unsafe { ffi::PyErr_Clear() };
             return Answer::Keep;
         };
-        let redundant = AGENT.with(py, |state| {
+        let found = AGENT.with(py, |state| {
             let agent = state.agent.as_mut()?;
             // One event may still come after the code object was given up.
             let id = agent.code_at(code as usize)?;
             agent.trails.meet(code as usize, id);
-            let Some(redundant) = agent.tracer.redundant_line(id, line) else {
-                // Asking runs no Python code.
-                match current::look(py) {
-                    Ok(token) => agent.line(code as usize, id, line, token, current::held(py)),
-                    Err(Nobodys::Elsewhere(token)) => agent.miss_line(id, line, token),
-                    Err(Nobodys::Outside) => {}
-                }
-                return None;
-            };
-            Some((id, redundant))
-        });
-        match redundant.flatten() {
-            None | Some((_, Redundant::Keep)) => Answer::Keep,
-            Some((_, Redundant::Silence)) => Answer::Silence,
-            Some((id, Redundant::SilenceLines)) => silence_lines(py, id),
-            Some((id, Redundant::Describe)) => {
-                describe(py, id, code);
-                let redundant = AGENT.with(py, |state| Some(state.agent.as_mut()?.tracer.silence(id)));
-                match redundant.flatten() {
-                    Some(Redundant::SilenceLines) => silence_lines(py, id),
-                    Some(Redundant::Silence) => Answer::Silence,
-                    _ => Answer::Keep,
-                }
+            if let Some(redundant) = agent.tracer.redundant_line(id, line) {
+                return Some((id, Ok(redundant)));
             }
+            // Asking runs no Python code.
+            let (token, lacked) = match current::look(py) {
+                Ok(token) => (Some(token), agent.line(code as usize, id, line, token, current::held(py))),
+                Err(Nobodys::Elsewhere(token)) => {
+                    agent.miss_line(id, line, token);
+                    (None, Lacked::Keep)
+                }
+                Err(Nobodys::Outside) => (None, agent.tracer.lacked_by_others(id, line, None)),
+            };
+            Some((id, Err((token, lacked))))
+        });
+        match found.flatten() {
+            None => Answer::Keep,
+            Some((id, Ok(redundant))) => silence(py, id, code, redundant),
+            Some((id, Err((token, lacked)))) => leave_to_others(py, id, code, token, lacked),
         }
     })
+}
+
+/// Does what is to be done with a line that is news to nobody.
+fn silence(py: Python<'_>, id: CodeId, code: *mut ffi::PyObject, redundant: Redundant) -> Answer {
+    match redundant {
+        Redundant::Keep => Answer::Keep,
+        Redundant::Silence => Answer::Silence,
+        Redundant::SilenceLines => silence_lines(py, id),
+        Redundant::Describe => {
+            describe(py, id, code);
+            let redundant = AGENT.with(py, |state| Some(state.agent.as_mut()?.tracer.silence(id)));
+            match redundant.flatten() {
+                Some(Redundant::SilenceLines) => silence_lines(py, id),
+                Some(Redundant::Silence) => Answer::Silence,
+                _ => Answer::Keep,
+            }
+        }
+    }
+}
+
+/// Does what is to be done with a line that others lack.
+fn leave_to_others(
+    py: Python<'_>,
+    id: CodeId,
+    code: *mut ffi::PyObject,
+    token: Option<Token>,
+    lacked: Lacked,
+) -> Answer {
+    match lacked {
+        Lacked::Keep => Answer::Keep,
+        Lacked::Silence => Answer::Silence,
+        Lacked::Look => {
+            let alone = frames::runs_once(py, code);
+            let arm = AGENT.with(py, |state| {
+                let tracer = &mut state.agent.as_mut()?.tracer;
+                if !alone {
+                    tracer.is_crowded(id);
+                }
+                alone.then(|| tracer.hold(id, token))
+            });
+            let Some(arm) = arm.flatten() else { return Answer::Keep };
+            monitor::rearm(py, arm.as_slice());
+            Answer::Silence
+        }
+    }
 }
 
 /// A loop runs in a code object: it is time to know which lines it has.
@@ -160,6 +199,10 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
         let token = current::look(py);
         if let Err(Nobodys::Elsewhere(token)) = token {
             agent.miss_entry(id, token);
+            // If it lacks a line, that is to be seen.
+            if agent.tracer.goes_on(id, token) {
+                return Some((id, Entry::Rearm));
+            }
         }
         let (entry, fresh) = agent.tracer.enter(id, way, token.ok());
         if let Some(fresh) = fresh {

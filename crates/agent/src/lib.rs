@@ -10,6 +10,7 @@ mod callbacks;
 mod cell;
 mod current;
 mod error;
+mod frames;
 mod imports;
 mod jobs;
 mod monitor;

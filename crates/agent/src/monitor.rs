@@ -13,6 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::error::AgentError;
+use crate::frames::Frames;
 use crate::{AGENT, callbacks};
 
 const SCOUT: &str = "playtrace scout";
@@ -33,6 +34,7 @@ pub(crate) struct Monitor {
     lines: Py<PyAny>,
     entries: Py<PyAny>,
     everything: Py<PyAny>,
+    pub(crate) frames: Frames,
     /// The number of `RESUME`, which ends the beginning of a code object.
     pub(crate) resume_opcode: u8,
 }
@@ -93,6 +95,7 @@ impl Monitor {
             lines: number(lines)?,
             entries: number(start | resume)?,
             everything: number(start | resume | lines)?,
+            frames: Frames::new(&py.import("sys")?)?,
             resume_opcode,
         })
     }

@@ -35,6 +35,10 @@ pub enum Way {
 const BUDGET: u32 = 64;
 const BUDGET_PER_LINE: u32 = 4;
 
+/// So many redundant lines are put up with where others were found running in the code object, before that is looked into again:
+/// looking costs about as much as a hundred of them.
+const CROWDED: u32 = 2048;
+
 /// Lines that one code object's masks may span. Only code that no source has (made from a syntax tree with numbers of its own)
 /// has more; lines beyond are recorded, and never silenced.
 const WIDEST: usize = 1 << 16;
@@ -92,6 +96,9 @@ pub(crate) struct Code {
     pub(crate) reported: Reported,
     /// Whether an entry was silenced since the code was armed.
     pub(crate) entries_silenced: bool,
+    /// Whose frames are the only ones that may run in it: a context's bit, or 0 for work that is nobody's. Everybody else is
+    /// reported entering before a line of theirs is reached. `None` if that was not looked into, or is no longer so.
+    alone: Option<u64>,
     /// Whether nothing of it is reported at all.
     pub(crate) disarmed: bool,
     /// Whether the code object is gone.
@@ -117,6 +124,7 @@ impl Code {
             touched: 0,
             reported: Reported::EveryLine,
             entries_silenced: false,
+            alone: None,
             disarmed: false,
             is_removed: false,
             line_budget: BUDGET,
@@ -133,6 +141,7 @@ impl Code {
     pub(crate) fn armed(&mut self) {
         self.reported = Reported::EveryLine;
         self.disarmed = false;
+        self.alone = None;
         self.line_budget = BUDGET.saturating_add(lines_budget(self.budgeted));
         self.entries_armed();
     }
@@ -241,6 +250,33 @@ impl Code {
         spare
     }
 
+    /// Whether the frames of `holder` are known to be the only ones that run.
+    pub(crate) fn is_held_by(&self, holder: u64) -> bool {
+        self.alone == Some(holder)
+    }
+
+    /// Notes that the frames of `holder` are the only ones that run, and that the next entry of each of `others` is to be taken for
+    /// its first. Says whether entries were silenced, and must be reported again.
+    pub(crate) fn hold(&mut self, holder: u64, others: u64) -> bool {
+        self.alone = Some(holder);
+        self.forget_entries(others);
+        let silenced = self.entries_silenced;
+        self.entries_armed();
+        silenced
+    }
+
+    /// Notes that a frame of `bit` may run from now on.
+    pub(crate) fn share(&mut self, bit: u64) {
+        if self.alone != Some(bit) {
+            self.alone = None;
+        }
+    }
+
+    /// Others run in it: that is not asked again soon.
+    pub(crate) fn is_crowded(&mut self) {
+        self.line_budget = CROWDED;
+    }
+
     /// Counts a redundant entry; says whether the place may be silenced.
     pub(crate) fn spend_entry(&mut self) -> bool {
         self.entry_budget = self.entry_budget.saturating_sub(1);
@@ -277,12 +313,18 @@ impl Code {
         for seen in &mut self.seen {
             *seen &= !bits;
         }
+        self.forget_entries(bits);
+        self.touched &= !bits;
+        // The bit may be another context's next.
+        self.alone = self.alone.filter(|holder| holder & bits == 0);
+    }
+
+    fn forget_entries(&mut self, bits: u64) {
         self.started &= !bits;
         self.resumed &= !bits;
         for (_, resumed) in &mut self.resumed_at {
             *resumed &= !bits;
         }
-        self.touched &= !bits;
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::code::{Code, CodeId, FileId, Reported, Way};
 use crate::context::{Context, ContextId, Wants};
 use crate::token::{OVERFLOW, Slot, Token, bit};
-use crate::tracer::Tracer;
+use crate::tracer::{Arm, Tracer};
 
 /// What is to be done with a line that is news to nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,18 @@ pub enum Redundant {
     SilenceLines,
     /// Tell which lines the code object has ([`Tracer::describe`]), then do what [`Tracer::silence`] answers.
     Describe,
+}
+
+/// What is to be done with a line that others lack, but not whoever executes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacked {
+    /// It is reported again.
+    Keep,
+    /// Silence this one place.
+    Silence,
+    /// See whether any other frame of the code object runs, in whatever thread; then [`Tracer::hold`] or
+    /// [`Tracer::is_crowded`].
+    Look,
 }
 
 /// What to do when a code object was entered.
@@ -100,6 +112,54 @@ impl Tracer {
         context.record(code.file, line).then_some(Fresh { context: owner, file: code.file, line })
     }
 
+    /// A line was reached that needs no recording here (under a token that has it, or under none), and that a context lacks which
+    /// may not run at all just now.
+    ///
+    /// It can be silenced all the same if no frame of anybody else runs in the code object: whoever comes next is reported
+    /// entering, and has everything reported again. Else the loops of one profile would be reported line by line for as
+    /// long as another one is at work elsewhere.
+    pub fn lacked_by_others(&mut self, id: CodeId, line: u32, token: Option<Token>) -> Lacked {
+        let holder = self.holder(token);
+        let code = &mut self.codes[id.index()];
+        let (Some(seen), Some(holder)) = (code.seen(line), holder) else { return Lacked::Keep };
+        if self.lined & bit(OVERFLOW) != 0 || seen & holder != holder || !code.spend_line() {
+            return Lacked::Keep;
+        }
+        if !code.is_held_by(holder) {
+            return Lacked::Look;
+        }
+        code.reported = Reported::SomeLines;
+        Lacked::Silence
+    }
+
+    /// No frame of the code object runs but the one that reported a line under `token`: its place is silenced. Gives the code object if
+    /// its entries must be reported again.
+    pub fn hold(&mut self, id: CodeId, token: Option<Token>) -> Option<(CodeId, Arm)> {
+        let holder = self.holder(token)?;
+        let others = self.lined & !holder;
+        let code = &mut self.codes[id.index()];
+        let silenced = code.hold(holder, others);
+        code.reported = Reported::SomeLines;
+        if silenced {
+            self.quiet.retain(|quiet| *quiet != id);
+        }
+        silenced.then_some((id, Arm::Entries { lines: true }))
+    }
+
+    /// Another frame of the code object runs.
+    pub fn is_crowded(&mut self, id: CodeId) {
+        self.codes[id.index()].is_crowded();
+    }
+
+    /// The bit of whoever gets the lines of a token's work, 0 for nobody; `None` for a context without one.
+    fn holder(&mut self, token: Option<Token>) -> Option<u64> {
+        match token.and_then(|token| self.lined_by(token)) {
+            Some((_, OVERFLOW)) => None,
+            Some((_, slot)) => Some(bit(slot)),
+            None => Some(0),
+        }
+    }
+
     /// Whether the work of a token has not recorded a line that it wants.
     pub fn lacks_line(&mut self, id: CodeId, line: u32, token: Token) -> bool {
         let lined = self.lined_by(token).and_then(|(owner, _)| self.both(owner, id));
@@ -149,6 +209,9 @@ impl Tracer {
     fn note_entry(&mut self, id: CodeId, owner: ContextId, way: Way) -> Option<Fresh> {
         let (context, code) = self.both(owner, id)?;
         let slot = context.active?.slot;
+        if context.wants == Wants::Lines {
+            code.share(bit(slot));
+        }
         if slot != OVERFLOW {
             code.enter(way, bit(slot));
             touch(code, id, context, bit(slot));
@@ -170,7 +233,12 @@ impl Tracer {
         let Some(owner) = self.resolve(token) else { return false };
         let code = &self.codes[id.index()];
         let entered = |slot: Slot| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
-        let settled = entered(token.slot()) && self.lined_of(owner).is_none_or(|(_, slot)| entered(slot));
+        let lined = self.lined_of(owner);
+        let settled = entered(token.slot()) && lined.is_none_or(|(_, slot)| entered(slot));
+        let code = &mut self.codes[id.index()];
+        if let Some((_, slot)) = lined {
+            code.share(bit(slot));
+        }
         if settled || (code.reported == Reported::EveryLine && !code.entries_silenced) {
             return false;
         }

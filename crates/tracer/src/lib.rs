@@ -18,7 +18,7 @@ mod trail;
 
 pub use code::{CodeId, FileId, Way};
 pub use context::{ContextId, FileLines, Wants};
-pub use events::{Entry, Fresh, Redundant};
+pub use events::{Entry, Fresh, Lacked, Redundant};
 pub use token::Token;
 pub use tracer::{Activation, Arm, Rearm, Tracer};
 pub use trail::{Followed, Trail};

@@ -64,8 +64,9 @@ impl Tracer {
         let Some((context, code)) = self.both(trail.owner, trail.code) else { return Followed::Lost };
         let Some(seen) = code.seen_at(line) else { return Followed::Lost };
         if *seen & trail.bit != 0 {
-            // Where nobody lacks it, the place may have to be silenced.
-            return if lined & !*seen == 0 { Followed::Lost } else { Followed::Known };
+            // Where nobody lacks it, or it was reported often enough, the place may have to be silenced.
+            let known = lined & !*seen != 0 && code.spend_spare_line();
+            return if known { Followed::Known } else { Followed::Lost };
         }
         let Some(fresh) = context.record_at(trail.place, line) else { return Followed::Lost };
         *seen |= trail.bit;

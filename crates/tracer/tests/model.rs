@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_tracer::{
-    Arm, CodeId, ContextId, Entry, FileId, Followed, Redundant, Token, Tracer, Trail, Wants, Way,
+    Arm, CodeId, ContextId, Entry, FileId, Followed, Lacked, Redundant, Token, Tracer, Trail, Wants, Way,
 };
 use proptest::prelude::*;
 
@@ -18,15 +18,43 @@ const CONTEXTS: usize = 70;
 enum Op {
     Activate(usize),
     Deactivate(usize),
-    Switch { thread: usize, context: Option<usize> },
-    Call { thread: usize, code: usize, times: u32 },
-    Resume { thread: usize, code: usize, place: u32, times: u32 },
-    Line { thread: usize, line: u32, times: u32 },
-    Return { thread: usize },
+    Switch {
+        thread: usize,
+        context: Option<usize>,
+    },
+    Call {
+        thread: usize,
+        code: usize,
+        times: u32,
+    },
+    Resume {
+        thread: usize,
+        code: usize,
+        place: u32,
+        times: u32,
+    },
+    Line {
+        thread: usize,
+        line: u32,
+        times: u32,
+    },
+    Return {
+        thread: usize,
+    },
+    /// A call under another context, and back: no frame that runs is told of either.
+    Within {
+        thread: usize,
+        context: Option<usize>,
+        code: usize,
+        line: u32,
+        times: u32,
+    },
     Drain(usize),
     Disarm,
     Recompile(usize),
-    Fork { keep: usize },
+    Fork {
+        keep: usize,
+    },
 }
 
 /// What the glue may forget to do: each must be noticed.
@@ -37,6 +65,7 @@ enum Mutation {
     NoRearmAtActivation,
     NoRearmOfTheStack,
     ForgetsALine,
+    DoesNotLook,
 }
 
 /// What the interpreter reports no more.
@@ -184,6 +213,7 @@ impl World {
             }
             Op::Resume { thread, code, place, times } => {
                 if SHAPES[code] > 1 {
+                    self.threads[thread].stack.push(Frame { code });
                     let line = place % SHAPES[code] + 1;
                     for _ in 0..times {
                         // The line that it stood on goes on; it is reported only together with its resumption.
@@ -191,8 +221,18 @@ impl World {
                         self.entry(thread, code, Way::Resume { at: line });
                         self.line(thread, code, line, reported);
                     }
-                    self.threads[thread].stack.push(Frame { code });
                 }
+            }
+            Op::Within { thread, context, code, line, times } => {
+                let outer = (self.threads[thread].token, self.threads[thread].context);
+                self.threads[thread].token = context.and_then(|context| self.contexts[context].token);
+                self.threads[thread].context = context;
+                self.step(&Op::Call { thread, code, times: 1 });
+                if SHAPES[code] > 1 {
+                    self.step(&Op::Line { thread, line, times });
+                    self.step(&Op::Return { thread });
+                }
+                (self.threads[thread].token, self.threads[thread].context) = outer;
             }
             Op::Line { thread, line, times } => {
                 if let Some(Frame { code }) = self.threads[thread].stack.last().cloned() {
@@ -288,12 +328,36 @@ impl World {
             }
             Some(Redundant::Describe) => panic!("asked twice"),
             None => {
-                if let Some(token) = self.threads[thread].token
+                let token = self.threads[thread].token;
+                if let Some(token) = token
                     && self.tracer.line(self.codes[code], line, token).is_some()
                 {
                     let trail = self.tracer.trail(self.codes[code], token);
                     self.trails[code] = trail.map(|trail| (token, trail));
+                    return;
                 }
+                self.leave_to_others(code, line, token);
+            }
+        }
+    }
+
+    /// A line that others lack.
+    fn leave_to_others(&mut self, code: usize, line: u32, token: Option<Token>) {
+        let id = self.codes[code];
+        match self.tracer.lacked_by_others(id, line, token) {
+            Lacked::Keep => {}
+            Lacked::Silence => _ = self.silenced[code].lines.insert(line),
+            Lacked::Look => {
+                let stacks = self.threads.iter().flat_map(|thread| &thread.stack);
+                let frames = stacks.filter(|frame| frame.code == code).count();
+                assert!(frames > 0, "a line was reported, and no frame runs");
+                if frames > 1 && self.mutation != Mutation::DoesNotLook {
+                    self.tracer.is_crowded(id);
+                    return;
+                }
+                let arm = self.tracer.hold(id, token);
+                self.rearm(arm.as_slice());
+                self.silenced[code].lines.insert(line);
             }
         }
     }
@@ -386,7 +450,7 @@ fn steps(ops: Vec<Op>) -> World {
 
 fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
     let context = 0..contexts;
-    let times = prop_oneof![Just(1u32), Just(2), Just(150)];
+    let times = prop_oneof![Just(1u32), Just(2), Just(150), Just(2300)];
     let op = prop_oneof![
         3 => context.clone().prop_map(Op::Activate),
         1 => context.clone().prop_map(Op::Deactivate),
@@ -396,8 +460,10 @@ fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
             .prop_map(|(thread, code, times)| Op::Call { thread, code, times }),
         3 => (0..THREADS, 0..SHAPES.len(), 0..9u32, times.clone())
             .prop_map(|(thread, code, place, times)| Op::Resume { thread, code, place, times }),
-        12 => (0..THREADS, 0..9u32, times).prop_map(|(thread, line, times)| Op::Line { thread, line, times }),
+        12 => (0..THREADS, 0..9u32, times.clone()).prop_map(|(thread, line, times)| Op::Line { thread, line, times }),
         4 => (0..THREADS).prop_map(|thread| Op::Return { thread }),
+        4 => (0..THREADS, proptest::option::weighted(0.9, context.clone()), 0..SHAPES.len(), 0..9u32, times.clone())
+            .prop_map(|(thread, context, code, line, times)| Op::Within { thread, context, code, line, times }),
         1 => context.clone().prop_map(Op::Drain),
         2 => Just(Op::Disarm),
         1 => (0..SHAPES.len()).prop_map(Op::Recompile),
@@ -518,6 +584,62 @@ fn a_line_that_was_not_described_is_noticed() {
     ops.push(Op::Line { thread: 0, line: 8, times: 1 });
     assert_eq!(run(&ops, Mutation::None).lost_or_wrong(), BTreeMap::new());
     assert!(run(&ops, Mutation::ForgetsALine).lost_or_wrong().contains_key(&0));
+}
+
+/// Two contexts at work at once, one of which runs a loop in code that the other one has begun, or will run.
+fn beside_each_other() -> Vec<Op> {
+    let switch = |thread, context| Op::Switch { thread, context: Some(context) };
+    let call = |thread| Op::Call { thread, code: 3, times: 1 };
+    let line = |thread, line, times| Op::Line { thread, line, times };
+    vec![
+        Op::Activate(0),
+        Op::Activate(1),
+        switch(0, 0),
+        switch(1, 1),
+        call(0),
+        call(1),
+        line(0, 3, 3000),
+        line(1, 3, 1),
+    ]
+}
+
+/// What another one lacks is silenced for as long as that one is elsewhere, and reported to it when it comes.
+#[test]
+fn the_loops_of_one_context_fall_silent_beside_another_one() {
+    let mut ops = beside_each_other();
+    let begun_elsewhere = ops.remove(5);
+    ops.insert(6, begun_elsewhere);
+    let silenced = run(&ops[..6], Mutation::None);
+    assert!(silenced.silenced[3].lines.contains(&4), "{:?}", silenced.silenced[3]);
+    let world = run(&ops, Mutation::None);
+    assert_eq!(world.lost_or_wrong(), BTreeMap::new());
+    assert_eq!(world.contexts[1].lines.len(), 1);
+}
+
+/// The same for work that is nobody's.
+#[test]
+fn the_loops_of_nobody_fall_silent_beside_a_context() {
+    let mut ops = vec![Op::Activate(0), Op::Call { thread: 1, code: 3, times: 1 }];
+    ops.push(Op::Line { thread: 1, line: 3, times: 3000 });
+    ops.push(Op::Line { thread: 1, line: 4, times: 3000 });
+    // Nobody has it: the masks don't know of it, until a context does.
+    assert!(run(&ops, Mutation::None).silenced[3].lines.len() < 2);
+    ops.insert(1, Op::Switch { thread: 0, context: Some(0) });
+    ops.insert(2, Op::Call { thread: 0, code: 3, times: 1 });
+    ops.insert(3, Op::Line { thread: 0, line: 8, times: 1 });
+    ops.insert(4, Op::Return { thread: 0 });
+    let world = run(&ops, Mutation::None);
+    assert_eq!(world.silenced[3].lines.len(), 2, "{:?}", world.silenced[3]);
+    ops.extend([Op::Call { thread: 0, code: 3, times: 1 }, Op::Line { thread: 0, line: 4, times: 1 }]);
+    assert_eq!(run(&ops, Mutation::None).lost_or_wrong(), BTreeMap::new());
+}
+
+/// Who silences without a look takes lines from whoever runs there already.
+#[test]
+fn a_look_that_is_left_out_is_noticed() {
+    let ops = beside_each_other();
+    assert_eq!(run(&ops, Mutation::None).lost_or_wrong(), BTreeMap::new());
+    assert!(run(&ops, Mutation::DoesNotLook).lost_or_wrong().contains_key(&1));
 }
 
 /// Code that every context has run whole costs nothing from then on, and the next context hears of it all the same.
