@@ -46,7 +46,8 @@ impl Trails {
     /// Deals with a line if that can be done by what is known; says whether it was. Can't panic.
     #[inline]
     pub(crate) fn line(&self, py: Python<'_>, tracer: &mut Tracer, code: usize, line: u32) -> bool {
-        let Some(Some(place)) = self.places.get(index(code)).filter(|place| is_of(place, code)) else {
+        let Some(Some(place)) = self.places.get(index(code)).filter(|place| is_of(place.as_ref(), code))
+        else {
             return false;
         };
         if tracer.is_plainly_redundant(place.id, line) {
@@ -68,7 +69,7 @@ impl Trails {
     /// Keeps in mind which number a code object has.
     pub(crate) fn meet(&mut self, code: usize, id: CodeId) {
         let place = &mut self.places[index(code)];
-        if !is_of(place, code) {
+        if !is_of(place.as_ref(), code) {
             *place = Some(Place { code, id, way: None });
         }
     }
@@ -82,9 +83,8 @@ impl Trails {
         trail: Trail,
         noted: (LineNote, Tail),
     ) {
-        let (note, tail) = noted;
-        self.tail = Some(tail);
-        self.places[index(code)] = Some(Place { code, id, way: Some(Way { held, trail, note }) });
+        self.tail = Some(noted.1);
+        self.places[index(code)] = Some(Place { code, id, way: Some(Way { held, trail, note: noted.0 }) });
     }
 
     /// Forgets everything: code objects are gone.
@@ -93,8 +93,8 @@ impl Trails {
     }
 }
 
-fn is_of(place: &Option<Place>, code: usize) -> bool {
-    place.as_ref().is_some_and(|place| place.code == code)
+fn is_of(place: Option<&Place>, code: usize) -> bool {
+    place.is_some_and(|place| place.code == code)
 }
 
 /// Objects lie 16 bytes apart at least; code objects are some hundred bytes long.

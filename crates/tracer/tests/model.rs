@@ -713,8 +713,8 @@ fn a_trail_ends_with_its_context() {
     assert_eq!(tracer.follow(&trail, 3), Followed::Lost, "a file's first line since the flush");
     tracer.deactivate(context);
     let other = tracer.add_context(Wants::Lines, None);
-    let taken = tracer.activate(other).token;
-    assert_eq!(taken.raw() & 63, token.raw() & 63, "the slot is used again");
+    let new = tracer.activate(other).token;
+    assert_eq!(new.raw() & 63, token.raw() & 63, "the slot is used again");
     assert_eq!(tracer.follow(&trail, 3), Followed::Lost);
     assert_eq!(tracer.whole(context)[&FileId(0)].len(), 2);
     assert!(tracer.whole(other).is_empty());
