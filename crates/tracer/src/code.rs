@@ -97,7 +97,7 @@ pub(crate) struct Code {
     /// Whether an entry was silenced since the code was armed.
     pub(crate) entries_silenced: bool,
     /// Whose frames are the only ones that may run in it: a context's bit, or 0 for work that is nobody's. Everybody else is
-    /// reported entering before a line of theirs is reached. `None` if that was not looked into, or is no longer so.
+    /// reported entering before a line of theirs is reached, which arms the code. `None` if that was not looked into since.
     alone: Option<u64>,
     /// Whether nothing of it is reported at all.
     pub(crate) disarmed: bool,
@@ -265,13 +265,6 @@ impl Code {
         silenced
     }
 
-    /// Notes that a frame of `bit` may run from now on.
-    pub(crate) fn share(&mut self, bit: u64) {
-        if self.alone != Some(bit) {
-            self.alone = None;
-        }
-    }
-
     /// Others run in it: that is not asked again soon.
     pub(crate) fn is_crowded(&mut self) {
         self.line_budget = CROWDED;
@@ -315,8 +308,6 @@ impl Code {
         }
         self.forget_entries(bits);
         self.touched &= !bits;
-        // The bit may be another context's next.
-        self.alone = self.alone.filter(|holder| holder & bits == 0);
     }
 
     fn forget_entries(&mut self, bits: u64) {

@@ -209,9 +209,6 @@ impl Tracer {
     fn note_entry(&mut self, id: CodeId, owner: ContextId, way: Way) -> Option<Fresh> {
         let (context, code) = self.both(owner, id)?;
         let slot = context.active?.slot;
-        if context.wants == Wants::Lines {
-            code.share(bit(slot));
-        }
         if slot != OVERFLOW {
             code.enter(way, bit(slot));
             touch(code, id, context, bit(slot));
@@ -235,10 +232,6 @@ impl Tracer {
         let entered = |slot: Slot| slot != OVERFLOW && (code.started | code.resumed) & bit(slot) != 0;
         let lined = self.lined_of(owner);
         let settled = entered(token.slot()) && lined.is_none_or(|(_, slot)| entered(slot));
-        let code = &mut self.codes[id.index()];
-        if let Some((_, slot)) = lined {
-            code.share(bit(slot));
-        }
         if settled || (code.reported == Reported::EveryLine && !code.entries_silenced) {
             return false;
         }

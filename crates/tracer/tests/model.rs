@@ -201,12 +201,14 @@ impl World {
                 }
             }
             Op::Call { thread, code, times } => {
-                for _ in 0..times {
+                for turn in 1..=times {
                     let reported = !self.silenced[code].start;
                     self.entry(thread, code, Way::Start);
                     self.threads[thread].stack.push(Frame { code });
                     if SHAPES[code] == 1 {
                         self.line(thread, code, 1, reported);
+                    }
+                    if SHAPES[code] == 1 || turn < times {
                         self.threads[thread].stack.pop();
                     }
                 }
