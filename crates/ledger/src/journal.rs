@@ -149,3 +149,6 @@ impl Journal {
         &self.path
     }
 }
+
+#[cfg(test)]
+mod tests;
