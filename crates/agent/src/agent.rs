@@ -103,8 +103,9 @@ pub(crate) struct Agent {
     runs: BTreeMap<RunId, Run>,
     by_name: BTreeMap<(Slug, RunToken), RunId>,
     owners: FxHashMap<ContextId, RunId>,
-    /// Where the last new line was kept; the next one is nearly always of the same file.
-    kept: Option<Kept>,
+    /// Where the last new line was kept, and the one before it under another context or in another file. The next one is nearly
+    /// always of one of them: with steps, what is entered and what is executed have a context each.
+    kept: [Option<Kept>; 2],
     units: BTreeMap<UnitId, Unit>,
     last_run: RunId,
     last_unit: UnitId,
@@ -128,7 +129,7 @@ impl Agent {
             runs: BTreeMap::new(),
             by_name: BTreeMap::new(),
             owners: FxHashMap::default(),
-            kept: None,
+            kept: [None, None],
             units: BTreeMap::new(),
             last_run: 0,
             last_unit: 0,
@@ -292,7 +293,7 @@ impl Agent {
 
     /// The number of a context is used again.
     fn forget_context(&mut self, context: ContextId) {
-        self.kept = None;
+        self.kept = [None, None];
         self.owners.remove(&context);
         self.tracer.remove_context(context);
     }
@@ -504,8 +505,8 @@ impl Agent {
 
     /// Keeps a line from being lost by a kill.
     pub(crate) fn keep(&mut self, fresh: Fresh) {
-        if let Some(kept) = &self.kept
-            && (kept.context, kept.file) == (fresh.context, fresh.file)
+        let is_like = |kept: &&Kept| (kept.context, kept.file) == (fresh.context, fresh.file);
+        if let Some(kept) = self.kept.iter().flatten().find(is_like)
             && self.runs.get_mut(&kept.run).is_some_and(|run| run.keep_again(kept.note, fresh.line))
         {
             return;
@@ -513,7 +514,12 @@ impl Agent {
         let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
         let Some(run) = owners.get(&fresh.context).copied() else { return };
         let note = runs.get_mut(&run).and_then(|run| run.keep(place, sources, fresh));
-        self.kept = note.map(|note| Kept { context: fresh.context, file: fresh.file, run, note });
+        let kept = note.map(|note| Kept { context: fresh.context, file: fresh.file, run, note });
+        if !self.kept[0].as_ref().is_some_and(|kept| is_like(&kept)) {
+            // One that no longer holds stays where it is until it is replaced here.
+            self.kept.swap(0, 1);
+        }
+        self.kept[0] = kept;
     }
 
     /// A line was executed within the work of `token`, in a context that knows nothing of it: whose it is can't be told.
