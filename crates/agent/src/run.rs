@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use playtrace_covdata::CovdataError;
 use playtrace_covdata::shard::ShardWriter;
-use playtrace_ledger::unflushed::{LABELS, label_record, scope_record};
+use playtrace_ledger::unflushed::{LABELS, label_record, line_record, scope_record};
 use playtrace_ledger::{Granularity, Journal, Layout, NewLines, ProcessId, Record, Role};
 use playtrace_model::{ContextLabel, LineData, RunToken, Slug};
 use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
@@ -190,6 +190,8 @@ impl Run {
             None if fresh.context == self.import => IMPORT_NUMBER,
             None => PROFILE_NUMBER,
         };
+        // A number that doesn't fit is not kept; all others are.
+        line_record(number, fresh.file.0, fresh.line)?;
         if self.unmapped {
             return None;
         }

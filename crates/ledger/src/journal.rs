@@ -77,7 +77,8 @@ impl Journal {
         let unnamed = path.with_extension("new");
         let mut journal = Self::append_to(unnamed.clone())?;
         let named = journal.append(at, boot).and_then(|()| {
-            std::fs::rename(&unnamed, &path).map_err(|source| LedgerError::Create { path: path.clone(), source })
+            std::fs::rename(&unnamed, &path)
+                .map_err(|source| LedgerError::Create { path: path.clone(), source })
         });
         if let Err(error) = named {
             // Best effort: what stays behind is read by nobody.

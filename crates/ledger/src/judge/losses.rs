@@ -70,9 +70,10 @@ impl Judging {
         }
         for Unflushed { writer, lines, entered } in &ledger.unflushed {
             let Some((name, Some(false))) = facts.writers.get(writer) else { continue };
-            for (data, one, many, done) in
-                [(lines, "line", "lines", "executed"), (entered, "function", "functions", "entered in its steps")]
-            {
+            for (data, one, many, done) in [
+                (lines, "line", "lines", "executed"),
+                (entered, "function", "functions", "entered in its steps"),
+            ] {
                 let count = data.iter().map(|(.., lines)| lines.len()).sum::<usize>();
                 let what = if count == 1 { one } else { many };
                 if count > 0 {

@@ -171,11 +171,8 @@ fn a_memory_map_that_is_damaged_or_alone_is_named() {
         Status::Partial,
         "data lost: the memory map of web process 9 on",
     );
-    let alone = vec![Unflushed {
-        writer: "h.10.1.ledger".to_owned(),
-        lines: lines(&[4]),
-        entered: LineData::new(),
-    }];
+    let alone =
+        vec![Unflushed { writer: "h.10.1.ledger".to_owned(), lines: lines(&[4]), entered: LineData::new() }];
     let judgement = judge(&RunLedger { unflushed: alone, ..whole }, &BTreeSet::new());
     assert_reason(&judgement, Status::Partial, "data lost: the ledger h.10.1.ledger is gone: a memory map");
     assert_eq!(judgement.lines, lines(&[1, 4]), "its lines count all the same");
