@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
-import coverage
 import pytest
-from judged import CLIENT, judge, logged, program, statuses
+from judged import judge, logged, program, statuses
+from one_or_two import BOTH, ONE, TWO, merged, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from conftest import Workspace
     from judged import Judged
     from scenario import Outcome
-
-WORK = """
-def app(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    if environ["PATH_INFO"] == "/one":
-        return [b"one"]
-    return [b"two"]
-"""
-ONE, TWO = [2, 3, 4], [2, 3, 5]
-BOTH = [2, 3, 4, 5]
 
 BEGIN = """
 import os, resource, shutil, signal, sys, work
@@ -66,24 +56,13 @@ def without_capabilities():
 
 @pytest.fixture
 def work(workspace: Workspace) -> Workspace:
-    workspace.write("work.py", WORK)
-    workspace.write("driver_client.py", CLIENT)
-    return workspace
+    return written(workspace)
 
 
 def run(work: Workspace, script: str) -> tuple[Outcome, Judged]:
     """Run requests in a process, and judge their run when it has ended."""
     outcome = work.run(f"{BEGIN}\n{script}\nclient.done()\n")
     return outcome, judge(work, statuses(outcome))
-
-
-def merged(work: Workspace) -> list[int]:
-    """Return the lines that survived."""
-    data = coverage.CoverageData(str(work.data / "p.coverage"))
-    data.read()
-    lines = sorted(data.lines("work.py") or [])
-    data.close(force=True)
-    return lines
 
 
 def test_without_a_fault_the_verdict_is_complete(work: Workspace) -> None:

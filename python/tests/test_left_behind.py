@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import coverage
+from judged import judge
+
 if TYPE_CHECKING:
     from conftest import Workspace
 
@@ -140,3 +143,34 @@ def test_lines_before_a_kill_are_in_the_memory_map(workspace: Workspace) -> None
     # Two definitions, then a word a line; a definition's text lies in words of its own, which no line looks like.
     lines = {word >> 44 for word in words if word & 3 == 1 and word >> 44}
     assert set(range(5, 3006)) <= lines
+
+
+def test_a_line_number_that_does_not_fit_costs_no_other_line(workspace: Workspace) -> None:
+    """Code made from a syntax tree may have any line numbers; the memory map has room for a million."""
+    workspace.write(
+        "cut.py", "import os, signal\n\n\ndef cut():\n    x = 1\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    outcome = workspace.run(
+        """
+        import ast, cut, playtrace_agent
+        from pathlib import Path
+
+        def far(line):
+            tree = ast.parse("def far():\\n    return 1")
+            ast.increment_lineno(tree, line)
+            space = {}
+            exec(compile(tree, str(Path(__file__).parent / "far.py"), "exec"), space)
+            space["far"]()
+
+        with playtrace_agent.trace("p", "r"):
+            far(2_000_000)
+            cut.cut()
+        """,
+        check=False,
+    )
+    assert outcome.code == -9
+    judge(workspace, None)
+    data = coverage.CoverageData(str(workspace.data / "p.coverage"))
+    data.read()
+    assert sorted(data.lines("cut.py") or []) == [5, 6]
+    data.close(force=True)

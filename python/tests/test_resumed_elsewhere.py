@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from conftest import Workspace
 
 UNDER = """
+    import atexit
     import contextvars
     import playtrace_agent
     from playtrace_agent import _native, runtime, units
@@ -29,6 +32,11 @@ UNDER = """
             units.end(self.unit)
 
 
+    a, b = Profile("a"), Profile("b")
+    atexit.register(b.end)
+    atexit.register(a.end)
+
+
     def drive(coroutine):
         try:
             while True:
@@ -38,32 +46,35 @@ UNDER = """
 """
 
 
-def test_who_only_resumed_a_function_gets_its_line_when_calling_it(workspace: Workspace) -> None:
+@pytest.fixture
+def profiles(workspace: Workspace) -> Workspace:
+    """Return a workspace whose drivers have the work of two profiles under way, `a` and `b`."""
     workspace.write("under.py", UNDER)
-    workspace.write("work.py", "def one(x): y = yield x; yield y\n")
-    workspace.run(
-        """
-        import under, work
+    return workspace
 
-        a, b = under.Profile("a"), under.Profile("b")
+
+def test_who_only_resumed_a_function_gets_its_line_when_calling_it(profiles: Workspace) -> None:
+    profiles.write("work.py", "def one(x): y = yield x; yield y\n")
+    profiles.run(
+        """
+        import work
+        from under import a, b
+
         handed = a.do(work.one, 5)
         a.do(next, handed)
         b.do(next, handed)
         for _ in range(200):
             a.do(list, a.do(work.one, 3))
         b.do(list, b.do(work.one, 3))
-        a.end()
-        b.end()
         """
     )
     for slug in "ab":
-        assert workspace.look().ledger_lines(slug, "r")[f"profile:{slug}"]["work.py"] == [1]
+        assert profiles.look().ledger_lines(slug, "r")[f"profile:{slug}"]["work.py"] == [1]
 
 
-def test_a_place_is_silent_only_when_everybody_was_resumed_there(workspace: Workspace) -> None:
+def test_a_place_is_silent_only_when_everybody_was_resumed_there(profiles: Workspace) -> None:
     """CPython 3.13 reports the line on which a coroutine slept only together with its resumption."""
-    workspace.write("under.py", UNDER)
-    workspace.write(
+    profiles.write(
         "work.py",
         """
         class A:
@@ -78,36 +89,33 @@ def test_a_place_is_silent_only_when_everybody_was_resumed_there(workspace: Work
             return 2
         """,
     )
-    workspace.run(
+    profiles.run(
         """
-        import under, work
+        import work
+        from under import a, b, drive
 
         def until_last(coroutine, steps):
             for _ in range(steps):
                 coroutine.send(None)
 
-        a, b = under.Profile("a"), under.Profile("b")
         handed = a.do(work.h, 2)
         a.do(until_last, handed, 1)
         b.do(handed.send, None)
-        a.do(under.drive, handed)
+        a.do(drive, handed)
         for _ in range(200):
-            a.do(under.drive, a.do(work.h, 2))
+            a.do(drive, a.do(work.h, 2))
         waits = a.do(work.h, 0)
         a.do(until_last, waits, 1)
-        b.do(under.drive, waits)
-        a.end()
-        b.end()
+        b.do(drive, waits)
         """
     )
-    found = workspace.look()
+    found = profiles.look()
     for slug in "ab":
         assert {8, 10} <= set(found.ledger_lines(slug, "r")[f"profile:{slug}"]["work.py"])
 
 
-def test_an_exception_thrown_in_at_a_silent_place(workspace: Workspace) -> None:
-    workspace.write("under.py", UNDER)
-    workspace.write(
+def test_an_exception_thrown_in_at_a_silent_place(profiles: Workspace) -> None:
+    profiles.write(
         "work.py",
         """
         class A:
@@ -124,9 +132,10 @@ def test_an_exception_thrown_in_at_a_silent_place(workspace: Workspace) -> None:
             return 2
         """,
     )
-    workspace.run(
+    profiles.run(
         """
-        import under, work
+        import work
+        from under import a, b, drive
 
         def throw(coroutine):
             try:
@@ -134,18 +143,15 @@ def test_an_exception_thrown_in_at_a_silent_place(workspace: Workspace) -> None:
             except StopIteration:
                 pass
 
-        a, b = under.Profile("a"), under.Profile("b")
         handed = a.do(work.h, 2)
         a.do(handed.send, None)
         b.do(handed.send, None)
-        a.do(under.drive, handed)
+        a.do(drive, handed)
         for _ in range(200):
-            a.do(under.drive, a.do(work.h, 2))
+            a.do(drive, a.do(work.h, 2))
         waits = a.do(work.h, 0)
         a.do(waits.send, None)
         b.do(throw, waits)
-        a.end()
-        b.end()
         """
     )
-    assert {10, 11} <= set(workspace.look().ledger_lines("b", "r")["profile:b"]["work.py"])
+    assert {10, 11} <= set(profiles.look().ledger_lines("b", "r")["profile:b"]["work.py"])

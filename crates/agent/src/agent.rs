@@ -91,6 +91,12 @@ struct Kept {
     tail: Tail,
 }
 
+impl Kept {
+    fn is_like(&self, fresh: Fresh) -> bool {
+        (self.context, self.file) == (fresh.context, fresh.file)
+    }
+}
+
 /// The agent of this process.
 pub(crate) struct Agent {
     pub(crate) place: Option<Place>,
@@ -105,8 +111,9 @@ pub(crate) struct Agent {
     runs: BTreeMap<RunId, Run>,
     by_name: BTreeMap<(Slug, RunToken), RunId>,
     owners: FxHashMap<ContextId, RunId>,
-    /// Where the last new line was kept; the next one is nearly always of the same file.
-    kept: Option<Kept>,
+    /// Where the last new line was kept, and the one before it under another context or in another file. The next one is nearly
+    /// always of one of them: with steps, what is entered and what is executed have a context each.
+    kept: [Option<Kept>; 2],
     pub(crate) trails: Trails,
     units: BTreeMap<UnitId, Unit>,
     last_run: RunId,
@@ -131,7 +138,7 @@ impl Agent {
             runs: BTreeMap::new(),
             by_name: BTreeMap::new(),
             owners: FxHashMap::default(),
-            kept: None,
+            kept: [None, None],
             trails: Trails::new(),
             units: BTreeMap::new(),
             last_run: 0,
@@ -297,7 +304,7 @@ impl Agent {
 
     /// The number of a context is used again.
     fn forget_context(&mut self, context: ContextId) {
-        self.kept = None;
+        self.kept = [None, None];
         self.owners.remove(&context);
         self.tracer.remove_context(context);
     }
@@ -509,8 +516,7 @@ impl Agent {
 
     /// Keeps a line from being lost by a kill.
     pub(crate) fn keep(&mut self, fresh: Fresh) {
-        if let Some(kept) = &self.kept
-            && (kept.context, kept.file) == (fresh.context, fresh.file)
+        if let Some(kept) = self.kept_like(fresh)
             && kept.tail.note_again(kept.note, fresh.line, || true).is_some()
         {
             return;
@@ -518,9 +524,16 @@ impl Agent {
         let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
         let run = owners.get(&fresh.context).and_then(|run| runs.get_mut(run));
         // What is not kept here leaves what was kept last as good as it was.
-        if let Some((note, tail)) = run.and_then(|run| run.keep(place, sources, fresh)) {
-            self.kept = Some(Kept { context: fresh.context, file: fresh.file, note, tail });
+        let Some((note, tail)) = run.and_then(|run| run.keep(place, sources, fresh)) else { return };
+        if !self.kept[0].as_ref().is_some_and(|kept| kept.is_like(fresh)) {
+            self.kept.swap(0, 1);
         }
+        self.kept[0] = Some(Kept { context: fresh.context, file: fresh.file, note, tail });
+    }
+
+    /// Where a line of the same context and file was kept lately.
+    fn kept_like(&self, fresh: Fresh) -> Option<&Kept> {
+        self.kept.iter().flatten().find(|kept| kept.is_like(fresh))
     }
 
     /// A line was reached under `token`, whose value is what the variable holds: the next ones of its code object are like it.
@@ -537,11 +550,12 @@ impl Agent {
             return self.tracer.lacked_by_others(id, line, Some(token));
         };
         self.keep(fresh);
-        if let Some(kept) = &self.kept
-            && (kept.context, kept.file) == (fresh.context, fresh.file)
-            && let (Some(held), Some(trail)) = (held, self.tracer.trail(id, token))
+        let trail = self.tracer.trail(id, token);
+        if let Some(kept) = self.kept_like(fresh)
+            && let (Some(held), Some(trail)) = (held, trail)
         {
-            self.trails.learn(code, id, held, trail, (kept.note, kept.tail.clone()));
+            let noted = (kept.note, kept.tail.clone());
+            self.trails.learn(code, id, held, trail, noted);
         }
         Lacked::Keep
     }
@@ -626,7 +640,7 @@ impl Agent {
         self.process_unit = None;
         self.booted = false;
         // The maps are the parent's.
-        self.kept = None;
+        self.kept = [None, None];
         self.trails.clear();
         let ids: Vec<RunId> = self.runs.keys().copied().filter(|id| Some(*id) != kept).collect();
         for id in ids {

@@ -44,24 +44,75 @@ impl Objects {
         self.count += 1;
     }
 
-    /// Takes out the code objects that nobody but us has.
-    fn take_gone(&mut self) -> Vec<Py<PyAny>> {
-        // SAFETY: the caller holds the interpreter's lock, and we hold the object.
-        let is_ours_alone = |code: &mut Py<PyAny>| (unsafe { ffi::Py_REFCNT(code.as_ptr()) }) == 1;
-        let gone: Vec<_> = self.codes.iter_mut().filter_map(|code| code.take_if(is_ours_alone)).collect();
+    /// Takes out the code objects that nobody but us has, nor can find. `watched` receives the addresses of those that a weak
+    /// reference leads to.
+    fn take_gone(&mut self, weak: WeakReferences, watched: &mut Vec<usize>) -> Vec<Py<PyAny>> {
+        let mut is_gone = |code: &mut Py<PyAny>| {
+            let alone = is_ours_alone(code);
+            if alone && weak.lead_to(code) {
+                watched.push(code.as_ptr() as usize);
+                return false;
+            }
+            alone
+        };
+        let gone: Vec<_> = self.codes.iter_mut().filter_map(|code| code.take_if(&mut is_gone)).collect();
         self.count -= gone.len();
-        self.sweep_at = FIRST_SWEEP.max(self.count * 2);
+        self.next_sweep();
         gone
+    }
+
+    fn next_sweep(&mut self) {
+        self.sweep_at = FIRST_SWEEP.max(self.count * 2);
+    }
+
+    /// Takes one out, if nobody but us has it at this moment.
+    fn take_alone(&mut self, id: CodeId) -> Option<Py<PyAny>> {
+        let code = self.codes.get_mut(id.index())?.take_if(|code| is_ours_alone(code))?;
+        self.count -= 1;
+        Some(code)
+    }
+}
+
+/// Whether nobody but us has a registered code object. (The garbage collector doesn't list code objects, so that only a weak
+/// reference leads to one that nobody has.)
+fn is_ours_alone(code: &Py<PyAny>) -> bool {
+    // SAFETY: whoever reaches the registered objects holds the interpreter's lock, and we hold the object.
+    (unsafe { ffi::Py_REFCNT(code.as_ptr()) }) == 1
+}
+
+/// Where code objects have the list of their weak references.
+#[derive(Clone, Copy)]
+struct WeakReferences(Option<usize>);
+
+impl WeakReferences {
+    fn of(py: Python<'_>, code: &Py<PyAny>) -> Self {
+        let offset = code.bind(py).get_type().getattr(intern!(py, "__weakrefoffset__"));
+        Self(offset.and_then(|offset| offset.extract()).ok().filter(|offset| *offset > 0))
+    }
+
+    /// Whether there is one; also where that can't be told.
+    fn lead_to(self, code: &Py<PyAny>) -> bool {
+        let Some(offset) = self.0 else { return true };
+        // SAFETY: the type says that a pointer to the first of them lies so many bytes behind its objects' beginning; the lock
+        // is held.
+        unsafe { !code.as_ptr().byte_add(offset).cast::<*mut ffi::PyObject>().read().is_null() }
     }
 }
 
 /// Lets go of code objects that nobody else has: an app may compile anew for each request. Called between units of work.
 pub(crate) fn sweep(py: Python<'_>) {
-    let gone = AGENT.with(py, |state| {
+    let due = AGENT.with(py, |state| {
         if state.objects.count < state.objects.sweep_at {
-            return Vec::new();
+            return None;
         }
-        let gone = state.objects.take_gone();
+        state.objects.codes.iter().flatten().next().map(|code| code.clone_ref(py))
+    });
+    let Some(any) = due.flatten() else { return };
+    let weak = WeakReferences::of(py, &any);
+    drop(any);
+    let mut watched = Vec::new();
+    let gone = AGENT.with(py, |state| {
+        let gone = state.objects.take_gone(weak, &mut watched);
         if let Some(agent) = state.agent.as_mut() {
             agent.forget_codes(gone.iter().map(|code| code.as_ptr() as usize));
         }
@@ -69,6 +120,20 @@ pub(crate) fn sweep(py: Python<'_>) {
     });
     // Only now: what a code object holds may have an end of its own to see to.
     drop(gone);
+    if watched.is_empty() {
+        return;
+    }
+    // The end of one may call code of the app that finds another one, and runs it: each goes by itself.
+    for address in watched {
+        let gone = AGENT.with(py, |state| {
+            let agent = state.agent.as_mut()?;
+            let gone = state.objects.take_alone(*agent.codes.get(&address)?)?;
+            agent.forget_codes(std::iter::once(address));
+            Some(gone)
+        });
+        drop(gone);
+    }
+    AGENT.with(py, |state| state.objects.next_sweep());
 }
 
 /// The number of a registered code object.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use playtrace_covdata::CovdataError;
 use playtrace_covdata::shard::ShardWriter;
+use playtrace_ledger::unflushed::{LABELS, label_record, line_record, scope_record};
 use playtrace_ledger::{Granularity, Journal, Layout, NewLines, ProcessId, Record, Role};
 use playtrace_model::{ContextLabel, LineData, RunToken, Slug};
 use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
@@ -60,7 +62,6 @@ pub(crate) struct Run {
     pub(crate) import: ContextId,
     /// Requests and jobs under way that have a context of their own.
     pub(crate) scopes: Vec<Scope>,
-    last_scope: u32,
     /// Imports under way, and threads that they started.
     pub(crate) imports: u32,
     /// Units of work that are open.
@@ -82,6 +83,10 @@ pub(crate) struct Run {
 /// The contexts' numbers in the memory map; scopes have higher ones.
 const PROFILE_NUMBER: u32 = 0;
 const IMPORT_NUMBER: u32 = 1;
+const FIRST_SCOPE: u32 = 2;
+
+/// Counts scopes.
+static LAST_SCOPE: AtomicU32 = AtomicU32::new(0);
 
 /// Milliseconds since 1970-01-01 UTC.
 pub(crate) fn now() -> u64 {
@@ -97,7 +102,6 @@ impl Run {
             profile,
             import,
             scopes: Vec::new(),
-            last_scope: IMPORT_NUMBER,
             imports: 0,
             open: 0,
             last_used: Instant::now(),
@@ -163,8 +167,15 @@ impl Run {
 
     /// Adds a scope, with no unit yet.
     pub(crate) fn add_scope(&mut self, context: ContextId, name: String) {
-        self.last_scope += 1;
-        self.scopes.push(Scope { context, name, units: 0, number: self.last_scope });
+        // A number means one thing for as long as anybody may be reading the map: each scope of the process takes the next
+        // one, and after four million the first ones come again.
+        let number = loop {
+            let next = LAST_SCOPE.fetch_add(1, Ordering::Relaxed) % (LABELS - FIRST_SCOPE) + FIRST_SCOPE;
+            if self.scopes.iter().all(|scope| scope.number != next) {
+                break next;
+            }
+        };
+        self.scopes.push(Scope { context, name, units: 0, number });
     }
 
     /// All contexts of the run.
@@ -172,8 +183,8 @@ impl Run {
         [self.profile, self.import].into_iter().chain(self.scopes.iter().map(|scope| scope.context))
     }
 
-    /// Keeps a line from being lost by a kill before the next flush; if it could be, what was noted, and where more of the same
-    /// context and file can be.
+    /// Keeps a line, or what a step entered, from being lost by a kill before the next flush; if it could be, what was noted, and
+    /// where more of the same context and file can be.
     pub(crate) fn keep(
         &mut self,
         place: &Place,
@@ -182,12 +193,12 @@ impl Run {
     ) -> Option<(LineNote, Tail)> {
         let scope = self.scopes.iter().find(|scope| scope.context == fresh.context);
         let number = match scope {
-            // What a step entered is told when it ends.
-            Some(_) if place.granularity == Granularity::Steps => return None,
             Some(scope) => scope.number,
             None if fresh.context == self.import => IMPORT_NUMBER,
             None => PROFILE_NUMBER,
         };
+        // A number that doesn't fit is not kept; all others are.
+        line_record(number, fresh.file.0, fresh.line)?;
         if self.unmapped {
             return None;
         }
@@ -197,9 +208,12 @@ impl Run {
             let path = layout.run_dir(&self.slug, &self.token).join(name).with_extension(Layout::UNFLUSHED);
             Unflushed::create(&path).ok()
         });
-        let label = || self.label(place, fresh.context);
+        let definition = || match scope {
+            Some(scope) if place.granularity == Granularity::Steps => scope_record(number, &scope.name),
+            _ => label_record(number, &self.label(place, fresh.context)),
+        };
         let noted = map.as_mut().and_then(|map| {
-            map.note((number, label), (fresh.file.0, || sources.path(fresh.file)), fresh.line)
+            map.note((number, definition), (fresh.file.0, || sources.path(fresh.file)), fresh.line)
         });
         // What a full one holds counts until the next flush, which empties it.
         self.unflushed = map;

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 use nix::fcntl::posix_fallocate;
-use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, label_record, line_record, with_line};
-use playtrace_model::{ContextLabel, MeasuredPath};
+use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, line_record, with_line};
+use playtrace_model::MeasuredPath;
 
 /// Two thousand lines; most requests add fewer.
 const FIRST_SIZE: usize = 16 * 1024;
@@ -53,8 +53,9 @@ struct Records {
     used: usize,
     /// Another number after each time that it was emptied, and in no other map.
     since: u64,
-    /// Which numbers are defined among the records that count now, by number.
-    labels: Vec<bool>,
+    /// Which numbers of contexts and scopes are defined among the records that count now. They are few, and become large.
+    labels: Vec<u32>,
+    /// The same for files, by number.
     files: Vec<bool>,
 }
 
@@ -100,18 +101,22 @@ impl Unflushed {
         Tail(Rc::clone(&self.0))
     }
 
-    /// Notes a line; `None` if that did not work. `path` and `name` are asked for what the numbers mean, once.
+    /// Notes a line; `None` if that did not work. `path` and `definition` (a record) are asked for what the numbers mean,
+    /// once.
     pub(crate) fn note<'a>(
         &mut self,
-        (label, name): (u32, impl FnOnce() -> ContextLabel),
+        (label, definition): (u32, impl FnOnce() -> Vec<u8>),
         (file, path): (u32, impl FnOnce() -> &'a MeasuredPath),
         line: u32,
     ) -> Option<LineNote> {
         let records = &mut *self.0.borrow_mut();
         let note = LineNote { record: line_record(label, file, 0)?, since: records.since };
         let record = line_record(label, file, line)?;
-        if first_time(&mut records.labels, label) && !records.push(&label_record(label, &name())) {
-            return None;
+        if !records.labels.contains(&label) {
+            if !records.push(&definition()) {
+                return None;
+            }
+            records.labels.push(label);
         }
         if first_time(&mut records.files, file) && !records.push(&file_record(file, path())) {
             return None;

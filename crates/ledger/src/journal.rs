@@ -165,3 +165,6 @@ impl Journal {
         &self.path
     }
 }
+
+#[cfg(test)]
+mod tests;

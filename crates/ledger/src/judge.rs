@@ -82,6 +82,9 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     judging.sources(&facts);
     judging.shards(&facts, shards_present);
     judging.unflushed(&facts, ledger);
+    for Unflushed { entered, .. } in &ledger.unflushed {
+        facts.entered.union_with(entered);
+    }
     let entered = entered(&facts);
     let (mixed, single): (Vec<_>, Vec<_>) =
         std::mem::take(&mut facts.sources).into_iter().partition(|(_, hashes)| hashes.len() > 1);

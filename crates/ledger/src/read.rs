@@ -86,13 +86,15 @@ fn is_of_the_run(record: &Record) -> bool {
     !matches!(record, Record::Merged { .. } | Record::Boot { role: Role::Merger, .. })
 }
 
-/// Lines that a process has executed and not put into its shard yet.
+/// What a process has executed and not put into its shard and ledger yet: at least one line or function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unflushed {
     /// The name of the same process's ledger file.
     pub writer: String,
-    /// The lines; at least one.
+    /// The lines.
     pub lines: LineData,
+    /// With step granularity: the first lines of functions that requests and jobs entered, by the names of their scopes.
+    pub entered: LineData,
 }
 
 /// All records of one run.
@@ -120,14 +122,14 @@ impl RunLedger {
             if path.extension().is_some_and(|ending| ending == Layout::EXTENSION) {
                 ledger.add_file(&path)?;
             } else if path.extension().is_some_and(|ending| ending == Layout::UNFLUSHED) {
-                let unflushed::Contents { lines, whole } = unflushed::read(&path)?;
+                let unflushed::Contents { lines, entered, whole } = unflushed::read(&path)?;
                 let writer = path.with_extension(Layout::EXTENSION);
                 let writer = writer.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 if !whole {
                     ledger.damaged_maps.insert(writer.clone());
                 }
-                if !lines.is_empty() {
-                    ledger.unflushed.push(Unflushed { writer, lines });
+                if !lines.is_empty() || !entered.is_empty() {
+                    ledger.unflushed.push(Unflushed { writer, lines, entered });
                 }
             }
         }

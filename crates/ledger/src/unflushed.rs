@@ -11,7 +11,9 @@
 //! | 16.. | records, each a multiple of eight bytes long |
 //!
 //! A record begins with a word. Its two lowest bits say what it is: `LINE` (label << 2, file << 24, line << 44),
-//! `FILE` and `LABEL` (number << 2, length of the text << 32; the text follows, padded with zeros). A number is
+//! `FILE` and `LABEL` (number << 2, length of the text << 32; the text follows, padded with zeros). Zero is for kinds that
+//! came later: bits 2 to 9 say which, bits 10 to 31 hold a number, bits 32 to 63 the length of a text that follows. So far
+//! there is `SCOPE`: lines under that number are first lines of functions that the scope entered. A number is
 //! defined before it is used, and means the same thing as long as the file lives.
 
 use std::collections::BTreeMap;
@@ -29,7 +31,12 @@ pub const HEADER: usize = 16;
 const LINE: u64 = 1;
 const FILE: u64 = 2;
 const LABEL: u64 = 3;
+const LATER: u64 = 0;
+/// Among the later kinds. A word of zeros is none of them: it is damage.
+const SCOPE: u32 = 1;
 
+/// Contexts and scopes have lower numbers.
+pub const LABELS: u32 = 1 << LABEL_BITS;
 const LABEL_BITS: u32 = 22;
 const FILE_BITS: u32 = 20;
 const LINE_BITS: u32 = 20;
@@ -57,11 +64,20 @@ pub fn label_record(number: u32, label: &ContextLabel) -> Vec<u8> {
     definition(LABEL, number, label.as_str())
 }
 
+/// The record that says which request or job (by its scope's name) a number means. What stands under the number is no
+/// executed line: it is the first line of a function that was entered.
+pub fn scope_record(number: u32, name: &str) -> Vec<u8> {
+    with_text(LATER | u64::from(SCOPE) << 2 | u64::from(number & (LABELS - 1)) << 10, name)
+}
+
 fn definition(tag: u64, number: u32, text: &str) -> Vec<u8> {
+    with_text(tag | u64::from(number & ((1 << 30) - 1)) << 2, text)
+}
+
+fn with_text(word: u64, text: &str) -> Vec<u8> {
     // Neither paths nor labels are four thousand million bytes long.
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    let mut record =
-        (tag | u64::from(number & ((1 << 30) - 1)) << 2 | u64::from(length) << 32).to_le_bytes().to_vec();
+    let mut record = (word | u64::from(length) << 32).to_le_bytes().to_vec();
     record.extend_from_slice(text.as_bytes());
     record.resize(record.len().next_multiple_of(8), 0);
     record
@@ -72,6 +88,8 @@ fn definition(tag: u64, number: u32, text: &str) -> Vec<u8> {
 pub struct Contents {
     /// The lines.
     pub lines: LineData,
+    /// First lines of functions that were entered, by the names of scopes, as in [`Record::Closed`](crate::Record::Closed).
+    pub entered: LineData,
     /// Whether everything that its header counts is there and could be understood.
     pub whole: bool,
 }
@@ -89,44 +107,52 @@ pub fn parse(bytes: &[u8]) -> Contents {
         return Contents { whole: true, ..Contents::default() };
     }
     let mut lines: BTreeMap<(u32, u32), LineBits> = BTreeMap::new();
-    let (mut files, mut labels) = (BTreeMap::new(), BTreeMap::new());
+    let (mut files, mut labels, mut scopes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let (mut rest, mut whole) = records(bytes).unwrap_or_default();
     while let Some((word, after)) = split_word(rest) {
         rest = after;
-        let number = field(word, 2, 30);
-        match word & 3 {
-            LINE => {
-                let (label, file) = (field(word, 2, LABEL_BITS), field(word, 24, FILE_BITS));
-                lines.entry((label, file)).or_default().insert(field(word, 44, LINE_BITS));
-            }
-            tag @ (FILE | LABEL) => {
-                let length = field(word, 32, 32) as usize;
-                let text = rest.get(..length).and_then(|text| std::str::from_utf8(text).ok());
-                let (Some(text), Some(after)) = (text, rest.get(length.next_multiple_of(8)..)) else {
-                    whole = false;
-                    break;
-                };
-                let table = if tag == FILE { &mut files } else { &mut labels };
-                table.insert(number, text);
-                rest = after;
-            }
-            _ => {
-                whole = false;
-                break;
-            }
+        if word & 3 == LINE {
+            let (label, file) = (field(word, 2, LABEL_BITS), field(word, 24, FILE_BITS));
+            lines.entry((label, file)).or_default().insert(field(word, 44, LINE_BITS));
+            continue;
         }
-    }
-    let mut data = LineData::new();
-    for ((label, file), lines) in &lines {
-        // A number without a definition: the file was read while its process began to use it anew.
-        match (labels.get(label), files.get(file)) {
-            (Some(label), Some(file)) => {
-                data.add(&ContextLabel::new(*label), &MeasuredPath::new(*file), lines);
-            }
+        let Some((text, after)) = text_of(word, rest).filter(|_| word != 0) else {
+            whole = false;
+            break;
+        };
+        rest = after;
+        match word & 3 {
+            FILE => drop(files.insert(field(word, 2, 30), text)),
+            LABEL => drop(labels.insert(field(word, 2, 30), text)),
+            _ if field(word, 2, 8) == SCOPE => drop(scopes.insert(field(word, 10, LABEL_BITS), text)),
+            // A later version's. What stands under its number is left out, like that of every unknown number.
             _ => whole = false,
         }
     }
-    Contents { lines: data, whole }
+    let mut contents = Contents { whole, ..Contents::default() };
+    for ((number, file), lines) in &lines {
+        let (data, name) = match (labels.get(number), scopes.get(number)) {
+            (Some(label), None) => (&mut contents.lines, label),
+            (None, Some(scope)) => (&mut contents.entered, scope),
+            // A number without a definition, or with two: the file was read while its process began to use it anew.
+            _ => {
+                contents.whole = false;
+                continue;
+            }
+        };
+        match files.get(file) {
+            Some(file) => data.add(&ContextLabel::new(*name), &MeasuredPath::new(*file), lines),
+            None => contents.whole = false,
+        }
+    }
+    contents
+}
+
+/// The text that follows a word, and what comes after it.
+fn text_of(word: u64, rest: &[u8]) -> Option<(&str, &[u8])> {
+    let length = field(word, 32, 32) as usize;
+    let text = rest.get(..length).and_then(|text| std::str::from_utf8(text).ok())?;
+    Some((text, rest.get(length.next_multiple_of(8)..)?))
 }
 
 /// The records, and whether all that the header counts are there.
@@ -182,6 +208,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_scope_entered_is_no_line_of_a_context() {
+        let mut records = sample();
+        records.extend(scope_record(LABELS - 1, "job:f:ä"));
+        records.extend(line_record(LABELS - 1, 3, 20).unwrap().to_le_bytes());
+        let contents = parse(&file(&records, records.len() as u64));
+        assert!(contents.whole);
+        assert_eq!(contents.lines, parse(&file(&sample(), sample().len() as u64)).lines);
+        let entered: Vec<_> = contents
+            .entered
+            .iter()
+            .map(|(scope, path, lines)| (scope.as_str(), path.as_str(), lines.iter().collect::<Vec<_>>()))
+            .collect();
+        assert_eq!(entered, [("job:f:ä", "app/ä.py", vec![20])]);
+    }
+
+    #[test]
+    fn a_later_kind_is_passed_over_and_named() {
+        let mut records = with_text(LATER | 2 << 2 | 5 << 10, "what is this?");
+        records.extend(sample());
+        records.extend(line_record(5, 3, 20).unwrap().to_le_bytes());
+        let contents = parse(&file(&records, records.len() as u64));
+        assert!(!contents.whole);
+        assert_eq!(contents.lines, parse(&file(&sample(), sample().len() as u64)).lines);
+        assert!(contents.entered.is_empty());
+    }
+
+    #[test]
     fn what_is_not_counted_is_not_there() {
         let records = sample();
         let all_but_last = parse(&file(&records, records.len() as u64 - 8));
@@ -199,6 +252,7 @@ mod tests {
         let mut scribbled = whole.clone();
         scribbled[HEADER] = 0;
         assert!(!parse(&scribbled).whole);
+        assert!(!parse(&file(&[0; 8], 8)).whole, "a word of zeros");
         assert!(!parse(b"something else that is long enough").whole);
         assert!(parse(&[]).whole && parse(&[0; 64]).whole, "made, and not begun");
     }

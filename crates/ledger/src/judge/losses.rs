@@ -68,13 +68,19 @@ impl Judging {
                 ));
             }
         }
-        for Unflushed { writer, lines } in &ledger.unflushed {
-            if let Some((name, Some(false))) = facts.writers.get(writer) {
-                let count = lines.iter().map(|(.., lines)| lines.len()).sum::<usize>();
-                let plural = if count == 1 { "line" } else { "lines" };
-                self.verdict.notes.push(format!(
-                    "{count} {plural} that {name} had executed before it ended were taken from its memory map"
-                ));
+        for Unflushed { writer, lines, entered } in &ledger.unflushed {
+            let Some((name, Some(false))) = facts.writers.get(writer) else { continue };
+            for (data, one, many, done) in [
+                (lines, "line", "lines", "executed"),
+                (entered, "function", "functions", "entered in its steps"),
+            ] {
+                let count = data.iter().map(|(.., lines)| lines.len()).sum::<usize>();
+                let what = if count == 1 { one } else { many };
+                if count > 0 {
+                    self.verdict.notes.push(format!(
+                        "{count} {what} that {name} had {done} before it ended were taken from its memory map"
+                    ));
+                }
             }
         }
     }

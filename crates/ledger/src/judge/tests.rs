@@ -329,7 +329,8 @@ fn what_a_unit_left_behind_is_waited_for_and_named() {
 #[test]
 fn lines_of_a_memory_map_count_and_are_named_where_their_process_is_gone() {
     let web = writer(9, Role::Web, vec![open("1", 1)]);
-    let unflushed = vec![Unflushed { writer: web.file.clone(), lines: lines(&[4, 5]) }];
+    let unflushed =
+        vec![Unflushed { writer: web.file.clone(), lines: lines(&[4, 5]), entered: LineData::new() }];
     let ledger =
         RunLedger { writers: vec![player(1, vec![], passed()), web], unflushed, ..RunLedger::default() };
     let judgement = judge(&ledger, &BTreeSet::new());
@@ -354,6 +355,25 @@ fn entered_functions_are_told_by_step_and_job() {
     assert_eq!((step.step, step.scope.as_str()), (Some(3), "3"));
     let functions = &step.functions[&MeasuredPath::new("a.py")];
     assert_eq!(functions.iter().collect::<Vec<_>>(), [10, 20]);
+}
+
+#[test]
+fn what_a_step_entered_before_its_process_was_killed_is_told_and_no_line() {
+    let mut opened = open("1", 3);
+    if let Record::Open { scope, .. } = &mut opened {
+        *scope = Some("3".to_owned());
+    }
+    let web = writer(9, Role::Web, vec![opened]);
+    let mut entered = LineData::new();
+    entered.add(&ContextLabel::new("3"), &MeasuredPath::new("a.py"), &[10].into_iter().collect());
+    let unflushed = vec![Unflushed { writer: web.file.clone(), lines: LineData::new(), entered }];
+    let judgement =
+        judge(&RunLedger { writers: vec![web], unflushed, ..RunLedger::default() }, &BTreeSet::new());
+    let [step] = judgement.entered.as_slice() else { panic!("{:?}", judgement.entered) };
+    assert_eq!(step.functions[&MeasuredPath::new("a.py")].iter().collect::<Vec<_>>(), [10]);
+    assert!(judgement.lines.is_empty());
+    let notes = &judgement.verdict.notes;
+    assert!(matches!(notes.as_slice(), [note] if note.starts_with("1 function that")), "{notes:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use playtrace_model::{MeasuredPath, SourceHash, Status};
+use playtrace_model::{LineData, MeasuredPath, SourceHash, Status};
 
 use super::{assert_reason, closed, judge, judged, lines, open, open_job, passed, player, writer};
 use crate::{Entry, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind, Writer, encode};
@@ -171,7 +171,8 @@ fn a_memory_map_that_is_damaged_or_alone_is_named() {
         Status::Partial,
         "data lost: the memory map of web process 9 on",
     );
-    let alone = vec![Unflushed { writer: "h.10.1.ledger".to_owned(), lines: lines(&[4]) }];
+    let alone =
+        vec![Unflushed { writer: "h.10.1.ledger".to_owned(), lines: lines(&[4]), entered: LineData::new() }];
     let judgement = judge(&RunLedger { unflushed: alone, ..whole }, &BTreeSet::new());
     assert_reason(&judgement, Status::Partial, "data lost: the ledger h.10.1.ledger is gone: a memory map");
     assert_eq!(judgement.lines, lines(&[1, 4]), "its lines count all the same");
