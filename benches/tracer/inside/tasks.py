@@ -14,8 +14,8 @@ from typing import Any
 from . import floor, generated, ways
 from .bodies import Bodies
 
-#: The agent's contexts rest after five seconds without work, at the next request that is not traced.
-REST_SECONDS = 5.5
+#: The agent's contexts rest after a second without work, at the next request that is not traced.
+REST_SECONDS = 1.5
 
 NEW_FUNCTIONS = 40
 NEW_LINES = 20

@@ -22,11 +22,12 @@ use crate::unflushed::{LineNote, Tail};
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
 const IDLE: Duration = Duration::from_mins(10);
-/// A run without work for so long has its contexts rest: code that it lacks need not be reported any more. When its next
-/// request comes, it reports its lines again; those that are on disk are not written twice.
-const REST: Duration = Duration::from_secs(5);
+/// A run without work for so long has its contexts rest: what it lacks need not be reported any more, which the work of other
+/// runs pays for. When its next request comes, it reports its lines again (a millisecond's work for a large app); those
+/// that are on disk are not written twice.
+const REST: Duration = Duration::from_secs(1);
 /// Whether something may rest is looked at so often at most.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// At most so many runs without work are kept.
 const KEPT: usize = 24;
 /// The untokened run is asked for again and again, so its faults are looked into again after this time.

@@ -177,7 +177,8 @@ impl Tracer {
     /// A code object was entered, under a token or none.
     pub fn enter(&mut self, id: CodeId, way: Way, token: Option<Token>) -> (Entry, Option<Fresh>) {
         let code = &mut self.codes[id.index()];
-        if self.active & !*code.known(way) == 0 {
+        let known = *code.known(way);
+        if self.active & !known == 0 {
             if !code.spend_entry() {
                 return (Entry::Keep, None);
             }
@@ -187,7 +188,18 @@ impl Tracer {
             }
             return (Entry::Silence, None);
         }
-        let Some(owner) = token.and_then(|token| self.resolve(token)) else { return (Entry::Keep, None) };
+        let Some(token) = token else { return (Entry::Keep, None) };
+        if let Some((_, slot)) = self.lined_by(token)
+            && slot != OVERFLOW
+            && token.slot() != OVERFLOW
+        {
+            let both = bit(slot) | bit(token.slot());
+            if known & both == both {
+                // As every time since the first: it is others who have not been here.
+                return (Entry::Keep, None);
+            }
+        }
+        let Some(owner) = self.resolve(token) else { return (Entry::Keep, None) };
         let lined = self.lined_of(owner);
         // What was silenced since a context began to run was silenced because that context has it.
         let entered =
