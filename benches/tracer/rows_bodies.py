@@ -50,13 +50,15 @@ _TRACED_WAYS: _Ways = {
     "ctrace": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
     "sysmon": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
 }
-#: What is told apart here differs by a hundredth: many more sets of processes, and fewer ways in each.
+#: What is told apart here differs by a hundredth: more sets of processes, and fewer ways and bodies in each.
+_FEW_CPU = ("loops", "calls", "deltablue", "nbody", "generators", "comprehensions", "logging")
+_UNTRACED_BODIES = (*(body for body in BODIES if body not in PACKAGES), *_FEW_CPU[2:])
 _UNTRACED_WAYS: _Ways = {
-    "twin": (BODIES, 1),
-    "twin again": (BODIES, 1),
+    "twin": (_UNTRACED_BODIES, 1),
+    "twin again": (_UNTRACED_BODIES, 1),
     "off": (("trivial", *UNTRACED_VIEWS, "loops", "calls"), 1),
-    "never": ((*(body for body in BODIES if "flat" not in body),), 1),
-    "idle": (BODIES, 1),
+    "never": ((*(body for body in _UNTRACED_BODIES if "flat" not in body),), 1),
+    "idle": (_UNTRACED_BODIES, 1),
 }
 TRACED = ("agent", "request", "steps", "ctrace", "sysmon")
 #: How often a body is run, three times over, before it is timed.
@@ -104,7 +106,7 @@ def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
     measured = Measured(Samples(), Samples(), {}, [])
     quick = setting.quick
     traced = _Stage("traced", _TRACED_WAYS, *((2, 3) if quick else (8, 5)))
-    untraced = _Stage("untraced", _UNTRACED_WAYS, *((2, 3) if quick else (16, 5)))
+    untraced = _Stage("untraced", _UNTRACED_WAYS, *((2, 3) if quick else (12, 4)))
     for stage, samples in ((traced, measured.samples), (untraced, measured.untraced)):
         for group in range(stage.groups):
             say(f"{setting.version}: {stage.name} bodies, processes {group + 1} of {stage.groups}")
@@ -192,7 +194,7 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
 
     made.append(_off(setting, measured, how))
     for name, bodies in (
-        ("cpu", CPU),
+        ("cpu", _FEW_CPU),
         ("flask", UNTRACED_VIEWS),
         ("trivial", ("flask.trivial",)),
         ("waiting", WAITING),
@@ -201,7 +203,7 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
     ratio(f"never.calls.{version}", "never", ("calls", "recursion", "flask.calls"))
     ratio(f"never.one-line.{version}", "never", ("one-line",))
     for name, bodies in (
-        ("cpu", CPU),
+        ("cpu", _FEW_CPU),
         ("flask", UNTRACED_VIEWS),
         ("trivial", ("flask.trivial",)),
         ("waiting", WAITING),

@@ -16,7 +16,9 @@ _HEADERS = {"X-Profile-Trace": "bench", "X-Profile-Trace-Run": "one"}
 
 #: Requests of the untraced thread that are timed at once.
 _NEIGHBOUR = {"loops": 2, "calls": 2, "recursion": 2, "flask.trivial": 60, "flask.template": 3}
-_CALL_BOUND = ("calls", "recursion")
+_CALL_BOUND = ("calls", "recursion", "generators")
+#: Bodies of a traced request beside another profile.
+_BESIDE = ("loops", "nbody", "calls", "recursion", "generators")
 
 #: Code objects that run for the first time in a sample of `first`: files, and functions in each.
 _FILES, _FUNCTIONS = 20, 15
@@ -38,7 +40,7 @@ def _started(setting: Setting, ways: dict[str, str], group: int) -> Iterator[Wor
 
 
 def neighbour(setting: Setting, how: str, say: Callable[[str], None]) -> list[Row]:
-    """An untraced thread beside a traced one: what the untraced one's requests take of the processor."""
+    """An untraced thread beside a traced one, and a profile beside another one: what their requests take."""
     ways = {"twin n": "twin", "twin n again": "twin", "agent n": "agent", "ctrace n": "ctrace", "sysmon n": "sysmon"}
     samples = Samples()
     missing: dict[str, str] = {}
@@ -60,8 +62,13 @@ def neighbour(setting: Setting, how: str, say: Callable[[str], None]) -> list[Ro
                         worker = workers.by_name[name]
                         seconds = worker.do("neighbour", name=body, headers=_HEADERS, count=count)
                         samples.note(name, body, group, turn, seconds / count)
+                for body in _BESIDE:
+                    for name in turns([name for name in workers.by_name if name.startswith(("twin", "agent"))], turn):
+                        headers = _HEADERS if name == "agent n" else {}
+                        seconds = workers.by_name[name].do("beside", name=body, headers=headers, count=1)
+                        samples.note(name, f"beside-{body}", group, turn, seconds)
     made = []
-    for body in _NEIGHBOUR:
+    for body in (*_NEIGHBOUR, *(f"beside-{body}" for body in _BESIDE)):
         ident = f"neighbour.{body.replace('.', '-')}.{setting.version}"
         if "agent n" in missing:
             made.append(not_measured(ident, missing["agent n"], how))
@@ -72,7 +79,7 @@ def neighbour(setting: Setting, how: str, say: Callable[[str], None]) -> list[Ro
             if samples.has(f"{name} n", body)
         }
         control = samples.ratio("twin n again", "twin n", body)
-        target = 1.5 if body in _CALL_BOUND else None
+        target = 1.5 if body.removeprefix("beside-") in _CALL_BOUND else None
         made.append(row(ident, samples.ratio("agent n", "twin n", body), control, how, peers, target=target))
     return made
 

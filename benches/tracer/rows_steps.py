@@ -24,7 +24,7 @@ def steps(setting: Setting, redis_server: Path, how: str, say: Callable[[str], N
     """Ratios to twins, for all profiles together: seconds of the processor in the app and its jobs."""
     samples = Samples()
     missing: dict[str, str] = {}
-    groups, rounds = (1, 2) if setting.quick else (2, 9)
+    groups, rounds = (1, 2) if setting.quick else (2, 6)
     names = ["twin d", "twin d again", *_GRANULARITIES]
     for group in range(groups):
         say(f"{setting.version}: the demo's profiles, processes {group + 1} of {groups}")

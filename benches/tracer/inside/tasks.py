@@ -14,8 +14,8 @@ from typing import Any
 from . import floor, generated, ways
 from .bodies import Bodies
 
-#: The agent's contexts rest after a second without work, at the next request that is not traced.
-REST_SECONDS = 1.5
+#: The agent's contexts rest after five seconds without work, at the next request that is not traced.
+REST_SECONDS = 5.5
 
 NEW_FUNCTIONS = 40
 NEW_LINES = 20
@@ -39,6 +39,7 @@ class Tasks:
             "save": self.save,
             "new-lines": self.new_lines,
             "neighbour": self.neighbour,
+            "beside": self.beside,
             "first": self.first,
             "load-files": self.load_files,
             "touch-files": self.touch_files,
@@ -102,6 +103,16 @@ class Tasks:
         if faults:
             raise RuntimeError(f"the thread beside it failed: {faults[0]!r}")
         return seconds
+
+    def beside(self, name: str, headers: dict[str, str], count: int) -> float:
+        """Seconds of the processor for traced requests while another profile is at work, which never runs that code."""
+        other = {"X-Profile-Trace": "other", "X-Profile-Trace-Run": "one"} if headers else {}
+        elsewhere, request = self.bodies.request("waiting", other), self.bodies.request(name, headers)
+        seconds = []
+        for _ in range(3):
+            elsewhere()
+            seconds.append(self._seconds(request, count))
+        return min(seconds)
 
     def _seconds(self, request: Callable[[], object], count: int) -> float:
         """Seconds of this thread's processor for so many requests."""

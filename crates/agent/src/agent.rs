@@ -22,12 +22,11 @@ use crate::unflushed::{LineNote, Tail};
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
 const IDLE: Duration = Duration::from_mins(10);
-/// A run without work for so long has its contexts rest: what it lacks need not be reported any more, which the work of other
-/// runs pays for. When its next request comes, it reports its lines again (a millisecond's work for a large app); those
-/// that are on disk are not written twice.
-const REST: Duration = Duration::from_secs(1);
+/// A run without work for so long has its contexts rest: their slots are others'. When its next request comes, it reports its lines
+/// again; those that are on disk are not written twice.
+const REST: Duration = Duration::from_secs(5);
 /// Whether something may rest is looked at so often at most.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// At most so many runs without work are kept.
 const KEPT: usize = 24;
 /// The untokened run is asked for again and again, so its faults are looked into again after this time.
@@ -326,6 +325,10 @@ impl Agent {
             }
         }
         self.leave_scope(id, context);
+        if let Some(run) = self.runs.get(&id).filter(|run| run.open == 0) {
+            // Nothing holds one of its tokens any more.
+            self.tracer.sleep(run.profile);
+        }
         result
     }
 

@@ -99,6 +99,8 @@ pub(crate) struct Code {
     /// Whose frames are the only ones that may run in it: a context's bit, or 0 for work that is nobody's. Everybody else is
     /// reported entering before a line of theirs is reached, which arms the code. `None` if that was not looked into since.
     alone: Option<u64>,
+    /// Its last place in the list of silenced code objects, counted from 1; 0 if it was never on it.
+    pub(crate) listed: u64,
     /// Whether nothing of it is reported at all.
     pub(crate) disarmed: bool,
     /// Whether the code object is gone.
@@ -125,6 +127,7 @@ impl Code {
             reported: Reported::EveryLine,
             entries_silenced: false,
             alone: None,
+            listed: 0,
             disarmed: false,
             is_removed: false,
             line_budget: BUDGET,
@@ -301,6 +304,16 @@ impl Code {
         lacking.is_none()
     }
 
+    /// Whether the context of a bit has every line.
+    pub(crate) fn has_every_line(&self, bit: u64) -> bool {
+        match &self.lines {
+            Lines::Told(lines) => {
+                lines.iter().all(|line| self.seen(*line).is_some_and(|seen| seen & bit != 0))
+            }
+            Lines::Unknown | Lines::Untold => false,
+        }
+    }
+
     /// Takes contexts out of all masks.
     pub(crate) fn forget(&mut self, bits: u64) {
         for seen in &mut self.seen {
@@ -310,7 +323,8 @@ impl Code {
         self.touched &= !bits;
     }
 
-    fn forget_entries(&mut self, bits: u64) {
+    /// Takes the next entry of contexts for their first.
+    pub(crate) fn forget_entries(&mut self, bits: u64) {
         self.started &= !bits;
         self.resumed &= !bits;
         for (_, resumed) in &mut self.resumed_at {

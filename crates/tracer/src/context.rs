@@ -41,6 +41,8 @@ pub(crate) struct Context {
     /// The code objects that hold this context's bit.
     pub(crate) touched: Vec<CodeId>,
     pub(crate) active: Option<Active>,
+    /// Since when it sleeps, counted in silenced code objects ([`Silences`](crate::sleep::Silences)).
+    pub(crate) asleep_since: Option<u64>,
 }
 
 /// One file's lines.
@@ -69,6 +71,7 @@ impl Context {
             fresh: Vec::new(),
             touched: Vec::new(),
             active: None,
+            asleep_since: None,
         }
     }
 

@@ -80,6 +80,7 @@ impl Tracer {
             return Redundant::SilenceLines;
         }
         self.codes[id.index()].reported = Reported::SomeLines;
+        self.note_silence(id);
         Redundant::Silence
     }
 
@@ -90,6 +91,7 @@ impl Tracer {
         let all = code.reported != Reported::NoLine && code.is_complete(self.lined, self.lined_added);
         if all {
             code.reported = Reported::NoLine;
+            self.note_silence(id);
         }
         all
     }
@@ -129,6 +131,7 @@ impl Tracer {
             return Lacked::Look;
         }
         code.reported = Reported::SomeLines;
+        self.note_silence(id);
         Lacked::Silence
     }
 
@@ -143,6 +146,7 @@ impl Tracer {
         if silenced {
             self.quiet.retain(|quiet| *quiet != id);
         }
+        self.note_silence(id);
         silenced.then_some((id, Arm::Entries { lines: true }))
     }
 
@@ -186,6 +190,7 @@ impl Tracer {
                 code.entries_silenced = true;
                 self.quiet.push(id);
             }
+            self.note_silence(id);
             return (Entry::Silence, None);
         }
         let Some(token) = token else { return (Entry::Keep, None) };

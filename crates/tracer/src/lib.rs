@@ -12,6 +12,7 @@ mod code;
 mod context;
 mod events;
 mod linewords;
+mod sleep;
 mod token;
 mod tracer;
 mod trail;

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::code::{Code, CodeId, FileId, Reported};
 use crate::context::{Active, Context, ContextId, FileLines, Wants};
+use crate::sleep::Silences;
 use crate::token::{OVERFLOW, OWN_SLOTS, Slot, Token, bit};
 
 /// How a code object is to be armed again.
@@ -44,11 +45,11 @@ pub struct Tracer {
     pub(crate) codes: Vec<Code>,
     /// Numbers of code objects that are gone.
     free_codes: Vec<CodeId>,
-    contexts: Vec<Option<Context>>,
+    pub(crate) contexts: Vec<Option<Context>>,
     slots: [Option<Occupant>; OWN_SLOTS as usize],
     /// Contexts beyond the slots, by generation.
     overflow: FxHashMap<u64, ContextId>,
-    /// The slots in use.
+    /// The slots of contexts whose work may run: those that don't sleep.
     pub(crate) active: u64,
     /// Those of contexts that want lines.
     pub(crate) lined: u64,
@@ -61,6 +62,7 @@ pub struct Tracer {
     pub(crate) quiet: Vec<CodeId>,
     /// Whose the lines of a token were when it was last asked; no context has changed since.
     last_lined: Option<(Token, ContextId, Slot)>,
+    pub(crate) silences: Silences,
     /// Another number after each change that may lead a [`Trail`](crate::Trail) astray.
     pub(crate) changes: u64,
 }
@@ -87,6 +89,7 @@ impl Tracer {
             generation: 0,
             quiet: Vec::new(),
             last_lined: None,
+            silences: Silences::default(),
             changes: 0,
         }
     }
@@ -141,10 +144,10 @@ impl Tracer {
         ContextId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
-    /// Lets a context run: its work carries the token from now on. A context that already runs keeps its token.
+    /// Lets a context run: its work carries the token from now on. A context that already runs, or sleeps, keeps its token.
     pub fn activate(&mut self, id: ContextId) -> Activation {
         if let Some(active) = self.context(id).and_then(|context| context.active) {
-            return Activation { token: active.token, rearm: Vec::new() };
+            return Activation { token: active.token, rearm: self.wake(id) };
         }
         self.last_lined = None;
         self.generation += 1;
@@ -179,6 +182,9 @@ impl Tracer {
         let Some(active) = context.active.take() else { return };
         let touched = std::mem::take(&mut context.touched);
         let lined = context.wants == Wants::Lines;
+        if context.asleep_since.take().is_some() {
+            self.silences.wake(bit(active.slot));
+        }
         if active.slot == OVERFLOW {
             self.overflow.remove(&active.token.generation());
             self.lined_overflow -= usize::from(lined);
@@ -244,7 +250,7 @@ impl Tracer {
     /// Code objects of which nothing needs to be reported while no context is active; they come with the next
     /// activation's. Asked again, only those that were added or armed since.
     pub fn disarm(&mut self) -> Vec<CodeId> {
-        if self.active != 0 {
+        if self.active != 0 || !self.silences.is_unused() {
             return Vec::new();
         }
         let mut disarmed = Vec::new();
@@ -280,9 +286,11 @@ impl Tracer {
     /// seen nothing; all others are gone. Answers with the code objects to arm again.
     pub fn after_fork(&mut self, keep: &[ContextId]) -> Rearm {
         self.changes += 1;
+        let mut rearm = Vec::new();
         for index in 0..self.contexts.len() {
             let id = ContextId(u32::try_from(index).unwrap_or(u32::MAX));
             if keep.contains(&id) {
+                rearm.extend(self.wake(id));
                 if let Some(context) = &mut self.contexts[index] {
                     context.clear();
                 }
@@ -294,7 +302,8 @@ impl Tracer {
             code.forget(u64::MAX);
         }
         self.lined_added += 1;
-        self.arm_quiet(Wants::Lines)
+        rearm.extend(self.arm_quiet(Wants::Lines));
+        rearm
     }
 
     /// Has code report its entries again where they were silenced: there is no other way to hear of the first one of a new
@@ -321,7 +330,7 @@ impl Tracer {
         self.contexts.get(id.0 as usize)?.as_ref()
     }
 
-    fn context_mut(&mut self, id: ContextId) -> Option<&mut Context> {
+    pub(crate) fn context_mut(&mut self, id: ContextId) -> Option<&mut Context> {
         self.contexts.get_mut(id.0 as usize)?.as_mut()
     }
 

@@ -18,6 +18,8 @@ const CONTEXTS: usize = 70;
 enum Op {
     Activate(usize),
     Deactivate(usize),
+    /// Only where no thread is at its work.
+    Sleep(usize),
     Switch {
         thread: usize,
         context: Option<usize>,
@@ -109,6 +111,7 @@ struct World {
     /// What the glue keeps in mind of each code object: under which token its trail was found.
     trails: Vec<Option<(Token, Trail)>>,
     mutation: Mutation,
+    asleep: BTreeSet<usize>,
     /// Whether all contexts but the first want entries, their lines going to the first, which is always active.
     steps: bool,
 }
@@ -125,6 +128,7 @@ impl World {
             contexts: (0..CONTEXTS).map(|_| Naive::default()).collect(),
             trails: vec![None; SHAPES.len()],
             mutation,
+            asleep: BTreeSet::new(),
             steps: false,
         }
     }
@@ -170,6 +174,10 @@ impl World {
     fn step(&mut self, op: &Op) {
         match *op {
             Op::Activate(context) => {
+                if self.steps && context > 0 {
+                    self.step(&Op::Activate(0));
+                }
+                self.asleep.remove(&context);
                 let parent = self.contexts[0].id.filter(|_| self.steps && context > 0);
                 let wants = if parent.is_some() { Wants::Entries } else { Wants::Lines };
                 let id =
@@ -181,13 +189,26 @@ impl World {
                 }
             }
             Op::Deactivate(0) if self.steps => {}
+            Op::Sleep(context) => {
+                let at_work = |thread: &Thread| {
+                    thread.context.is_some_and(|at| at == context || (self.steps && context == 0))
+                };
+                let idle = !self.threads.iter().any(at_work);
+                if let Some(id) = self.contexts[context].id.filter(|_| idle && (!self.steps || context == 0))
+                {
+                    self.tracer.sleep(id);
+                    self.asleep.insert(context);
+                }
+            }
             Op::Deactivate(context) => {
+                self.asleep.remove(&context);
                 if let Some(id) = self.contexts[context].id {
                     self.tracer.deactivate(id);
                     self.contexts[context].token = None;
                 }
             }
             Op::Switch { thread, context } => {
+                self.wake(context);
                 let token = context.and_then(|context| self.contexts[context].token);
                 self.threads[thread].token = token;
                 self.threads[thread].context = context;
@@ -226,6 +247,7 @@ impl World {
                 }
             }
             Op::Within { thread, context, code, line, times } => {
+                self.wake(context);
                 let outer = (self.threads[thread].token, self.threads[thread].context);
                 self.threads[thread].token = context.and_then(|context| self.contexts[context].token);
                 self.threads[thread].context = context;
@@ -264,6 +286,16 @@ impl World {
                 }
             }
             Op::Fork { keep } => self.fork(keep),
+        }
+    }
+
+    /// A unit of a context that sleeps is opened.
+    fn wake(&mut self, context: Option<usize>) {
+        if let Some(context) = context
+            && self.contexts[context].token.is_some()
+            && self.asleep.contains(&self.lined(context))
+        {
+            self.step(&Op::Activate(context));
         }
     }
 
@@ -390,6 +422,7 @@ impl World {
     fn fork(&mut self, keep: usize) {
         let parent = if self.steps { self.contexts[0].id } else { None };
         let kept: Vec<ContextId> = parent.into_iter().chain(self.contexts[keep].id).collect();
+        self.asleep.clear();
         let rearm = self.tracer.after_fork(&kept);
         self.rearm(&rearm);
         for (index, context) in self.contexts.iter_mut().enumerate() {
@@ -456,6 +489,7 @@ fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         3 => context.clone().prop_map(Op::Activate),
         1 => context.clone().prop_map(Op::Deactivate),
+        5 => context.clone().prop_map(Op::Sleep),
         4 => (0..THREADS, proptest::option::weighted(0.9, context.clone()))
             .prop_map(|(thread, context)| Op::Switch { thread, context }),
         6 => (0..THREADS, 0..SHAPES.len(), times.clone())
@@ -629,6 +663,28 @@ fn the_loops_of_nobody_fall_silent_beside_a_context() {
     let world = run(&ops, Mutation::None);
     assert_eq!(world.lost_or_wrong(), BTreeMap::new());
     assert_eq!(world.contexts[0].lines.len(), 1);
+}
+
+/// What was silenced while a context slept is reported to it when it wakes; what it has run whole needs not be.
+#[test]
+fn a_context_that_wakes_hears_of_what_was_silenced_meanwhile() {
+    let at = |context| Op::Switch { thread: 0, context };
+    let mut ops = vec![Op::Activate(0), at(Some(0)), Op::Call { thread: 0, code: 3, times: 1 }];
+    ops.extend([Op::Line { thread: 0, line: 2, times: 1 }, Op::Return { thread: 0 }, at(None), Op::Sleep(0)]);
+    ops.extend([Op::Activate(1), at(Some(1)), Op::Call { thread: 0, code: 3, times: 200 }]);
+    ops.extend((0..9).map(|line| Op::Line { thread: 0, line, times: 200 }));
+    ops.push(Op::Return { thread: 0 });
+    let world = run(&ops, Mutation::None);
+    assert!(world.silenced[3].start && world.silenced[3].lines_off, "{:?}", world.silenced[3]);
+    ops.extend([
+        at(Some(0)),
+        Op::Call { thread: 0, code: 3, times: 1 },
+        Op::Line { thread: 0, line: 5, times: 1 },
+    ]);
+    let world = run(&ops, Mutation::None);
+    assert_eq!(world.lost_or_wrong(), BTreeMap::new());
+    assert_eq!(world.contexts[0].lines.len(), 2);
+    assert!(run(&ops, Mutation::NoRearmAtActivation).lost_or_wrong().contains_key(&0));
 }
 
 /// Who silences without a look takes lines from whoever runs there already.
