@@ -685,6 +685,15 @@ fn a_context_that_wakes_hears_of_what_was_silenced_meanwhile() {
     assert_eq!(world.lost_or_wrong(), BTreeMap::new());
     assert_eq!(world.contexts[0].lines.len(), 2);
     assert!(run(&ops, Mutation::NoRearmAtActivation).lost_or_wrong().contains_key(&0));
+    // The same once more: what was listed before is listed again.
+    ops.extend([Op::Return { thread: 0 }, at(None), Op::Sleep(0), at(Some(1))]);
+    ops.push(Op::Call { thread: 0, code: 3, times: 200 });
+    ops.extend((0..9).map(|line| Op::Line { thread: 0, line, times: 200 }));
+    ops.extend([Op::Return { thread: 0 }, at(Some(0)), Op::Call { thread: 0, code: 3, times: 1 }]);
+    ops.push(Op::Line { thread: 0, line: 6, times: 1 });
+    let world = run(&ops, Mutation::None);
+    assert_eq!(world.lost_or_wrong(), BTreeMap::new());
+    assert_eq!(world.contexts[0].lines.len(), 3);
 }
 
 /// Who silences without a look takes lines from whoever runs there already.
