@@ -61,7 +61,7 @@ test: setup check  ## Unit, property and end-to-end tests
 	@$(PYTHON) -m pytest tests
 
 .PHONY: bench-tracer
-bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.json and a table (about 12 minutes)
+bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.json and a table (about 25 minutes)
 	@exec $(PYTHON) -m benches.tracer --redis-server .tools/redis-server
 
 .PHONY: stress
