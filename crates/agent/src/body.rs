@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
-use pyo3::{PyTraverseError, PyVisit, intern};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::agent::UnitId;
-use crate::within;
+use crate::{names, within};
 
 /// An iterable whose pieces, and whose end, are work of a unit. `wsgi.TracedBody` makes it close itself when its
 /// server forgets it.
@@ -57,7 +57,7 @@ impl Body {
         if unit == 0 {
             return Ok(());
         }
-        let closed = self.within(py, || match self.body.bind(py).getattr_opt(intern!(py, "close"))? {
+        let closed = self.within(py, || match self.body.bind(py).getattr_opt(names::close(py))? {
             Some(close) => close.call0().map(drop),
             None => Ok(()),
         });

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::current::Nobodys;
 use crate::monitor::{self, DISABLE};
 use crate::registry::{self, registered, scout};
-use crate::{AGENT, current, frames};
+use crate::{AGENT, current};
 
 /// What a callback tells the interpreter.
 enum Answer {
@@ -149,7 +149,10 @@ fn leave_to_others(
         Lacked::Keep => Answer::Keep,
         Lacked::Silence => Answer::Silence,
         Lacked::Look => {
-            let alone = frames::runs_once(py, code);
+            let Some(monitor) = AGENT.with(py, |state| state.monitor.clone()).flatten() else {
+                return Answer::Keep;
+            };
+            let alone = monitor.frames.runs_once(py, code);
             let arm = AGENT.with(py, |state| {
                 let tracer = &mut state.agent.as_mut()?.tracer;
                 if !alone {
@@ -272,7 +275,12 @@ pub(crate) unsafe extern "C" fn on_throw(
         if let Some(code) = code {
             // A generator may see its first event this way.
             scout(py, code);
-            if let (Some(id), Some(token)) = (registered(py, code), current::token(py)) {
+            // Work in an empty context is to be seen, too.
+            let token = match current::look(py) {
+                Ok(token) | Err(Nobodys::Elsewhere(token)) => Some(token),
+                Err(Nobodys::Outside) => None,
+            };
+            if let (Some(id), Some(token)) = (registered(py, code), token) {
                 let needed = AGENT.with(py, |state| Some(state.agent.as_mut()?.tracer.goes_on(id, token)));
                 if needed.flatten() == Some(true) {
                     monitor::rearm(py, &[(id, Arm::Everything)]);

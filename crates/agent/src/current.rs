@@ -1,7 +1,7 @@
 //! The `ContextVar` that says to which context the running code belongs.
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -9,6 +9,7 @@ use playtrace_tracer::Token;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::frames::lookup;
 use crate::token::TokenObject;
 
 /// The variable. Asked at each event that may be news; events arrive while the interpreter shuts down and the module's own
@@ -64,15 +65,9 @@ pub(crate) fn create(py: Python<'_>) -> PyResult<()> {
     GET.store(variable.getattr("get")?.unbind().into_ptr(), Ordering::Relaxed);
     SET.store(variable.getattr("set")?.unbind().into_ptr(), Ordering::Relaxed);
     VARIABLE.store(variable.unbind().into_ptr(), Ordering::Relaxed);
-    QUICK_GET.store(function(c"PyContextVar_Get"), Ordering::Relaxed);
-    QUICK_SET.store(function(c"PyContextVar_Set"), Ordering::Relaxed);
+    QUICK_GET.store(lookup(c"PyContextVar_Get"), Ordering::Relaxed);
+    QUICK_SET.store(lookup(c"PyContextVar_Set"), Ordering::Relaxed);
     Ok(())
-}
-
-/// The interpreter's function of that name; null if it has none.
-fn function(name: &CStr) -> *mut c_void {
-    // SAFETY: the name is a C string; the interpreter that calls us stays loaded.
-    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }
 
 /// The variable's value where it is set, `Ellipsis` where it is not. Runs no Python code.

@@ -5,11 +5,10 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::token::TokenObject;
-use crate::{AGENT, current, monitor};
+use crate::{AGENT, current, monitor, names};
 
 /// The `exec_module` that was there before ours.
 static ORIGINAL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
@@ -89,7 +88,7 @@ fn foresee(py: Python<'_>, loader: *mut ffi::PyObject) {
         return;
     }
     let text = |name| loader.getattr(name).and_then(|value| value.extract::<String>());
-    if let (Ok(path), Ok(module)) = (text(intern!(py, "path")), text(intern!(py, "name"))) {
+    if let (Ok(path), Ok(module)) = (text(names::path(py)), text(names::name(py))) {
         AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.sources.foresee(&path, &module)));
     }
 }

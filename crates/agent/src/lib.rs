@@ -14,6 +14,7 @@ mod frames;
 mod imports;
 mod jobs;
 mod monitor;
+mod names;
 mod registry;
 mod run;
 mod sources;
@@ -24,6 +25,7 @@ mod unflushed;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use playtrace_covdata::Installation;
 use playtrace_ledger::{Granularity, Record, Role, UnitKind};
@@ -61,13 +63,31 @@ create_exception!(
 struct State {
     agent: Option<Agent>,
     monitor: Option<Arc<Monitor>>,
+    listening: Listening,
     objects: Objects,
     /// The tokens of the units that are under way.
     tokens: BTreeMap<UnitId, Py<TokenObject>>,
 }
 
-static AGENT: AttachedCell<State> =
-    AttachedCell::new(State { agent: None, monitor: None, objects: Objects::new(), tokens: BTreeMap::new() });
+/// Whether the interpreter reports to us.
+#[derive(Debug, Clone, Copy)]
+enum Listening {
+    Not,
+    /// A thread is at it.
+    Begins,
+    Yes,
+}
+
+/// Taking the tools and looking at all frames takes some milliseconds.
+const STARTING: Duration = Duration::from_secs(5);
+
+static AGENT: AttachedCell<State> = AttachedCell::new(State {
+    agent: None,
+    monitor: None,
+    listening: Listening::Not,
+    objects: Objects::new(),
+    tokens: BTreeMap::new(),
+});
 
 /// What a child process is told: its token, slug, run and scope.
 type ChildOf = (String, String, Option<String>, Option<String>);
@@ -125,16 +145,46 @@ fn kind(name: &str) -> PyResult<UnitKind> {
     })
 }
 
-/// Takes the tool ids at the first traced work of the process.
+/// Takes the tool ids at the first traced work of the process, and looks at what runs at that moment. Who comes while another thread is at
+/// it waits: what runs in its own frames may not be known yet.
 fn start_monitor(py: Python<'_>) -> PyResult<()> {
-    let state = AGENT.with(py, |state| {
+    let deadline = Instant::now() + STARTING;
+    loop {
+        let found = AGENT.with(py, |state| match state.listening {
+            Listening::Not => {
+                state.listening = Listening::Begins;
+                Listening::Not
+            }
+            other => other,
+        });
+        match found {
+            Some(Listening::Not) => break,
+            Some(Listening::Begins) if Instant::now() < deadline => {
+                py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+            }
+            Some(Listening::Begins) => {
+                let reason = "another thread has begun to listen and does not get on".to_owned();
+                return Err(raise(&AgentError::Monitoring { reason }));
+            }
+            Some(Listening::Yes) | None => return Ok(()),
+        }
+    }
+    let listening = listen(py);
+    let now = if listening.is_ok() { Listening::Yes } else { Listening::Not };
+    AGENT.with(py, |state| state.listening = now);
+    listening
+}
+
+fn listen(py: Python<'_>) -> PyResult<()> {
+    let granularity = AGENT.with(py, |state| {
         let place = state.agent.as_ref().and_then(|agent| agent.place.as_ref());
-        (state.monitor.is_some(), place.map(|place| place.granularity).unwrap_or_default())
+        place.map(|place| place.granularity).unwrap_or_default()
     });
-    let Some((false, granularity)) = state else { return Ok(()) };
-    let lines = granularity != Granularity::Symbol;
-    let monitor = Monitor::start(py, lines).map_err(|error| raise(&error))?;
-    AGENT.with(py, |state| state.monitor = Some(Arc::new(monitor)));
+    let lines = granularity != Some(Granularity::Symbol);
+    if AGENT.with(py, |state| state.monitor.is_none()) == Some(true) {
+        let monitor = Monitor::start(py, lines).map_err(|error| raise(&error))?;
+        AGENT.with(py, |state| state.monitor = Some(Arc::new(monitor)));
+    }
     registry::scout_running(py)
 }
 
@@ -305,8 +355,9 @@ fn enter_here<'py>(
 ) -> PyResult<Option<Bound<'py, TokenObject>>> {
     let before = current::own(py);
     current::set(py, named(py, to)?.as_ref())?;
-    if let Some(held) = current::own(py) {
-        monitor::rearm_stack(py, held.get().token())?;
+    // Its own, or that of the process.
+    if let Some(token) = current::token(py) {
+        monitor::rearm_stack(py, token);
     }
     Ok(before)
 }
@@ -443,7 +494,7 @@ fn set_process_unit(py: Python<'_>, unit: UnitId) -> PyResult<()> {
     let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.get().token())).flatten();
     current::set_base(token);
     if let Some(token) = token {
-        monitor::rearm_stack(py, token)?;
+        monitor::rearm_stack(py, token);
     }
     Ok(())
 }
@@ -456,6 +507,12 @@ fn after_fork(py: Python<'_>) -> PyResult<bool> {
     // The units are the parent's; what still holds one of their tokens keeps it.
     let parents = AGENT.with(py, |state| std::mem::take(&mut state.tokens));
     drop(parents);
+    AGENT.with(py, |state| {
+        if matches!(state.listening, Listening::Begins) {
+            // The thread that was at it is the parent's.
+            state.listening = Listening::Not;
+        }
+    });
     let Some((kept, rearm)) = AGENT.with(py, |state| Some(state.agent.as_mut()?.after_fork(token))).flatten()
     else {
         return Ok(false);
@@ -463,7 +520,7 @@ fn after_fork(py: Python<'_>) -> PyResult<bool> {
     monitor::rearm(py, &rearm);
     if kept {
         if let Some(token) = token {
-            monitor::rearm_stack(py, token)?;
+            monitor::rearm_stack(py, token);
         }
     } else {
         current::set_base(None);
@@ -522,6 +579,7 @@ fn install_import_hook(py: Python<'_>) -> PyResult<()> {
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
+    names::prepare(py);
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;

@@ -4,6 +4,7 @@
 //! The *reader* listens only within code of interest. `docs/adr/0003-two-monitoring-tools.md` tells why it takes two.
 
 use std::ffi::CStr;
+use std::ops::ControlFlow;
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -14,7 +15,7 @@ use pyo3::prelude::*;
 
 use crate::error::AgentError;
 use crate::frames::Frames;
-use crate::{AGENT, callbacks};
+use crate::{AGENT, callbacks, frames};
 
 const SCOUT: &str = "playtrace scout";
 const READER: &str = "playtrace reader";
@@ -95,7 +96,7 @@ impl Monitor {
             lines: number(lines)?,
             entries: number(start | resume)?,
             everything: number(start | resume | lines)?,
-            frames: Frames::new(&py.import("sys")?)?,
+            frames: Frames::find(py)?,
             resume_opcode,
         })
     }
@@ -209,32 +210,22 @@ fn objects_of(
 }
 
 /// The work of `token` goes on in the frames that are running: those of interest must report what it lacks.
-pub(crate) fn rearm_stack(py: Python<'_>, token: Token) -> PyResult<()> {
+pub(crate) fn rearm_stack(py: Python<'_>, token: Token) {
     let any_code = AGENT.with(py, |state| !state.objects.is_empty()).unwrap_or(false);
     if !any_code {
-        return Ok(());
+        return;
     }
-    let mut next = innermost_frame(py);
-    while let Some(frame) = next {
-        let code = frame.getattr("f_code")?.as_ptr() as usize;
+    let Some(monitor) = AGENT.with(py, |state| state.monitor.clone()).flatten() else { return };
+    let innermost = frames::innermost(py);
+    let _ = monitor.frames.outwards(innermost, &mut |_, code| {
         let needed = AGENT.with(py, |state| {
             let agent = state.agent.as_mut()?;
-            let id = *agent.codes.get(&code)?;
+            let id = *agent.codes.get(&(code.as_ptr() as usize))?;
             agent.tracer.goes_on(id, token).then_some(id)
         });
         if let Some(id) = needed.flatten() {
             rearm(py, &[(id, Arm::Everything)]);
         }
-        next = Some(frame.getattr("f_back")?).filter(|back| !back.is_none());
-    }
-    Ok(())
-}
-
-/// The innermost frame of the running thread.
-///
-/// Not by `sys._getframe`: `import` asks the app's `__import__`, which may be anything (and is looked up in the globals of the
-/// code that happens to run), and `_getframe` raises an audit event.
-pub(crate) fn innermost_frame(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
-    // SAFETY: the lock is held; the frame, if there is one, is lent and kept from here on.
-    unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) }
+        ControlFlow::Continue(())
+    });
 }

@@ -1,12 +1,14 @@
 //! Code objects of interest: found at their first run, kept while anybody else has them.
 
+use std::ops::ControlFlow;
+
 use playtrace_tracer::{CodeId, FileId};
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::AGENT;
-use crate::monitor::innermost_frame;
+use crate::frames;
+use crate::names;
 use crate::sources::Known;
 
 /// The registered code objects, each kept alive so that its address can't become another one's.
@@ -86,7 +88,7 @@ struct WeakReferences(Option<usize>);
 
 impl WeakReferences {
     fn of(py: Python<'_>, code: &Py<PyAny>) -> Self {
-        let offset = code.bind(py).get_type().getattr(intern!(py, "__weakrefoffset__"));
+        let offset = code.bind(py).get_type().getattr(names::weakref_offset(py));
         Self(offset.and_then(|offset| offset.extract()).ok().filter(|offset| *offset > 0))
     }
 
@@ -150,19 +152,18 @@ pub(crate) fn scout(py: Python<'_>, code: *mut ffi::PyObject) {
     let code = unsafe { Bound::from_borrowed_ptr(py, code) };
     // An object that isn't like a code object (a shim) has nothing to report. The callback has no frame of its own: the
     // innermost one is that of the code.
-    let _ = register(&code, innermost_frame);
+    let _ = register(&code, frames::innermost);
 }
 
 /// Looks at the code of every frame that runs in any thread: it began before anybody listened.
 pub(crate) fn scout_running(py: Python<'_>) -> PyResult<()> {
-    for frame in py.import("sys")?.call_method0("_current_frames")?.call_method0("values")?.try_iter()? {
-        let mut frame = frame?;
-        while !frame.is_none() {
-            register(&frame.getattr("f_code")?, |_| Some(frame.clone()))?;
-            frame = frame.getattr("f_back")?;
-        }
-    }
-    Ok(())
+    let Some(monitor) = AGENT.with(py, |state| state.monitor.clone()).flatten() else { return Ok(()) };
+    let mut running = Vec::new();
+    monitor.frames.each(py, |frame, code| {
+        running.push((frame.clone(), code.clone()));
+        ControlFlow::Continue(())
+    });
+    running.into_iter().try_for_each(|(frame, code)| register(&code, |_| Some(frame)))
 }
 
 fn register<'py>(
@@ -171,7 +172,7 @@ fn register<'py>(
 ) -> PyResult<()> {
     let py = code.py();
     let Some(file) = file_of(code, frame)? else { return Ok(()) };
-    let defined_at: u32 = code.getattr(intern!(py, "co_firstlineno"))?.extract()?;
+    let defined_at: u32 = code.getattr(names::co_firstlineno(py))?.extract()?;
     let address = code.as_ptr() as usize;
     let monitor = AGENT.with(py, |state| {
         let agent = state.agent.as_mut()?;
@@ -195,7 +196,7 @@ fn file_of<'py>(
     frame: impl FnOnce(Python<'py>) -> Option<Bound<'py, PyAny>>,
 ) -> PyResult<Option<FileId>> {
     let py = code.py();
-    let name = code.getattr(intern!(py, "co_filename"))?;
+    let name = code.getattr(names::co_filename(py))?;
     let last = AGENT.with(py, |state| {
         let (last, file) = state.objects.last_name.as_ref()?;
         last.is(&name).then_some(*file)
@@ -241,11 +242,11 @@ fn decide(frame: &Bound<'_, PyAny>, filename: &str) -> PyResult<Option<FileId>> 
 /// interpreter begins to look. (What stands before belongs to the call.) `None` if that can't be told.
 pub(crate) fn lines_of(code: &Bound<'_, PyAny>, resume_opcode: u8) -> Option<Vec<u32>> {
     let py = code.py();
-    let instructions = code.getattr(intern!(py, "co_code")).ok()?;
+    let instructions = code.getattr(names::co_code(py)).ok()?;
     let instructions: &[u8] = instructions.extract().ok()?;
     let begin = instructions.iter().step_by(2).position(|opcode| *opcode == resume_opcode)? * 2 + 2;
     let mut lines = Vec::new();
-    for entry in code.call_method0(intern!(py, "co_lines")).ok()?.try_iter().ok()? {
+    for entry in code.call_method0(names::co_lines(py)).ok()?.try_iter().ok()? {
         let (_, end, line): (usize, usize, Option<u32>) = entry.ok()?.extract().ok()?;
         if let Some(line) = line.filter(|_| end > begin) {
             lines.push(line);

@@ -1,0 +1,32 @@
+//! Names that are asked for in callbacks, each made once, at the beginning.
+//!
+//! PyO3's `intern!` lets other threads run when it makes a name. In a callback, one of them may find the tracer between two steps that
+//! belong together.
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+macro_rules! names {
+    ($($name:ident = $text:literal),+ $(,)?) => {
+        $(pub(crate) fn $name(py: Python<'_>) -> &Bound<'_, PyString> {
+            pyo3::intern!(py, $text)
+        })+
+
+        /// Makes all of them.
+        pub(crate) fn prepare(py: Python<'_>) {
+            $($name(py);)+
+        }
+    };
+}
+
+names! {
+    close = "close",
+    co_code = "co_code",
+    co_filename = "co_filename",
+    co_firstlineno = "co_firstlineno",
+    co_lines = "co_lines",
+    greenlet = "greenlet",
+    name = "name",
+    path = "path",
+    weakref_offset = "__weakrefoffset__",
+}
