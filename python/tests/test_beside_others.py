@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Workspace, Wrote
+    from conftest import Workspace
+    from scenario import Scenario
 
 WORK = """
 def hot(times, branch, wait=None):
@@ -61,7 +62,7 @@ def work(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def lines(wrote: Wrote, slug: str) -> set[int]:
+def lines(wrote: Scenario, slug: str) -> set[int]:
     """Return the lines of the work, under any context of a profile."""
     found = wrote.ledger_lines(slug, "r")
     return {line for files in found.values() for line in files.get("work.py", [])}
