@@ -106,7 +106,7 @@ def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
     measured = Measured(Samples(), Samples(), {}, [])
     quick = setting.quick
     traced = _Stage("traced", _TRACED_WAYS, *((2, 3) if quick else (8, 5)))
-    untraced = _Stage("untraced", _UNTRACED_WAYS, *((2, 3) if quick else (12, 4)))
+    untraced = _Stage("untraced", _UNTRACED_WAYS, *((2, 3) if quick else (10, 4)))
     for stage, samples in ((traced, measured.samples), (untraced, measured.untraced)):
         for group in range(stage.groups):
             say(f"{setting.version}: {stage.name} bodies, processes {group + 1} of {stage.groups}")
@@ -163,7 +163,7 @@ def _round(stage: _Stage, workers: Workers, samples: Samples, group: int, turn: 
     for body in BODIES:
         ways = stage.ways
         asked = [name for name in workers.by_name if body in ways[name][0] and turn % ways[name][1] == 0]
-        for name in turns(asked, turn):
+        for name in turns(asked, turn) if asked else ():
             count = COUNTS.get(body, 1)
             if name in ("ctrace", "sysmon"):
                 count = min(count, 2)
