@@ -18,7 +18,7 @@ use crate::{names, within};
 #[pyclass(subclass, frozen, weakref, module = "playtrace_agent._native")]
 pub(crate) struct Body {
     /// What the app answered.
-    body: Py<PyAny>,
+    answer: Py<PyAny>,
     /// Its iterator, once it was asked for a piece.
     iterator: OnceLock<Py<PyIterator>>,
     /// The request's unit; 0 when it is over. Units are counted from 1.
@@ -32,7 +32,7 @@ impl Body {
     /// Wraps `body`; `end(unit)` is called when it is closed.
     #[new]
     fn new(body: Py<PyAny>, unit: UnitId, end: Py<PyAny>) -> Self {
-        Self { body, iterator: OnceLock::new(), unit: AtomicU64::new(unit), end }
+        Self { answer: body, iterator: OnceLock::new(), unit: AtomicU64::new(unit), end }
     }
 
     /// Itself: a body is read once.
@@ -57,7 +57,7 @@ impl Body {
         if unit == 0 {
             return Ok(());
         }
-        let closed = self.within(py, || match self.body.bind(py).getattr_opt(names::close(py))? {
+        let closed = self.within(py, || match self.answer.bind(py).getattr_opt(names::close(py))? {
             Some(close) => close.call0().map(drop),
             None => Ok(()),
         });
@@ -76,7 +76,7 @@ impl Body {
 
     #[allow(clippy::needless_pass_by_value)] // as PyO3 hands it over
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.body)?;
+        visit.call(&self.answer)?;
         visit.call(&self.end)?;
         self.iterator.get().map_or(Ok(()), |iterator| visit.call(iterator))
     }
@@ -84,7 +84,7 @@ impl Body {
 
 impl Body {
     fn first<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        let iterator = self.body.bind(py).try_iter()?;
+        let iterator = self.answer.bind(py).try_iter()?;
         // Two threads that ask for the first piece at once have one iterator each, as they would have of the body.
         let _ = self.iterator.set(iterator.clone().unbind());
         Ok(iterator)

@@ -194,7 +194,7 @@ pub(crate) fn set(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> PyRe
     // a reference of ours (what `ContextVar.reset` would take), or an error. The function's type is the one that
     // CPython documents since 3.7.1.
     unsafe {
-        let value = held.map_or_else(|| ffi::Py_None(), |held| held.as_ptr());
+        let value = held.map_or_else(|| ffi::Py_None(), Bound::as_ptr);
         let undo = if quick.is_null() {
             ffi::PyObject_CallFunctionObjArgs(set, value, null_mut::<ffi::PyObject>())
         } else {

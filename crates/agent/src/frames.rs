@@ -8,9 +8,9 @@ use std::ffi::{CStr, c_void};
 use std::ops::ControlFlow;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use pyo3::{Borrowed, ffi};
 
 use crate::names;
 
@@ -43,6 +43,7 @@ macro_rules! function {
 
 impl Frames {
     /// Finds the functions.
+    #[allow(clippy::missing_transmute_annotations)] // the fields' types say it
     pub(crate) fn find(py: Python<'_>) -> PyResult<Self> {
         Ok(Self {
             interpreter: function!(c"PyInterpreterState_Get"),
@@ -125,5 +126,5 @@ pub(crate) fn lookup(name: &CStr) -> *mut c_void {
 /// code that happens to run), and `_getframe` raises an audit event.
 pub(crate) fn innermost(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     // SAFETY: the lock is held; the frame, if there is one, is lent and kept from here on.
-    unsafe { Borrowed::from_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()).map(|frame| frame.to_owned()) }
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) }
 }

@@ -171,6 +171,7 @@ impl World {
         (token.is_some() && self.contexts[context].token == *token).then_some(context)
     }
 
+    #[allow(clippy::too_many_lines)] // an arm for each operation
     fn step(&mut self, op: &Op) {
         match *op {
             Op::Activate(context) => {

@@ -77,7 +77,7 @@ fn a_boot_record_that_can_not_be_written_leaves_nothing() {
     // Whatever is written there finds a full disk.
     std::os::unix::fs::symlink("/dev/full", place(dir.path()).with_extension("new")).unwrap();
     assert!(matches!(open(dir.path()), Err(LedgerError::Append { .. })));
-    assert_eq!(names(dir.path()), [PathBuf::new(); 0]);
+    assert_eq!(names(dir.path()), Vec::<PathBuf>::new());
     // When there is room again, all is well.
     assert_eq!(boots(open(dir.path()).unwrap().path()), 1);
 }
