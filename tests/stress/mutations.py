@@ -99,7 +99,8 @@ MUTATIONS = (
                 '.getattr("ThreadLocal")?',
             ),
             # It is no `ContextVar`, so it is asked by its methods.
-            Edit(_CURRENT, "libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr())", "{ let _ = name; null_mut() }"),
+            Edit(_CURRENT, 'QUICK_GET.store(lookup(c"PyContextVar_Get"), Ordering::Relaxed);', "let _ = lookup;"),
+            Edit(_CURRENT, 'QUICK_SET.store(lookup(c"PyContextVar_Set"), Ordering::Relaxed);', ""),
         ),
         _shown_by("loops", 400, only=("loop", "tasks", "across")),
     ),
