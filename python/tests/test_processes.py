@@ -107,6 +107,34 @@ def test_a_child_keeps_its_own_arguments_and_output(workspace: Workspace) -> Non
     assert outcome.out.strip() == "('args 2\\n', '', 0)"
 
 
+def test_what_runs_after_a_program_could_not_be_replaced_counts(workspace: Workspace) -> None:
+    """The child's unit is closed before `exec`, which may fail; what the process runs then belongs to it all the same."""
+    workspace.write(
+        "kid.py",
+        """
+        import os
+
+        def instead():
+            here = 1
+            return here
+
+        try:
+            os.execv("/there/is/none", ["none"])
+        except FileNotFoundError:
+            instead()
+        """,
+    )
+    outcome = workspace.run(
+        """
+        import subprocess, sys, playtrace_agent
+
+        with playtrace_agent.trace("p", "r"):
+            subprocess.run([sys.executable, "kid.py"], check=True)
+        """
+    )
+    assert {4, 5} <= set(outcome.wrote.ledger_lines("p", "r")["profile:p"]["kid.py"])
+
+
 def test_a_forked_child_reports_its_own_lines_only(workspace: Workspace) -> None:
     workspace.write(
         "work.py",

@@ -136,6 +136,12 @@ assert seen == {}, "the app has not run yet"
 assert b"".join(body) == b"lazytail"
 body.close()
 
+bodies.Body.close, close = None, bodies.Body.close
+body, seen = call(wrap(bodies.streamed), "closes-nothing")
+assert list(body) == [b"x"] * 3
+body.close()
+bodies.Body.close = close
+
 body, seen = call(wrap(bodies.file), "file")
 assert type(body) is FileWrapper and status(seen) == "on"
 body.close()
@@ -151,7 +157,7 @@ for app, slug in [(bodies.plain, "v1"), (bodies.streamed, "v2"), (bodies.lazy, "
 """
     )
     wrote = outcome.wrote
-    for slug in ("plain", "streamed", "lazy", "file", "recovers", "v1", "v2", "v3"):
+    for slug in ("plain", "streamed", "closes-nothing", "lazy", "file", "recovers", "v1", "v2", "v3"):
         assert wrote.unclosed(slug) == [], slug
         assert len(wrote.of_kind(slug, "closed")) == 1, slug
     source = BODIES.lstrip("\n").splitlines()

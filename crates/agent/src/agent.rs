@@ -3,6 +3,7 @@
 //! Nothing here calls into Python; see [`AttachedCell`](crate::cell::AttachedCell).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Granularity, Journal, Layout, Record, RunLedger, UnitKind};
@@ -15,7 +16,7 @@ use crate::error::AgentError;
 use crate::jobs;
 use crate::run::{Place, Run, Written, now};
 use crate::sources::Sources;
-use crate::token;
+use crate::token::{self, Holders};
 use crate::trails::Trails;
 use crate::unflushed::{LineNote, Tail};
 
@@ -59,6 +60,8 @@ pub(crate) struct Opened {
     pub(crate) unit: UnitId,
     pub(crate) token: Token,
     pub(crate) rearm: Rearm,
+    /// For its token object.
+    pub(crate) holders: Holders,
     /// Whether it is the first of its run in this process.
     pub(crate) first: bool,
 }
@@ -235,15 +238,17 @@ impl Agent {
         }
         let activation = self.tracer.activate(context);
         rearm.extend(activation.rearm);
+        let mut holders = Holders::default();
         if let Some(run) = self.runs.get_mut(&id) {
             run.open += 1;
             run.last_used = Instant::now();
             if context == run.import {
                 run.imports += 1;
             }
+            holders = Arc::clone(&run.holders);
         }
         self.units.insert(unit, Unit { run: id, context, kind, left: false });
-        Ok(Opened { unit, token: activation.token, rearm, first })
+        Ok(Opened { unit, token: activation.token, rearm, holders, first })
     }
 
     fn granularity(&self) -> Granularity {
@@ -325,8 +330,8 @@ impl Agent {
             }
         }
         self.leave_scope(id, context);
-        if let Some(run) = self.runs.get(&id).filter(|run| run.open == 0) {
-            // Nothing holds one of its tokens any more.
+        // Not by the units that are open: the end of a process closes its own before the last code of it has run.
+        if let Some(run) = self.runs.get(&id).filter(|run| Arc::strong_count(&run.holders) == 1) {
             self.tracer.sleep(run.profile);
         }
         result

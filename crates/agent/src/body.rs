@@ -13,7 +13,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::agent::UnitId;
 use crate::{names, within};
 
-/// An iterable whose pieces, and whose end, are work of a unit. `wsgi.TracedBody` makes it close itself when its
+/// An iterable whose pieces, and whose end, are work of a unit. `body.TracedBody` in Python makes it close itself when its
 /// server forgets it.
 #[pyclass(subclass, frozen, weakref, module = "playtrace_agent._native")]
 pub(crate) struct Body {
@@ -58,8 +58,8 @@ impl Body {
             return Ok(());
         }
         let closed = self.within(py, || match self.answer.bind(py).getattr_opt(names::close(py))? {
-            Some(close) => close.call0().map(drop),
-            None => Ok(()),
+            Some(close) if !close.is_none() => close.call0().map(drop),
+            _ => Ok(()),
         });
         // Whoever closes it a second time, from within its own end, say, finds it closed.
         if self.unit.swap(0, Ordering::Relaxed) != 0 {

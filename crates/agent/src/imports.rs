@@ -107,7 +107,7 @@ impl Scope {
         monitor::rearm(py, &rearm);
         let before = current::own(py).map(Bound::unbind);
         // No running frame goes on under the import's context, so the stack needs no arming.
-        let inner = Bound::new(py, TokenObject::new(0, inner)).ok();
+        let inner = Bound::new(py, TokenObject::new(0, inner, None)).ok();
         if inner.is_none_or(|inner| current::set(py, Some(&inner)).is_err()) {
             AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
             return None;

@@ -188,9 +188,9 @@ fn listen(py: Python<'_>) -> PyResult<()> {
     registry::scout_running(py)
 }
 
-fn opened(py: Python<'_>, opened: &Opened) -> PyResult<(UnitId, bool)> {
+fn opened(py: Python<'_>, opened: Opened) -> PyResult<(UnitId, bool)> {
     monitor::rearm(py, &opened.rearm);
-    let token = Py::new(py, TokenObject::new(opened.unit, opened.token))?;
+    let token = Py::new(py, TokenObject::new(opened.unit, opened.token, Some(opened.holders)))?;
     AGENT.with(py, |state| state.tokens.insert(opened.unit, token));
     Ok((opened.unit, opened.first))
 }
@@ -283,7 +283,7 @@ fn open_unit(
         }
         agent.open(&slug, &run, spec)
     })?;
-    opened(py, &unit)
+    opened(py, unit)
 }
 
 /// Opens a unit of work that belongs where the running code belongs; `None` outside traced work.
@@ -299,7 +299,7 @@ fn open_within(
     let mut spec = UnitSpec::new(kind(kind_name)?, what);
     spec.child = child;
     let unit = with_agent(py, |agent| agent.open_within(token, spec).transpose())?;
-    unit.map(|unit| opened(py, &unit).map(|(unit, _)| unit)).transpose()
+    unit.map(|unit| opened(py, unit).map(|(unit, _)| unit)).transpose()
 }
 
 /// Ends a unit: its lines are on disk when this returns. What was written, if there was something new.

@@ -14,6 +14,7 @@ use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
 
 use crate::error::AgentError;
 use crate::sources::Sources;
+use crate::token::Holders;
 use crate::unflushed::{LineNote, Tail, Unflushed};
 
 /// What all runs of the process share.
@@ -67,6 +68,7 @@ pub(crate) struct Run {
     /// Units of work that are open.
     pub(crate) open: u32,
     pub(crate) last_used: Instant,
+    pub(crate) holders: Holders,
     /// Whether it was said that code ran in a context that knew nothing of the run.
     pub(crate) missed: bool,
     /// Why the agent switched itself off for this run.
@@ -105,6 +107,7 @@ impl Run {
             imports: 0,
             open: 0,
             last_used: Instant::now(),
+            holders: Holders::default(),
             missed: false,
             off: None,
             journal: None,

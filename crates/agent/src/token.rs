@@ -5,6 +5,7 @@
 //! whatever thread; when the last one is gone, none can.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use playtrace_tracer::Token;
@@ -19,16 +20,21 @@ static LEFT: AtomicUsize = AtomicUsize::new(0);
 /// Units of which nothing is left, found at a moment at which nothing could be done about it.
 static GONE: AttachedCell<Vec<UnitId>> = AttachedCell::new(Vec::new());
 
+/// A run's, and one more for each token object of its units: as long as the run's is not the only one, its work may go on.
+pub(crate) type Holders = Arc<()>;
+
 /// A unit's token, as the `ContextVar` holds it.
 #[pyclass(frozen, module = "playtrace_agent._native", name = "Token")]
 pub(crate) struct TokenObject {
     unit: UnitId,
     token: Token,
+    /// Of the unit's run; an import's token has none.
+    _holders: Option<Holders>,
 }
 
 impl TokenObject {
-    pub(crate) fn new(unit: UnitId, token: Token) -> Self {
-        Self { unit, token }
+    pub(crate) fn new(unit: UnitId, token: Token, holders: Option<Holders>) -> Self {
+        Self { unit, token, _holders: holders }
     }
 
     pub(crate) fn token(&self) -> Token {
