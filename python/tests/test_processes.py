@@ -107,8 +107,9 @@ def test_a_child_keeps_its_own_arguments_and_output(workspace: Workspace) -> Non
     assert outcome.out.strip() == "('args 2\\n', '', 0)"
 
 
-def test_what_runs_after_a_program_could_not_be_replaced_counts(workspace: Workspace) -> None:
-    """The child's unit is closed before `exec`, which may fail; what the process runs then belongs to it all the same."""
+@pytest.mark.parametrize("granularity", ["profile", "steps", "request", "symbol"])
+def test_what_runs_after_a_program_could_not_be_replaced_counts(workspace: Workspace, granularity: str) -> None:
+    """The child's unit is closed before `exec`, which may fail; what the process runs then belongs to it, too."""
     workspace.write(
         "kid.py",
         """
@@ -130,9 +131,19 @@ def test_what_runs_after_a_program_could_not_be_replaced_counts(workspace: Works
 
         with playtrace_agent.trace("p", "r"):
             subprocess.run([sys.executable, "kid.py"], check=True)
-        """
+        """,
+        env={"PROFILE_COVERAGE_GRANULARITY": granularity},
     )
-    assert {4, 5} <= set(outcome.wrote.ledger_lines("p", "r")["profile:p"]["kid.py"])
+    found = {
+        line
+        for context, files in outcome.wrote.ledger_lines("p", "r").items()
+        if context != "import"
+        for line in files["kid.py"]
+    }
+    assert ({3} if granularity == "symbol" else {4, 5}) <= found
+    promised = {record["child"] for record in outcome.wrote.of_kind("p", "spawn", "r")}
+    assert promised <= {record.get("child") for record in outcome.wrote.of_kind("p", "open", "r")}
+    assert outcome.wrote.unclosed("p", "r") == []
 
 
 def test_a_forked_child_reports_its_own_lines_only(workspace: Workspace) -> None:

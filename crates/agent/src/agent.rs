@@ -317,6 +317,18 @@ impl Agent {
     /// Ends a unit: its lines go to disk, then the ledger says so. A unit that is not open here (it was the parent
     /// process's) is nothing.
     pub(crate) fn close(&mut self, unit: UnitId) -> Result<Option<Written>, AgentError> {
+        let Some(Unit { run: id, context, .. }) = self.units.get(&unit).copied() else { return Ok(None) };
+        let result = self.put_down(unit);
+        self.leave_scope(id, context);
+        // Not by the units that are open: the end of a process puts its own down before the last code of it has run.
+        if let Some(run) = self.runs.get(&id).filter(|run| Arc::strong_count(&run.holders) == 1) {
+            self.tracer.sleep(run.profile);
+        }
+        result
+    }
+
+    /// The same where code of the unit may still run: what it executes is kept, and written with the next flush.
+    fn put_down(&mut self, unit: UnitId) -> Result<Option<Written>, AgentError> {
         let Some(Unit { run: id, context, left, .. }) = self.units.remove(&unit) else { return Ok(None) };
         if left {
             token::count_left(false);
@@ -328,11 +340,6 @@ impl Agent {
             if context == run.import {
                 self.end_import(id);
             }
-        }
-        self.leave_scope(id, context);
-        // Not by the units that are open: the end of a process closes its own before the last code of it has run.
-        if let Some(run) = self.runs.get(&id).filter(|run| Arc::strong_count(&run.holders) == 1) {
-            self.tracer.sleep(run.profile);
         }
         result
     }
@@ -630,7 +637,7 @@ impl Agent {
         let over = |unit: &Unit| unit.left || unit.kind == UnitKind::Thread;
         let daemons = self.units.iter().filter(|(_, unit)| over(unit)).map(|(id, _)| *id);
         let ending: Vec<UnitId> = daemons.chain(self.process_unit.take()).collect();
-        let mut results: Vec<_> = ending.into_iter().map(|unit| self.close(unit)).collect();
+        let mut results: Vec<_> = ending.into_iter().map(|unit| self.put_down(unit)).collect();
         results.extend(self.flush_all());
         results
     }
