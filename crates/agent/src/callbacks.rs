@@ -19,6 +19,13 @@ enum Answer {
     Silence,
 }
 
+/// A line, by who has it now.
+enum Reached {
+    ByAll(Redundant),
+    /// By whoever executes it, but not by others.
+    NotByOthers(Option<Token>, Lacked),
+}
+
 /// Runs the body of a callback; whatever goes wrong in it stays in it. An error that a call into the interpreter raised is cleared where it
 /// came from: here only a panic can have left one.
 fn guarded(body: impl FnOnce(Python<'_>) -> Answer) -> *mut ffi::PyObject {
@@ -98,7 +105,7 @@ pub(crate) unsafe extern "C" fn on_line(
             let id = agent.code_at(code as usize)?;
             agent.trails.meet(code as usize, id);
             if let Some(redundant) = agent.tracer.redundant_line(id, line) {
-                return Some((id, Ok(redundant)));
+                return Some((id, Reached::ByAll(redundant)));
             }
             // Asking runs no Python code.
             let (token, lacked) = match current::look(py) {
@@ -109,12 +116,12 @@ pub(crate) unsafe extern "C" fn on_line(
                 }
                 Err(Nobodys::Outside) => (None, agent.tracer.lacked_by_others(id, line, None)),
             };
-            Some((id, Err((token, lacked))))
+            Some((id, Reached::NotByOthers(token, lacked)))
         });
         match found.flatten() {
             None => Answer::Keep,
-            Some((id, Ok(redundant))) => silence(py, id, code, redundant),
-            Some((id, Err((token, lacked)))) => leave_to_others(py, id, code, token, lacked),
+            Some((id, Reached::ByAll(redundant))) => silence(py, id, code, redundant),
+            Some((id, Reached::NotByOthers(token, lacked))) => leave_to_others(py, id, code, token, lacked),
         }
     })
 }

@@ -146,7 +146,8 @@ fn kind(name: &str) -> PyResult<UnitKind> {
 }
 
 /// Takes the tool ids at the first traced work of the process, and looks at what runs at that moment. Who comes while another thread is at
-/// it waits: what runs in its own frames may not be known yet.
+/// it waits: what runs in its own frames may not be known yet. (By asking again: a lock would stay locked in a child that is forked
+/// meanwhile.)
 fn start_monitor(py: Python<'_>) -> PyResult<()> {
     let deadline = Instant::now() + STARTING;
     loop {

@@ -99,6 +99,16 @@ mod tests {
         }
     }
 
+    /// Byte for byte: other versions read them.
+    #[test]
+    fn records_are_written_as_the_golden_ones_were() {
+        let golden = include_bytes!("../tests/golden/v1.ledger");
+        let (entries, damage) = decode(golden);
+        let written: Vec<u8> = entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+        assert!(damage.is_empty() && entries.len() > 10);
+        assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(golden));
+    }
+
     proptest! {
         #[test]
         fn what_was_written_is_read(units in proptest::collection::vec(".*", 0..8), lines in proptest::collection::vec(1u32..999, 1..9)) {

@@ -5,7 +5,7 @@
 //! place. The glue that carries both ways is the `playtrace-agent` crate.
 //!
 //! The one law: **a place is silenced only while every active context has it, and a context that comes later
-//! gets it reported again.** `docs/adr/0003-two-monitoring-tools.md` tells why; `tests/model.rs` checks it
+//! gets it reported again.** `docs/adr/0003-two-monitoring-tools.md` tells why; `tests/model/` checks it
 //! against naive sets and a simulated interpreter.
 
 mod code;

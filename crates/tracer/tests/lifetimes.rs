@@ -1,0 +1,84 @@
+//! What is over leaves nothing behind, and leads nowhere.
+
+use playtrace_tracer::{Entry, FileId, Followed, Tracer, Wants, Way};
+
+/// A token that outlived its activation credits nobody, also when its slot is in use again.
+#[test]
+fn a_stale_token_hits_nobody() {
+    let mut tracer = Tracer::new();
+    let code = tracer.add_code(FileId(0), 1);
+    let (old, new) = (tracer.add_context(Wants::Lines, None), tracer.add_context(Wants::Lines, None));
+    let stale = tracer.activate(old).token;
+    tracer.deactivate(old);
+    let token = tracer.activate(new).token;
+    assert_eq!(token.raw() & 63, stale.raw() & 63, "the slot is used again");
+    tracer.line(code, 1, stale);
+    assert!(tracer.whole(new).is_empty() && tracer.whole(old).is_empty());
+    tracer.line(code, 1, token);
+    assert!(!tracer.whole(new).is_empty());
+}
+
+/// An app that compiles for each request doesn't grow, and what it executed stays.
+#[test]
+fn code_that_is_gone_leaves_nothing_behind() {
+    let mut tracer = Tracer::new();
+    let context = tracer.add_context(Wants::Lines, None);
+    let token = tracer.activate(context).token;
+    for line in 1..=1_000 {
+        let code = tracer.add_code(FileId(0), 1);
+        tracer.enter(code, Way::Start, Some(token));
+        assert_eq!(tracer.redundant_line(code, line), None);
+        tracer.line(code, line, token);
+        assert_eq!((tracer.codes(), code.index()), (1, 0));
+        tracer.remove_codes(&[code]);
+    }
+    assert_eq!(tracer.whole(context)[&FileId(0)].len(), 1_000);
+    tracer.deactivate(context);
+}
+
+/// The short cut leads to the same lines, and nowhere once something changed.
+#[test]
+fn a_trail_ends_with_its_context() {
+    let mut tracer = Tracer::new();
+    let code = tracer.add_code(FileId(0), 1);
+    let (context, lacking) = (tracer.add_context(Wants::Lines, None), tracer.add_context(Wants::Lines, None));
+    let token = tracer.activate(context).token;
+    assert!(tracer.trail(code, token).is_none(), "nothing was recorded yet");
+    tracer.line(code, 1, token);
+    let trail = tracer.trail(code, token).unwrap();
+    assert_eq!(tracer.follow(&trail, 2), Followed::Fresh);
+    assert_eq!(tracer.follow(&trail, 2), Followed::Lost, "nobody lacks it: it may have to be silenced");
+    tracer.activate(lacking);
+    assert_eq!(tracer.follow(&trail, 2), Followed::Known);
+    assert_eq!(tracer.follow(&trail, 1_000), Followed::Lost, "its masks do not reach that far");
+    assert_eq!(tracer.drain(context)[&FileId(0)].iter().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(tracer.follow(&trail, 2), Followed::Known);
+    assert_eq!(tracer.follow(&trail, 3), Followed::Lost, "a file's first line since the flush");
+    tracer.deactivate(context);
+    let other = tracer.add_context(Wants::Lines, None);
+    let new = tracer.activate(other).token;
+    assert_eq!(new.raw() & 63, token.raw() & 63, "the slot is used again");
+    assert_eq!(tracer.follow(&trail, 3), Followed::Lost);
+    assert_eq!(tracer.whole(context)[&FileId(0)].len(), 2);
+    assert!(tracer.whole(other).is_empty());
+}
+
+/// Processes live for months: contexts that ended leave nothing behind.
+#[test]
+fn ten_thousand_contexts_do_not_grow() {
+    let mut tracer = Tracer::new();
+    let code = tracer.add_code(FileId(0), 1);
+    let mut highest = 0;
+    for _ in 0..10_000 {
+        let context = tracer.add_context(Wants::Lines, None);
+        let token = tracer.activate(context).token;
+        assert_eq!(tracer.enter(code, Way::Start, Some(token)), (Entry::Keep, None));
+        assert_eq!(tracer.redundant_line(code, 3), None);
+        tracer.line(code, 3, token);
+        assert_eq!(tracer.drain(context).len(), 1);
+        tracer.remove_context(context);
+        highest = highest.max(token.raw() & 63);
+    }
+    assert_eq!(highest, 0);
+    assert_eq!(tracer.free_slots(), 63);
+}
