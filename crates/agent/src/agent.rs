@@ -320,8 +320,7 @@ impl Agent {
         let Some(Unit { run: id, context, .. }) = self.units.get(&unit).copied() else { return Ok(None) };
         let result = self.put_down(unit);
         self.leave_scope(id, context);
-        // Not by the units that are open: the end of a process puts its own down before the last code of it has run.
-        if let Some(run) = self.runs.get(&id).filter(|run| Arc::strong_count(&run.holders) == 1) {
+        if let Some(run) = self.runs.get(&id).filter(|run| run.is_idle()) {
             self.tracer.sleep(run.profile);
         }
         result
@@ -475,7 +474,7 @@ impl Agent {
             return false;
         }
         self.rested = Instant::now();
-        let resting = self.runs.values().filter(|run| run.open == 0 && run.imports == 0);
+        let resting = self.runs.values().filter(|run| run.is_idle());
         let resting = resting.filter(|run| run.last_used.elapsed() > REST).map(|run| run.profile);
         for context in resting.collect::<Vec<_>>() {
             self.tracer.deactivate(context);
@@ -489,12 +488,8 @@ impl Agent {
             return;
         }
         self.retired = Instant::now();
-        let mut idle: Vec<(Instant, RunId)> = self
-            .runs
-            .iter()
-            .filter(|(_, run)| run.open == 0 && run.imports == 0)
-            .map(|(id, run)| (run.last_used, *id))
-            .collect();
+        let mut idle: Vec<(Instant, RunId)> =
+            self.runs.iter().filter(|(_, run)| run.is_idle()).map(|(id, run)| (run.last_used, *id)).collect();
         idle.sort_unstable();
         let too_many = idle.len().saturating_sub(KEPT);
         for (index, (last_used, id)) in idle.into_iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -116,6 +117,12 @@ impl Run {
             unmapped: false,
             hashed: BTreeSet::new(),
         }
+    }
+
+    /// Whether no code can run as its work before a unit is opened. Not only by the units that are open: the end of a process
+    /// puts its own down before the last code of it has run.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open == 0 && self.imports == 0 && Arc::strong_count(&self.holders) == 1
     }
 
     /// Appends to the run's ledger, opening it (again, when a clean-up took it away) if need be.
