@@ -11,6 +11,7 @@ use playtrace_model::{RunToken, Slug};
 use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Lacked, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
+use crate::behind::Urgency;
 use crate::current::Held;
 use crate::error::AgentError;
 use crate::jobs;
@@ -328,11 +329,16 @@ impl Agent {
 
     /// The same where code of the unit may still run: what it executes is kept, and written with the next flush.
     fn put_down(&mut self, unit: UnitId) -> Result<Option<Written>, AgentError> {
-        let Some(Unit { run: id, context, left, .. }) = self.units.remove(&unit) else { return Ok(None) };
+        let Some(Unit { run: id, context, kind, left }) = self.units.remove(&unit) else { return Ok(None) };
         if left {
             token::count_left(false);
         }
-        let result = self.flush_run(id, Some(&unit.to_string()));
+        // A job's process may end without a word; where requests come, others do, or it ends in an orderly way.
+        let urgency = match kind {
+            UnitKind::Request | UnitKind::Thread => Urgency::Soon,
+            UnitKind::Job | UnitKind::Child | UnitKind::Block => Urgency::Now,
+        };
+        let result = self.flush_run(id, Some(&unit.to_string()), urgency);
         if let Some(run) = self.runs.get_mut(&id) {
             run.open = run.open.saturating_sub(1);
             run.last_used = Instant::now();
@@ -351,7 +357,7 @@ impl Agent {
             token::count_left(true);
         }
         let id = *id;
-        let written = self.flush_run(id, None)?;
+        let written = self.flush_run(id, None, Urgency::Soon)?;
         self.append(id, Record::Left { unit: unit.to_string() })?;
         Ok(written)
     }
@@ -365,12 +371,17 @@ impl Agent {
     }
 
     /// Writes what is new of a run. A fault switches the run off.
-    fn flush_run(&mut self, id: RunId, unit: Option<&str>) -> Result<Option<Written>, AgentError> {
+    fn flush_run(
+        &mut self,
+        id: RunId,
+        unit: Option<&str>,
+        urgency: Urgency,
+    ) -> Result<Option<Written>, AgentError> {
         let Self { runs, tracer, sources, place: Some(place), .. } = self else {
             return Err(AgentError::NotConfigured);
         };
         let Some(run) = runs.get_mut(&id).filter(|run| run.off.is_none()) else { return Ok(None) };
-        let result = run.flush(place, tracer, sources, unit);
+        let result = run.flush(place, tracer, sources, (unit, urgency));
         if let Err(error) = &result {
             self.switch_off(id, unit, &error.to_string());
         }
@@ -479,6 +490,11 @@ impl Agent {
         for context in resting.collect::<Vec<_>>() {
             self.tracer.deactivate(context);
         }
+        let behind = self.runs.iter().filter(|(_, run)| run.is_behind()).map(|(id, _)| *id);
+        for id in behind.collect::<Vec<_>>() {
+            // The run's ledger has the fault.
+            let _ = self.flush_run(id, None, Urgency::Now);
+        }
         true
     }
 
@@ -495,7 +511,7 @@ impl Agent {
         for (index, (last_used, id)) in idle.into_iter().enumerate() {
             if index < too_many || last_used.elapsed() > IDLE {
                 // Work that was never a unit (a forgotten callback) may have left lines.
-                let _ = self.flush_run(id, None);
+                let _ = self.flush_run(id, None, Urgency::Now);
                 self.remove_run(id);
             }
         }
@@ -528,7 +544,7 @@ impl Agent {
     /// Keeps a line from being lost by a kill.
     pub(crate) fn keep(&mut self, fresh: Fresh) {
         if let Some(kept) = self.kept_like(fresh)
-            && kept.tail.note_again(kept.note, fresh.line, || true).is_some()
+            && kept.tail.note_again(kept.note, fresh.line).is_some()
         {
             return;
         }
@@ -617,7 +633,7 @@ impl Agent {
     /// Writes everything that is not written yet.
     pub(crate) fn flush_all(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
         let ids: Vec<RunId> = self.runs.keys().copied().collect();
-        ids.into_iter().map(|id| self.flush_run(id, None)).collect()
+        ids.into_iter().map(|id| self.flush_run(id, None, Urgency::Now)).collect()
     }
 
     /// Makes a unit the one that ends with the process.

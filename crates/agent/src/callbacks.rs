@@ -82,12 +82,18 @@ pub(crate) unsafe extern "C" fn on_line(
     args: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter hands over `count` objects, with its lock held; `None` lives for ever.
-    unsafe {
-        if on_trail(args, count) {
-            return ffi::Py_NewRef(ffi::Py_None());
-        }
-    }
+    // SAFETY: the interpreter hands over `count` objects, with its lock held. `None` is immortal wherever there is
+    // `sys.monitoring` (PEP 683): it needs no reference.
+    unsafe { if on_trail(args, count) { ffi::Py_None() } else { off_trail(args, count) } }
+}
+
+/// Deals with any line. Apart from the quick way, which is short.
+///
+/// # Safety
+/// `args` must hold `count` objects, and the interpreter's lock must be held.
+#[cold]
+#[inline(never)]
+unsafe fn off_trail(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> *mut ffi::PyObject {
     guarded(|py| {
         if count < 2 {
             return Answer::Keep;

@@ -5,6 +5,7 @@
 //! and the state of one process ([`agent`]).
 
 mod agent;
+mod behind;
 mod body;
 mod callbacks;
 mod cell;

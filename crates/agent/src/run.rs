@@ -13,6 +13,7 @@ use playtrace_ledger::{Granularity, Journal, Layout, NewLines, ProcessId, Record
 use playtrace_model::{ContextLabel, LineData, RunToken, Slug};
 use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
 
+use crate::behind::{Behind, Urgency};
 use crate::error::AgentError;
 use crate::sources::Sources;
 use crate::token::Holders;
@@ -76,6 +77,7 @@ pub(crate) struct Run {
     pub(crate) off: Option<String>,
     journal: Option<Journal>,
     shard: Option<ShardWriter>,
+    behind: Behind,
     unflushed: Option<Unflushed>,
     /// The memory map can't be had; until the next flush, a kill would lose the lines since the last one.
     unmapped: bool,
@@ -113,6 +115,7 @@ impl Run {
             off: None,
             journal: None,
             shard: None,
+            behind: Behind::default(),
             unflushed: None,
             unmapped: false,
             hashed: BTreeSet::new(),
@@ -231,13 +234,19 @@ impl Run {
         noted.zip(self.unflushed.as_ref().map(Unflushed::tail))
     }
 
-    /// Puts on disk what the contexts saw since the last flush; with a unit, the ledger says that it ended.
+    /// Whether the ledger has lines that the shard lacks, and it is time to write them there.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.behind.is_empty() && self.behind.may_write()
+    }
+
+    /// Puts on disk what the contexts saw since the last flush: into the shard now, or, if that can wait, into the ledger alone
+    /// for the moment. With a unit, the ledger says that it ended.
     pub(crate) fn flush(
         &mut self,
         place: &Place,
         tracer: &mut Tracer,
         sources: &Sources,
-        unit: Option<&str>,
+        (unit, urgency): (Option<&str>, Urgency),
     ) -> Result<Option<Written>, AgentError> {
         let fresh: Vec<(ContextId, FileLines)> = self
             .contexts()
@@ -254,16 +263,34 @@ impl Run {
         let mut written = None;
         if !new.is_empty() {
             self.note_sources(place, sources, &fresh)?;
-            let lines = new.iter().map(|(.., lines)| lines.len()).sum();
-            let files = new.lines_by_file(|_| true).len();
-            let shard = self.write_shard(place, tracer, sources, &new)?;
+        }
+        // Whoever traces without a run's token combines by hand, and has no other way to tell that something is missing.
+        let may_wait = urgency == Urgency::Soon && !self.token.is_untokened() && self.shard.is_some();
+        if may_wait && !self.behind.may_write() {
+            self.behind.add(&new);
+        } else if !new.is_empty() || !self.behind.is_empty() {
+            let all = self.behind.with(&new);
+            let lines = all.iter().map(|(.., lines)| lines.len()).sum();
+            let files = all.lines_by_file(|_| true).len();
+            let begin = Instant::now();
+            let shard = self.write_shard(place, tracer, sources, &all)?;
+            self.behind.written(begin);
             written = Some(Written { shard, files, lines });
         }
         // Lines between two units (a flush that the app asked for) are proven by a unit of no name.
-        if unit.is_some() || !new.is_empty() || !entered.is_empty() {
+        if unit.is_some() || !new.is_empty() || !entered.is_empty() || written.is_some() {
             let (unit, new) = (unit.unwrap_or_default().to_owned(), NewLines(new));
-            let shard = self.shard.as_ref().map(|shard| shard.file_name().to_owned());
-            self.append(place, Record::Closed { unit, shard, new, entered: NewLines(entered) })?;
+            let shard = self.shard.as_ref().filter(|_| self.behind.is_empty());
+            let shard = shard.map(|shard| shard.file_name().to_owned());
+            let closed = Record::Closed { unit, shard, new, entered: NewLines(entered) };
+            if let Err(error) = self.append(place, closed) {
+                // They must be somewhere.
+                if !self.behind.is_empty() {
+                    let all = self.behind.take();
+                    let _ = self.write_shard(place, tracer, sources, &all);
+                }
+                return Err(error);
+            }
         }
         if let Some(map) = &mut self.unflushed {
             map.clear();
@@ -285,6 +312,8 @@ impl Run {
             shard.leak();
         }
         self.journal = None;
+        // The parent writes what it is behind with.
+        self.behind = Behind::default();
         self.unflushed = None;
         self.unmapped = false;
         self.hashed.clear();
@@ -360,7 +389,9 @@ impl Run {
             place.granularity != Granularity::Steps || *context == self.profile || *context == self.import
         });
         let whole: Vec<_> = lined.map(|context| (context, tracer.whole(context))).collect();
-        let whole = self.labelled(place, sources, &whole);
+        let mut whole = self.labelled(place, sources, &whole);
+        // Of scopes that are gone, too.
+        whole.union_with(new);
         let mut shard = new_shard(&place.directory, &self.slug, &self.token)?;
         shard.add(&whole)?;
         let name = shard.file_name().to_owned();

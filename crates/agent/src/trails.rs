@@ -50,20 +50,14 @@ impl Trails {
         else {
             return false;
         };
-        if tracer.is_plainly_redundant(place.id, line) {
-            return true;
-        }
-        let (Some(way), Some(tail)) = (&place.way, &self.tail) else { return false };
         // Asking runs no Python code.
-        if !current::holds(py, way.held) {
-            return false;
-        }
-        let mut followed = Followed::Lost;
-        tail.note_again(way.note, line, || {
-            followed = tracer.follow(&way.trail, line);
-            followed == Followed::Fresh
-        });
-        followed != Followed::Lost
+        let way = place.way.as_ref();
+        let trail = || way.filter(|way| current::holds(py, way.held)).map(|way| &way.trail);
+        let note = || {
+            let noted = way.zip(self.tail.as_ref()).and_then(|(way, tail)| tail.note_again(way.note, line));
+            noted.is_some()
+        };
+        tracer.follow(place.id, line, trail, note) != Followed::Lost
     }
 
     /// Keeps in mind which number a code object has.

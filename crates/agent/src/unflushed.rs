@@ -145,22 +145,18 @@ impl Drop for Unflushed {
 }
 
 impl Tail {
-    /// Notes another line of the same context and file, if `wanted` says so then; `None` where it can't be noted here, and `wanted`
-    /// was not asked. Can't panic.
+    /// Notes another line of the same context and file. `None` where it can't be noted here. Can't panic.
     #[inline]
-    pub(crate) fn note_again(&self, note: LineNote, line: u32, wanted: impl FnOnce() -> bool) -> Option<()> {
+    pub(crate) fn note_again(&self, note: LineNote, line: u32) -> Option<()> {
         let records = &mut *self.0.try_borrow_mut().ok()?;
-        if note.since != records.since || records.forks != FORKS.load(Ordering::Relaxed) {
+        if note.since != records.since || !records.is_own() {
             return None;
         }
         let record = with_line(note.record, line)?;
         let (header, rest) = records.map.split_first_chunk_mut::<HEADER>()?;
-        let room = rest.get_mut(records.used..)?.first_chunk_mut::<8>()?;
-        if wanted() {
-            *room = record.to_le_bytes();
-            records.used += size_of::<u64>();
-            publish(header, records.used);
-        }
+        *rest.get_mut(records.used..)?.first_chunk_mut::<8>()? = record.to_le_bytes();
+        records.used += size_of::<u64>();
+        publish(header, records.used);
         Some(())
     }
 }

@@ -24,6 +24,8 @@ pub struct Judgement {
     pub jobs: usize,
     /// Every line that the ledger knows of, from all processes.
     pub lines: LineData,
+    /// Those of them that no shard has, by what the ledger says: their process had more to do.
+    pub behind: LineData,
     /// Shards that the ledger names.
     pub shards: BTreeSet<String>,
     /// The content of each measured file as loaded.
@@ -92,12 +94,17 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     for Unflushed { lines: more, .. } in &ledger.unflushed {
         lines.union_with(more);
     }
+    let mut behind = LineData::new();
+    for lines in facts.behind.values() {
+        behind.union_with(lines);
+    }
     Judgement {
         verdict: judging.verdict,
         pending: judging.pending,
         requests: if facts.sent.is_empty() { facts.count(UnitKind::Request) } else { facts.sent.len() },
         jobs: facts.job_ids().len(),
         lines,
+        behind,
         entered,
         shards: facts.shards,
         sources: single

@@ -175,11 +175,12 @@ pub enum Record {
         /// The unit. Its `closed` follows when nothing is left.
         unit: String,
     },
-    /// A unit of work ended and its lines are on disk.
+    /// A unit of work ended and its lines are on disk: here, and in the shard that is named.
     Closed {
         /// The unit.
         unit: String,
-        /// The shard that holds all lines of this process and run so far; none if there are none yet.
+        /// The shard that holds all lines of this process and run so far; none if there are none yet, or if some are here only and
+        /// wait for its next transaction.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shard: Option<String>,
         /// The lines that this process has executed in this run since the record before this one.

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::code::{CodeId, FileId};
 use crate::linewords::LineWords;
 use crate::token::{Slot, Token};
+use crate::trail::Followed;
 
 /// A context, from [`add_context`](crate::Tracer::add_context) to
 /// [`remove_context`](crate::Tracer::remove_context). The number is used again after that.
@@ -105,18 +106,22 @@ impl Context {
         self.places.get(&file).copied()
     }
 
-    /// Records another line of the file at a place; says whether it is news. `None` if it is not as simple as that, and nothing
-    /// was done.
+    /// Records another line of the file at a place, if it is news and `note` has noted it.
     #[inline]
-    pub(crate) fn record_at(&mut self, place: usize, line: u32) -> Option<bool> {
-        let recorded = self.files.get_mut(place)?;
+    pub(crate) fn record_at(&mut self, place: usize, line: u32, note: impl FnOnce() -> bool) -> Followed {
+        let Some(recorded) = self.files.get_mut(place) else { return Followed::Lost };
         if recorded.drained.contains(line) {
-            return Some(false);
+            return Followed::Known;
         }
-        if recorded.fresh.is_empty() {
-            return None;
+        // The first one since the last flush is not as simple as that.
+        match recorded.fresh.word_among_others(line) {
+            Some((word, bit)) if *word & bit != 0 => Followed::Known,
+            Some((word, bit)) if note() => {
+                *word |= bit;
+                Followed::Fresh
+            }
+            _ => Followed::Lost,
         }
-        recorded.fresh.insert_within(line)
     }
 
     pub(crate) fn has(&self, file: FileId, line: u32) -> bool {

@@ -31,9 +31,17 @@ impl LineWords {
         self.words.get((line / BITS) as usize).is_some_and(|word| word & bit(line) != 0)
     }
 
-    /// Adds a line; says whether it was new. `None` if there is no room for it yet, and nothing was done.
+    /// Where a line is in a set that has others, and room for it: the word, to be changed, and the bit.
     #[inline]
-    pub(crate) fn insert_within(&mut self, line: u32) -> Option<bool> {
+    pub(crate) fn word_among_others(&mut self, line: u32) -> Option<(&mut u64, u64)> {
+        if !self.any {
+            return None;
+        }
+        Some((self.words.get_mut((line / BITS) as usize)?, bit(line)))
+    }
+
+    /// Adds a line; says whether it was new. `None` if there is no room for it yet, and nothing was done.
+    fn insert_within(&mut self, line: u32) -> Option<bool> {
         let word = self.words.get_mut((line / BITS) as usize)?;
         let new = *word & bit(line) == 0;
         *word |= bit(line);
@@ -82,6 +90,7 @@ mod tests {
                     prop_assert_eq!(set.insert(line), naive.insert(line));
                 }
                 prop_assert!(lines.iter().all(|line| set.contains(*line)));
+                prop_assert!(lines.iter().all(|line| set.word_among_others(*line).is_some_and(|(word, bit)| *word & bit != 0)));
                 prop_assert_eq!(set.is_empty(), naive.is_empty());
                 prop_assert_eq!(set.lines(), naive.iter().copied().collect::<LineBits>());
                 prop_assert_eq!(set.take(), std::mem::take(&mut naive).into_iter().collect::<LineBits>());
@@ -93,7 +102,7 @@ mod tests {
     #[test]
     fn there_is_room_only_where_something_was_inserted() {
         let mut set = LineWords::new();
-        assert_eq!(set.insert_within(5), None);
+        assert_eq!((set.insert_within(5), set.word_among_others(5)), (None, None));
         assert!(set.insert(5));
         assert_eq!(
             (set.insert_within(6), set.insert_within(6), set.insert_within(64)),

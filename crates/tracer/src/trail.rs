@@ -1,6 +1,6 @@
 //! A short cut: the next line of a code object under the same token, as long as nothing changed.
 
-use crate::code::CodeId;
+use crate::code::{Code, CodeId};
 use crate::context::ContextId;
 use crate::token::{OVERFLOW, Token, bit};
 use crate::tracer::Tracer;
@@ -9,7 +9,6 @@ use crate::tracer::Tracer;
 /// object is forgotten.
 #[derive(Debug, Clone, Copy)]
 pub struct Trail {
-    code: CodeId,
     owner: ContextId,
     /// Of the owner's slot.
     bit: u64,
@@ -22,11 +21,11 @@ pub struct Trail {
 /// What following a trail found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Followed {
-    /// The context has the line, and somebody else lacks it.
+    /// Nothing needs to be recorded, nor to be done about the place.
     Known,
     /// The line is new to the context, and recorded now.
     Fresh,
-    /// The short cut does not lead there, and nothing was changed: [`Tracer::line`] knows.
+    /// The short cut does not lead there, and nothing was changed: [`Tracer::redundant_line`] and [`Tracer::line`] know.
     Lost,
 }
 
@@ -41,35 +40,38 @@ impl Tracer {
         // The end of a context looks for its bits only in what it touched.
         let usable = slot != OVERFLOW && masks.touched & bit != 0;
         let place = context.place_of(masks.file).filter(|_| usable)?;
-        Some(Trail { code, owner, bit, place, since })
+        Some(Trail { owner, bit, place, since })
     }
 
-    /// Whether a line event is news to nobody and nothing needs to be done about it; it is counted then. The first of all
-    /// questions about a line: [`Tracer::redundant_line`] for nearly all loops. Can't panic.
+    /// Deals with a line that was reached, the quick way. `trail` is asked for the code object's, if it is good for the token that
+    /// runs, unless the line is news to nobody; `note` for a place where a fresh line survives a kill, and says whether there is
+    /// one. Can't panic if these can't.
     #[inline]
-    pub fn is_plainly_redundant(&mut self, code: CodeId, line: u32) -> bool {
-        let lined = self.lined;
-        self.codes.get_mut(code.index()).is_some_and(|code| {
-            code.seen_at(line).is_some_and(|seen| lined & !*seen == 0) && code.spend_spare_line()
-        })
-    }
-
-    /// Records a line of a trail's code object that was reached under its token and that somebody lacks. Can't panic.
-    #[inline]
-    pub fn follow(&mut self, trail: &Trail, line: u32) -> Followed {
-        if trail.since != self.changes {
-            return Followed::Lost;
-        }
-        let lined = self.lined;
-        let Some((context, code)) = self.both(trail.owner, trail.code) else { return Followed::Lost };
+    pub fn follow<'a>(
+        &mut self,
+        code: CodeId,
+        line: u32,
+        trail: impl FnOnce() -> Option<&'a Trail>,
+        note: impl FnOnce() -> bool,
+    ) -> Followed {
+        let Some(code) = self.codes.get_mut(code.index()) else { return Followed::Lost };
+        // Where it was reported often enough, the place may have to be silenced.
+        let known = |code: &mut Code| if code.spend_spare_line() { Followed::Known } else { Followed::Lost };
         let Some(seen) = code.seen_at(line) else { return Followed::Lost };
-        if *seen & trail.bit != 0 {
-            // Where nobody lacks it, or it was reported often enough, the place may have to be silenced.
-            let known = lined & !*seen != 0 && code.spend_spare_line();
-            return if known { Followed::Known } else { Followed::Lost };
+        if self.lined & !*seen == 0 {
+            return known(code);
         }
-        let Some(fresh) = context.record_at(trail.place, line) else { return Followed::Lost };
-        *seen |= trail.bit;
-        if fresh { Followed::Fresh } else { Followed::Known }
+        let Some(trail) = trail().filter(|trail| trail.since == self.changes) else { return Followed::Lost };
+        if *seen & trail.bit != 0 {
+            return known(code);
+        }
+        let Some(Some(context)) = self.contexts.get_mut(trail.owner.0 as usize) else {
+            return Followed::Lost;
+        };
+        let recorded = context.record_at(trail.place, line, note);
+        if recorded != Followed::Lost {
+            *seen |= trail.bit;
+        }
+        recorded
     }
 }

@@ -46,19 +46,26 @@ fn a_trail_ends_with_its_context() {
     assert!(tracer.trail(code, token).is_none(), "nothing was recorded yet");
     tracer.line(code, 1, token);
     let trail = tracer.trail(code, token).unwrap();
-    assert_eq!(tracer.follow(&trail, 2), Followed::Fresh);
-    assert_eq!(tracer.follow(&trail, 2), Followed::Lost, "nobody lacks it: it may have to be silenced");
+    let follow = |tracer: &mut Tracer, line| tracer.follow(code, line, || Some(&trail), || true);
+    assert_eq!(tracer.follow(code, 2, || Some(&trail), || false), Followed::Lost, "it can't be noted");
+    assert_eq!(follow(&mut tracer, 2), Followed::Fresh);
+    assert_eq!(tracer.follow(code, 2, || None, || false), Followed::Known, "nobody lacks it");
     tracer.activate(lacking);
-    assert_eq!(tracer.follow(&trail, 2), Followed::Known);
-    assert_eq!(tracer.follow(&trail, 1_000), Followed::Lost, "its masks do not reach that far");
+    assert_eq!(
+        tracer.follow(code, 2, || None, || false),
+        Followed::Lost,
+        "somebody does, and who runs is not known"
+    );
+    assert_eq!(follow(&mut tracer, 2), Followed::Known);
+    assert_eq!(follow(&mut tracer, 1_000), Followed::Lost, "its masks do not reach that far");
     assert_eq!(tracer.drain(context)[&FileId(0)].iter().collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(tracer.follow(&trail, 2), Followed::Known);
-    assert_eq!(tracer.follow(&trail, 3), Followed::Lost, "a file's first line since the flush");
+    assert_eq!(follow(&mut tracer, 2), Followed::Known);
+    assert_eq!(follow(&mut tracer, 3), Followed::Lost, "a file's first line since the flush");
     tracer.deactivate(context);
     let other = tracer.add_context(Wants::Lines, None);
     let new = tracer.activate(other).token;
     assert_eq!(new.raw() & 63, token.raw() & 63, "the slot is used again");
-    assert_eq!(tracer.follow(&trail, 3), Followed::Lost);
+    assert_eq!(follow(&mut tracer, 3), Followed::Lost);
     assert_eq!(tracer.whole(context)[&FileId(0)].len(), 2);
     assert!(tracer.whole(other).is_empty());
 }

@@ -95,6 +95,8 @@ pub(super) struct Facts {
     pub(super) lost: Vec<String>,
     pub(super) owed: Vec<String>,
     pub(super) lines: LineData,
+    /// Ledger file → lines that its process has not written into its shard yet.
+    pub(super) behind: BTreeMap<String, LineData>,
     pub(super) entered: LineData,
     pub(super) scopes: BTreeMap<String, Scoped>,
     pub(super) shards: BTreeSet<String>,
@@ -192,6 +194,11 @@ impl Facts {
                 self.entered.union_with(&entered.0);
                 if let Some(unit) = self.unit(&writer.file, program, unit) {
                     unit.closed = true;
+                }
+                if shard.is_some() {
+                    self.behind.remove(&writer.file);
+                } else if !new.0.is_empty() {
+                    self.behind.entry(writer.file.clone()).or_default().union_with(&new.0);
                 }
                 self.shards.extend(shard.clone());
                 self.lines.union_with(&new.0);

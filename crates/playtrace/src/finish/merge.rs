@@ -12,6 +12,7 @@ use playtrace_ledger::{Journal, Layout, Record, Role, RunLedger};
 use playtrace_model::{RunToken, Slug, Status};
 
 use super::VerdictFile;
+use super::complete::complete;
 use super::earlier::Earlier;
 use super::lock::{self, MergeLock};
 use super::place::{Newcomer, Place};
@@ -104,6 +105,11 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
         outcome.merged.iter().chain(&outcome.duplicates).filter_map(|p| name(p)).collect();
     let mut judgement = judge(&ledger, &present);
     let mut problems = name_problems(&outcome, &mut judgement);
+    if wanted.keep_shards
+        && let Err(why) = complete((dir, slug, &run), &judgement.behind, &outcome.data)
+    {
+        problems.push(format!("the shards in {} lack lines that the merged file has: {why}", dir.display()));
+    }
     add_to(&mut outcome, |data| earlier.include_in(data, false))?;
     proof::check(&outcome.data, &earlier, &ledger, &mut judgement);
     add_to(&mut outcome, |data| judgement.lines.is_empty() || data.add_lines(&judgement.lines))?;

@@ -420,16 +420,10 @@ impl World {
 
     /// The short cut, as the glue takes it. A trail may be old: of a context that is gone, or a code object.
     fn on_trail(&mut self, thread: usize, code: usize, line: u32) -> bool {
-        if self.tracer.is_plainly_redundant(self.codes[code], line) {
-            return true;
-        }
         let token = self.threads[thread].token;
-        match &self.trails[code] {
-            Some((found, trail)) if Some(*found) == token => {
-                self.tracer.follow(trail, line) != Followed::Lost
-            }
-            _ => false,
-        }
+        let trail =
+            self.trails[code].as_ref().filter(|(found, _)| Some(*found) == token).map(|(_, trail)| trail);
+        self.tracer.follow(self.codes[code], line, || trail, || true) != Followed::Lost
     }
 
     pub(crate) fn drain(&mut self, context: usize) {

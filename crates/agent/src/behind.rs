@@ -1,0 +1,71 @@
+//! What the shard is behind with: lines that are in the ledger already.
+//!
+//! A transaction in the shard makes and removes a journal file and writes a dozen pages; a ledger's record is one write. Where requests
+//! with news follow one another closely, some share a transaction: ADR-0002.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use playtrace_model::LineData;
+
+/// Writing shards takes at most one part in so many of the time: a transaction waits for that many times what the last one took.
+const SHARE: u32 = 50;
+/// So many sets of lines, one a context and file, wait at most.
+const ENOUGH: usize = 1000;
+
+/// Whether lines may be in the ledger alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Another flush comes, at the end of the process at the latest.
+    Soon,
+    /// There may be no other.
+    Now,
+}
+
+/// Lines that are in the ledger and not in the shard.
+#[derive(Debug, Default)]
+pub(crate) struct Behind {
+    lines: LineData,
+    sets: usize,
+    /// When the last transaction ended, and how long to wait after it.
+    last: Option<(Instant, Duration)>,
+}
+
+impl Behind {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sets == 0
+    }
+
+    /// Whether it is time for another transaction.
+    pub(crate) fn may_write(&self) -> bool {
+        self.sets > ENOUGH || self.last.is_none_or(|(end, pause)| end.elapsed() >= pause)
+    }
+
+    /// More lines wait.
+    pub(crate) fn add(&mut self, lines: &LineData) {
+        self.sets += lines.iter().count();
+        self.lines.union_with(lines);
+    }
+
+    /// What waits, and `new`.
+    pub(crate) fn with<'a>(&self, new: &'a LineData) -> Cow<'a, LineData> {
+        if self.is_empty() {
+            return Cow::Borrowed(new);
+        }
+        let mut all = self.lines.clone();
+        all.union_with(new);
+        Cow::Owned(all)
+    }
+
+    /// Gives what waits; nothing does then.
+    pub(crate) fn take(&mut self) -> LineData {
+        self.sets = 0;
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Everything is in the shard, by a transaction that began at `begin`.
+    pub(crate) fn written(&mut self, begin: Instant) {
+        let end = Instant::now();
+        *self = Self { last: Some((end, (end - begin) * SHARE)), ..Self::default() };
+    }
+}
