@@ -44,7 +44,9 @@ class Client:
         self.statuses.append(None)
         step = len(self.statuses)
         environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "HTTP_X_PROFILE_TRACE": slug,
-                   "HTTP_X_PROFILE_TRACE_RUN": run, "HTTP_X_PROFILE_TRACE_STEP": str(step)}
+                   "HTTP_X_PROFILE_TRACE_STEP": str(step)}
+        if run is not None:
+            environ["HTTP_X_PROFILE_TRACE_RUN"] = run
         body = self.app(environ, lambda line, headers, exc_info=None: seen.extend(headers))
         content = b"".join(body)
         if hasattr(body, "close"):
@@ -99,14 +101,16 @@ def judge(
     slug: str = "p",
     run: str = "r",
     data: Path | None = None,
+    keep: bool = False,
 ) -> Judged:
     """Merge a run and read its verdict.
 
     With `answers`, as if the player had sent that many steps and got these trace statuses (`None`: no answer). Without,
-    nobody says what was asked of the app, and the best verdict is *consistent*.
+    nobody says what was asked of the app, and the best verdict is *consistent*. With `keep`, the shards stay.
     """
     manifest = workspace.root / f"{run}.manifest"
     argv = [str(program()), "combine", "--profile", slug, "--run", run, str(data or workspace.data)]
+    argv += ["--keep"] if keep else []
     if answers is not None:
         _write_manifest(manifest, slug, run, answers)
         argv += ["--manifest", str(manifest)]

@@ -19,15 +19,25 @@ if TYPE_CHECKING:
     from scenario import Outcome
 
 BEGIN = """
-import os, resource, shutil, signal, sys, work
+import os, resource, shutil, signal, sys, time, work
 from driver_client import Client
 from pathlib import Path
 data = Path(os.environ["PROFILE_COVERAGE_DIR"])
 client = Client(work.app)
 
 
+took = []
+
+
 def one():
+    begin = time.perf_counter()
     assert client.get("/one") == b"one"
+    took.append(time.perf_counter() - begin)
+
+
+def pause():
+    # Writing shards takes a fiftieth of the time at most, and what it took is a part of what a request took.
+    time.sleep(50 * max(took))
 
 
 def two():
@@ -133,7 +143,7 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_switches_the_run_off(work: Workspace, name: str) -> None:
     fault = FAULTS[name]
-    outcome, judged = run(work, f"one()\n{fault.script}\ntwo()\none()\n{fault.after}")
+    outcome, judged = run(work, f"one()\npause()\n{fault.script}\ntwo()\none()\n{fault.after}")
     first, _, third = statuses(outcome)
     assert first == "on"
     assert third is not None
@@ -241,7 +251,7 @@ def fill():
 
 
 def test_a_disk_that_fills_up(small: Workspace) -> None:
-    outcome, judged = run(small, FILL + "one()\nfill()\ntwo()\none()\n(data / 'filler').unlink()")
+    outcome, judged = run(small, FILL + "one()\npause()\nfill()\ntwo()\none()\n(data / 'filler').unlink()")
     first, _, third = statuses(outcome)
     assert first == "on"
     assert str(third).startswith("off; switched off in this process: can't write")

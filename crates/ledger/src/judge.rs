@@ -24,7 +24,7 @@ pub struct Judgement {
     pub jobs: usize,
     /// Every line that the ledger knows of, from all processes.
     pub lines: LineData,
-    /// Those of them that no shard has, by what the ledger says: their process had more to do.
+    /// Those of them that no shard has, by what the ledger says: their process had more to do, and no merge came since.
     pub behind: LineData,
     /// Shards that the ledger names.
     pub shards: BTreeSet<String>,
@@ -94,10 +94,7 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     for Unflushed { lines: more, .. } in &ledger.unflushed {
         lines.union_with(more);
     }
-    let mut behind = LineData::new();
-    for lines in facts.behind.values() {
-        behind.union_with(lines);
-    }
+    let behind = facts.behind();
     Judgement {
         verdict: judging.verdict,
         pending: judging.pending,

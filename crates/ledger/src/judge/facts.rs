@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_model::{LineData, MeasuredPath, SourceHash};
 
-use crate::{Outcome, Record, RunLedger, UnitKind, Writer};
+use crate::{Entry, Outcome, Record, RunLedger, UnitKind, Writer};
 
 /// One unit of traced work.
 pub(super) struct Unit {
@@ -95,8 +95,10 @@ pub(super) struct Facts {
     pub(super) lost: Vec<String>,
     pub(super) owed: Vec<String>,
     pub(super) lines: LineData,
-    /// Ledger file → lines that its process has not written into its shard yet.
-    pub(super) behind: BTreeMap<String, LineData>,
+    /// Ledger file → lines that its process has not written into its shard yet, and when it said so.
+    behind: BTreeMap<String, Vec<(u64, LineData)>>,
+    /// When the run was merged last.
+    merged_at: Option<u64>,
     pub(super) entered: LineData,
     pub(super) scopes: BTreeMap<String, Scoped>,
     pub(super) shards: BTreeSet<String>,
@@ -117,9 +119,33 @@ impl Facts {
             for entry in &writer.entries {
                 program += usize::from(matches!(entry.record, Record::Boot { .. }));
                 facts.take(writer, (&name, alive, program), &entry.record);
+                facts.place(&writer.file, entry);
             }
         }
         facts
+    }
+
+    /// Notes which lines are in no shard.
+    fn place(&mut self, file: &str, Entry { at, record }: &Entry) {
+        match record {
+            Record::Closed { shard: Some(_), .. } => _ = self.behind.remove(file),
+            Record::Closed { new, .. } if !new.0.is_empty() => {
+                self.behind.entry(file.to_owned()).or_default().push((*at, new.0.clone()));
+            }
+            Record::Merged { .. } => self.merged_at = self.merged_at.max(Some(*at)),
+            _ => {}
+        }
+    }
+
+    /// The lines that are in no shard, and that no merge has put into one.
+    pub(super) fn behind(&self) -> LineData {
+        let mut behind = LineData::new();
+        for (at, lines) in self.behind.values().flatten() {
+            if self.merged_at.is_none_or(|merged| *at > merged) {
+                behind.union_with(lines);
+            }
+        }
+        behind
     }
 
     pub(super) fn count(&self, kind: UnitKind) -> usize {
@@ -194,11 +220,6 @@ impl Facts {
                 self.entered.union_with(&entered.0);
                 if let Some(unit) = self.unit(&writer.file, program, unit) {
                     unit.closed = true;
-                }
-                if shard.is_some() {
-                    self.behind.remove(&writer.file);
-                } else if !new.0.is_empty() {
-                    self.behind.entry(writer.file.clone()).or_default().union_with(&new.0);
                 }
                 self.shards.extend(shard.clone());
                 self.lines.union_with(&new.0);
