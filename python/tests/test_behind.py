@@ -125,3 +125,16 @@ def test_any_later_request_brings_the_shard_up_to_date(work: Workspace) -> None:
     outcome = work.run(f"{DRIVER}\n{dedent(script)}", check=False)
     assert outcome.code == -signal.SIGKILL, outcome.err
     assert outcome.wrote.lines("p", "work.py") == ALL
+
+
+def test_a_shard_that_was_taken_away_does_not_come_back_for_what_the_ledger_has(work: Workspace) -> None:
+    script = """
+        import playtrace_agent
+        burst()
+        shard().unlink()
+        playtrace_agent.flush()
+    """
+    outcome = work.run(f"{DRIVER}\n{dedent(script)}")
+    assert outcome.wrote.shards() == []
+    assert judge(work, None).status == "consistent"
+    assert merged(work) == ALL

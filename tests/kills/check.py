@@ -18,8 +18,8 @@ from tests.oracle.run import read_contexts
 from tests.support import Ended, Verdict, run
 
 _COMBINE_SECONDS = 120.0
-# What the verdict says of lines that were saved from a map.
-_SAVED = re.compile(r"(\d+) lines? that .*\b(\d+) on .* were taken from its memory map")
+# What the verdict says of lines that a killed process had not written into its shard.
+_SAVED = re.compile(r"(\d+) lines? that .*\b(\d+) on .* were taken from its (?:memory map|ledger)")
 # `combine` says so of a shard that it can't read.
 _UNREADABLE = "PT-CLI-COMBINE-004"
 # What `combine` ends with where data is whole, and where the verdict is partial.
@@ -145,7 +145,7 @@ class Comparison:
         return found
 
     def _run(self, run: Run, in_shards: dict[Run, dict[str, set[int]]]) -> int:
-        """Compare one run's data; return how many lines no shard had."""
+        """Compare one run's data; return how many lines of the killed process no shard had."""
         slug, token = run
         merged = self.scratch / f"{slug}.{token}"
         ended = combine(self.directory, slug, token, merged)
@@ -169,7 +169,9 @@ class Comparison:
                 if lines:
                     setattr(self.counts, what, getattr(self.counts, what) + len(lines))
                     self._say(f"{len(lines)} lines {what} in {name} of run {token}:", sorted(lines))
-        lacking = {name: of.must - in_shards[run].get(name, set()) for name, of in known.items()}
+        # A living process writes its shard later.
+        killed = self._known([work for work in works if self.page.look(work.number).pid == self.killed])
+        lacking = {name: of.must - in_shards[run].get(name, set()) for name, of in killed.items()}
         saved = sum(len(lines & contexts.get(name, set())) for name, lines in lacking.items())
         self._verdict(Verdict.read(merged.with_suffix(".verdict.json")), run, works, saved)
         return saved

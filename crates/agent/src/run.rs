@@ -264,6 +264,10 @@ impl Run {
         if !new.is_empty() {
             self.note_sources(place, sources, &fresh)?;
         }
+        if new.is_empty() && self.shard_is_gone() {
+            // Whoever took it away has these lines from the ledger; they alone are no reason for another one.
+            self.behind.take();
+        }
         // Whoever traces without a run's token combines by hand, and has no other way to tell that something is missing.
         let may_wait = urgency == Urgency::Soon && !self.token.is_untokened() && self.shard.is_some();
         if may_wait && !self.behind.may_write() {

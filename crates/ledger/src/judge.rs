@@ -83,6 +83,7 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     judging.losses(&facts, ledger);
     judging.sources(&facts);
     judging.shards(&facts, shards_present);
+    judging.behind(&facts);
     judging.unflushed(&facts, ledger);
     for Unflushed { entered, .. } in &ledger.unflushed {
         facts.entered.union_with(entered);
@@ -94,7 +95,10 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     for Unflushed { lines: more, .. } in &ledger.unflushed {
         lines.union_with(more);
     }
-    let behind = facts.behind();
+    let mut behind = LineData::new();
+    for lines in facts.behind().values() {
+        behind.union_with(lines);
+    }
     Judgement {
         verdict: judging.verdict,
         pending: judging.pending,

@@ -137,12 +137,14 @@ impl Facts {
         }
     }
 
-    /// The lines that are in no shard, and that no merge has put into one.
-    pub(super) fn behind(&self) -> LineData {
-        let mut behind = LineData::new();
-        for (at, lines) in self.behind.values().flatten() {
-            if self.merged_at.is_none_or(|merged| *at > merged) {
-                behind.union_with(lines);
+    /// The lines that are in no shard, and that no merge has put into one, by ledger file.
+    pub(super) fn behind(&self) -> BTreeMap<&str, LineData> {
+        let mut behind: BTreeMap<&str, LineData> = BTreeMap::new();
+        for (file, waiting) in &self.behind {
+            for (_, lines) in
+                waiting.iter().filter(|(at, _)| self.merged_at.is_none_or(|merged| *at > merged))
+            {
+                behind.entry(file).or_default().union_with(lines);
             }
         }
         behind

@@ -1,6 +1,6 @@
 //! What the records themselves say is lost, and records that are lost.
 
-use playtrace_model::Status;
+use playtrace_model::{LineData, Status};
 
 use super::Judging;
 use super::facts::Facts;
@@ -49,6 +49,25 @@ impl Judging {
         }
     }
 
+    /// What processes that are gone had not written into their shards.
+    pub(super) fn behind(&mut self, facts: &Facts) {
+        for (file, lines) in facts.behind() {
+            if let Some((name, Some(false))) = facts.writers.get(file) {
+                self.saved(&lines, ("line", "lines"), (name, "executed"), "ledger");
+            }
+        }
+    }
+
+    fn saved(&mut self, data: &LineData, (one, many): (&str, &str), (name, done): (&str, &str), from: &str) {
+        let count = data.iter().map(|(.., lines)| lines.len()).sum::<usize>();
+        if count > 0 {
+            let what = if count == 1 { one } else { many };
+            let note =
+                format!("{count} {what} that {name} had {done} before it ended were taken from its {from}");
+            self.verdict.notes.push(note);
+        }
+    }
+
     /// What was saved from the maps of processes that are gone. Of a living one, the open units say enough.
     pub(super) fn unflushed(&mut self, facts: &Facts, ledger: &RunLedger) {
         for file in &ledger.damaged_maps {
@@ -70,18 +89,8 @@ impl Judging {
         }
         for Unflushed { writer, lines, entered } in &ledger.unflushed {
             let Some((name, Some(false))) = facts.writers.get(writer) else { continue };
-            for (data, one, many, done) in [
-                (lines, "line", "lines", "executed"),
-                (entered, "function", "functions", "entered in its steps"),
-            ] {
-                let count = data.iter().map(|(.., lines)| lines.len()).sum::<usize>();
-                let what = if count == 1 { one } else { many };
-                if count > 0 {
-                    self.verdict.notes.push(format!(
-                        "{count} {what} that {name} had {done} before it ended were taken from its memory map"
-                    ));
-                }
-            }
+            self.saved(lines, ("line", "lines"), (name, "executed"), "memory map");
+            self.saved(entered, ("function", "functions"), (name, "entered in its steps"), "memory map");
         }
     }
 }

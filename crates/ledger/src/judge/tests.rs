@@ -341,6 +341,32 @@ fn lines_of_a_memory_map_count_and_are_named_where_their_process_is_gone() {
 }
 
 #[test]
+fn lines_that_no_shard_has_yet_are_told_until_one_has_them_or_a_merge_came() {
+    let waiting = |unit: &str, numbers: &[u32]| {
+        let mut record = closed(unit, numbers);
+        if let Record::Closed { shard, .. } = &mut record {
+            *shard = None;
+        }
+        record
+    };
+    let mut records = vec![open("1", 1), closed("1", &[1]), open("2", 2), waiting("2", &[2, 3])];
+    let behind = judged(vec![writer(9, Role::Web, records.clone())]);
+    assert_eq!((&behind.behind, &behind.lines), (&lines(&[2, 3]), &lines(&[1, 2, 3])));
+    let note = behind.verdict.notes.iter().find(|note| note.contains("ledger")).unwrap();
+    assert!(note.starts_with("2 lines that web process 9 on"), "{note}");
+    assert_eq!(behind.verdict.status, Status::Consistent);
+
+    let into = "p.coverage".to_owned();
+    let merger = writer(12, Role::Merger, vec![Record::Merged { shards: vec![], into }]);
+    let merged = judged(vec![writer(9, Role::Web, records.clone()), merger]);
+    assert!(merged.behind.is_empty() && merged.verdict.notes.is_empty(), "{:?}", merged.verdict);
+
+    records.extend([open("3", 3), closed("3", &[])]);
+    let caught_up = judged(vec![writer(9, Role::Web, records)]);
+    assert!(caught_up.behind.is_empty() && caught_up.verdict.notes.is_empty(), "{:?}", caught_up.verdict);
+}
+
+#[test]
 fn entered_functions_are_told_by_step_and_job() {
     let mut opened = open("1", 3);
     if let Record::Open { scope, .. } = &mut opened {
