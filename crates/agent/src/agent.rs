@@ -15,7 +15,7 @@ use crate::behind::Urgency;
 use crate::current::Held;
 use crate::error::AgentError;
 use crate::jobs;
-use crate::run::{Place, Run, Written, now};
+use crate::run::{Draft, Place, Run, Written, now};
 use crate::sources::Sources;
 use crate::token::{self, Holders};
 use crate::trails::Trails;
@@ -104,6 +104,7 @@ impl Kept {
 /// The agent of this process.
 pub(crate) struct Agent {
     pub(crate) place: Option<Place>,
+    draft: Draft,
     pub(crate) tracer: Tracer,
     pub(crate) sources: Sources,
     /// Registered code objects by address; each is kept alive by the monitor, so no address is used again.
@@ -134,6 +135,7 @@ impl Agent {
     pub(crate) fn new(place: Place, sources: Sources) -> Self {
         Self {
             place: Some(place),
+            draft: Draft::default(),
             tracer: Tracer::new(),
             sources,
             codes: FxHashMap::default(),
@@ -164,6 +166,8 @@ impl Agent {
             let place = self.place()?;
             Journal::open_boot(&Layout::new(&place.directory), place.role, &place.program, now())?;
             self.booted = true;
+            // Work horses are forked from here, one for each job. What can't be made now is asked for again when it is needed.
+            let _ = self.draft.get();
         }
         Ok(())
     }
@@ -377,11 +381,11 @@ impl Agent {
         unit: Option<&str>,
         urgency: Urgency,
     ) -> Result<Option<Written>, AgentError> {
-        let Self { runs, tracer, sources, place: Some(place), .. } = self else {
+        let Self { runs, tracer, sources, draft, place: Some(place), .. } = self else {
             return Err(AgentError::NotConfigured);
         };
         let Some(run) = runs.get_mut(&id).filter(|run| run.off.is_none()) else { return Ok(None) };
-        let result = run.flush(place, tracer, sources, (unit, urgency));
+        let result = run.flush(place, tracer, sources, draft, (unit, urgency));
         if let Err(error) = &result {
             self.switch_off(id, unit, &error.to_string());
         }

@@ -1,13 +1,13 @@
 //! One run of one profile in this process: its contexts, its ledger, its shard.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use playtrace_covdata::CovdataError;
-use playtrace_covdata::shard::ShardWriter;
+use playtrace_covdata::shard::{ShardDraft, ShardWriter};
 use playtrace_ledger::unflushed::{LABELS, label_record, line_record, scope_record};
 use playtrace_ledger::{Granularity, Journal, Layout, NewLines, ProcessId, Record, Role};
 use playtrace_model::{ContextLabel, LineData, RunToken, Slug};
@@ -32,6 +32,19 @@ pub(crate) struct Place {
     pub(crate) program: String,
     /// How finely it records.
     pub(crate) granularity: Granularity,
+}
+
+/// An empty shard in memory, made when the first one is needed, or before the process forks.
+#[derive(Debug, Default)]
+pub(crate) struct Draft(Option<ShardDraft>);
+
+impl Draft {
+    pub(crate) fn get(&mut self) -> Result<&mut ShardDraft, CovdataError> {
+        match &mut self.0 {
+            Some(draft) => Ok(draft),
+            none => Ok(none.insert(ShardDraft::new()?)),
+        }
+    }
 }
 
 /// What a flush put on disk.
@@ -246,6 +259,7 @@ impl Run {
         place: &Place,
         tracer: &mut Tracer,
         sources: &Sources,
+        draft: &mut Draft,
         (unit, urgency): (Option<&str>, Urgency),
     ) -> Result<Option<Written>, AgentError> {
         let fresh: Vec<(ContextId, FileLines)> = self
@@ -277,7 +291,7 @@ impl Run {
             let lines = all.iter().map(|(.., lines)| lines.len()).sum();
             let files = all.lines_by_file(|_| true).len();
             let begin = Instant::now();
-            let shard = self.write_shard(place, tracer, sources, &all)?;
+            let shard = self.write_shard(place, tracer, sources, draft, &all)?;
             self.behind.written(begin);
             written = Some(Written { shard, files, lines });
         }
@@ -291,7 +305,7 @@ impl Run {
                 // They must be somewhere.
                 if !self.behind.is_empty() {
                     let all = self.behind.take();
-                    let _ = self.write_shard(place, tracer, sources, &all);
+                    let _ = self.write_shard(place, tracer, sources, draft, &all);
                 }
                 return Err(error);
             }
@@ -378,6 +392,7 @@ impl Run {
         place: &Place,
         tracer: &Tracer,
         sources: &Sources,
+        draft: &mut Draft,
         new: &LineData,
     ) -> Result<String, AgentError> {
         if let Some(shard) = &mut self.shard {
@@ -396,8 +411,9 @@ impl Run {
         let mut whole = self.labelled(place, sources, &whole);
         // Of scopes that are gone, too.
         whole.union_with(new);
-        let mut shard = new_shard(&place.directory, &self.slug, &self.token)?;
-        shard.add(&whole)?;
+        let ProcessId { host, pid, .. } = ProcessId::current();
+        let of = (&self.slug, &self.token);
+        let shard = ShardWriter::create(draft.get()?, &place.directory, of, (&host, pid), &whole)?;
         let name = shard.file_name().to_owned();
         self.shard = Some(shard);
         Ok(name)
@@ -418,9 +434,4 @@ fn collect(
         }
     }
     data
-}
-
-fn new_shard(directory: &Path, slug: &Slug, token: &RunToken) -> Result<ShardWriter, CovdataError> {
-    let ProcessId { host, pid, .. } = ProcessId::current();
-    ShardWriter::create(directory, slug, token, &host, pid)
 }

@@ -47,7 +47,12 @@ CREATE TABLE tracer (
 pub(crate) fn create(db: &Connection, meta: &[(&str, &str)]) -> rusqlite::Result<()> {
     db.execute_batch(TABLES)?;
     db.execute("INSERT INTO coverage_schema (version) VALUES (?1)", [SCHEMA_VERSION])?;
-    let mut insert = db.prepare("INSERT INTO meta (key, value) VALUES (?1, ?2)")?;
+    add_meta(db, meta)
+}
+
+/// Adds rows to `meta`.
+pub(crate) fn add_meta(db: &Connection, meta: &[(&str, &str)]) -> rusqlite::Result<()> {
+    let mut insert = db.prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2)")?;
     for (key, value) in meta {
         insert.execute([key, value])?;
     }

@@ -6,4 +6,4 @@ mod writer;
 
 pub use list::{ShardInfo, list, list_of};
 pub use name::ShardName;
-pub use writer::ShardWriter;
+pub use writer::{ShardDraft, ShardWriter};

@@ -11,7 +11,7 @@ use std::path::Path;
 use ask::ask;
 use playtrace_covdata::data::Ownership;
 use playtrace_covdata::merge::{Fate, MergeOptions, merge, write_merged};
-use playtrace_covdata::shard::{ShardWriter, list_of};
+use playtrace_covdata::shard::{ShardDraft, ShardWriter, list_of};
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, RunToken, Slug};
 use rusqlite::Connection;
 use rusqlite::types::Value as Cell;
@@ -32,7 +32,14 @@ fn slug() -> Slug {
 
 fn write_shard(dir: &Path, run: &str, pid: u32) -> ShardWriter {
     let run = RunToken::parse(run).unwrap();
-    let mut shard = ShardWriter::create(dir, &slug(), &run, "web-1", pid).unwrap();
+    let mut shard = ShardWriter::create(
+        &mut ShardDraft::new().unwrap(),
+        dir,
+        (&slug(), &run),
+        ("web-1", pid),
+        &LineData::new(),
+    )
+    .unwrap();
     shard
         .add(&data(&[("profile:legacy-palouse", "app/core.py", &[3, 4, 9]), ("import", "app/core.py", &[1])]))
         .unwrap();
@@ -111,7 +118,14 @@ fn shards_are_found_by_profile_and_run() {
     let first = write_shard(dir.path(), "r1", 1);
     let second = write_shard(dir.path(), "r2", 2);
     let other = Slug::parse("legacy-palouse-2").unwrap();
-    ShardWriter::create(dir.path(), &other, &RunToken::parse("r1").unwrap(), "web-1", 3).unwrap();
+    ShardWriter::create(
+        &mut ShardDraft::new().unwrap(),
+        dir.path(),
+        (&other, &RunToken::parse("r1").unwrap()),
+        ("web-1", 3),
+        &LineData::new(),
+    )
+    .unwrap();
     let broken = dir.path().join("legacy-palouse.coverage.web-1.4.Xabcdefx");
     fs_err::write(&broken, "").unwrap();
     let found = list_of(dir.path(), &slug()).unwrap();

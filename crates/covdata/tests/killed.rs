@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::merge::{MergeOptions, merge};
-use playtrace_covdata::shard::{ShardWriter, list_of};
+use playtrace_covdata::shard::{ShardDraft, ShardWriter, list_of};
 use playtrace_model::{LineData, MeasuredPath, RunToken, Slug};
 use tempfile::TempDir;
 
@@ -27,7 +27,14 @@ fn slug() -> Slug {
 fn writer() {
     let Some(dir) = std::env::var_os(CHILD) else { return };
     let run = RunToken::parse("r1").unwrap();
-    let mut shard = ShardWriter::create(dir.as_ref(), &slug(), &run, "h", std::process::id()).unwrap();
+    let mut shard = ShardWriter::create(
+        &mut ShardDraft::new().unwrap(),
+        dir.as_ref(),
+        (&slug(), &run),
+        ("h", std::process::id()),
+        &LineData::new(),
+    )
+    .unwrap();
     for line in 1.. {
         let mut data = LineData::new();
         for file in 0..FILES {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use playtrace_covdata::CoverageData;
-use playtrace_covdata::shard::ShardWriter;
+use playtrace_covdata::shard::{ShardDraft, ShardWriter};
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
 use playtrace_testkit::damage::Damage;
 use playtrace_testkit::{Python, datafile};
@@ -42,7 +42,14 @@ fn shard(dir: &Path, slug: &str, pid: u32, line: u32) -> PathBuf {
     let mut data = LineData::new();
     data.add(&slug.context_label("profile"), &MeasuredPath::new("app.py"), &[line].into_iter().collect());
     let host = gethost();
-    let mut shard = ShardWriter::create(dir, &slug, &RunToken::parse("r1").unwrap(), &host, pid).unwrap();
+    let mut shard = ShardWriter::create(
+        &mut ShardDraft::new().unwrap(),
+        dir,
+        (&slug, &RunToken::parse("r1").unwrap()),
+        (&host, pid),
+        &LineData::new(),
+    )
+    .unwrap();
     shard.add(&data).unwrap();
     shard.path().to_owned()
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use playtrace_covdata::shard::ShardWriter;
+use playtrace_covdata::shard::{ShardDraft, ShardWriter};
 use playtrace_covdata::{CovdataError, CoverageData};
 use playtrace_ledger::ProcessId;
 use playtrace_model::{LineData, RunToken, Slug};
@@ -29,5 +29,5 @@ pub(super) fn complete(
         return Ok(());
     }
     let ProcessId { host, pid, .. } = ProcessId::current();
-    ShardWriter::create(dir, slug, run, &host, pid)?.add(&missing)
+    ShardWriter::create(&mut ShardDraft::new()?, dir, (slug, run), (&host, pid), &missing).map(drop)
 }

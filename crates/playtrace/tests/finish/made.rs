@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use playtrace::finish::{MergeRun, Merged, merge_run};
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::data::ContextPolicy;
-use playtrace_covdata::shard::ShardWriter;
+use playtrace_covdata::shard::{ShardDraft, ShardWriter};
 use playtrace_ledger::{Granularity, Journal, Layout, NewLines, Outcome, ProcessId, Record, Role, UnitKind};
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
 
@@ -26,7 +26,14 @@ pub(crate) fn lines(numbers: &[u32]) -> LineData {
 /// A run of one step whose process wrote `numbers`; `ended` is false for one that died at its work.
 pub(crate) fn traced(dir: &Path, run: &str, at: u64, numbers: &[u32], ended: bool) -> ShardWriter {
     player(dir, run, at);
-    let mut shard = ShardWriter::create(dir, &slug(), &token(run), "h", 9).unwrap();
+    let mut shard = ShardWriter::create(
+        &mut ShardDraft::new().unwrap(),
+        dir,
+        (&slug(), &token(run)),
+        ("h", 9),
+        &LineData::new(),
+    )
+    .unwrap();
     shard.add(&lines(numbers)).unwrap();
     // The web process is another one than the player: a file of its own, whose process is over.
     let path = Layout::new(dir).run_dir(&slug(), &token(run)).join("h.9.1.ledger");

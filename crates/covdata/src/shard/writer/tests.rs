@@ -12,7 +12,15 @@ fn data(rows: &[(&str, &str, &[u32])]) -> LineData {
 
 fn shard(dir: &TempDir) -> ShardWriter {
     let slug = Slug::parse("legacy-palouse").unwrap();
-    ShardWriter::create(dir.path(), &slug, &RunToken::parse("r1").unwrap(), "web.example", 4711).unwrap()
+    let run = RunToken::parse("r1").unwrap();
+    ShardWriter::create(
+        &mut ShardDraft::new().unwrap(),
+        dir.path(),
+        (&slug, &run),
+        ("web.example", 4711),
+        &LineData::new(),
+    )
+    .unwrap()
 }
 
 fn stored(path: &Path) -> Vec<(String, String, Vec<u32>)> {
@@ -31,6 +39,49 @@ fn stored(path: &Path) -> Vec<(String, String, Vec<u32>)> {
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap()
+}
+
+#[test]
+fn begins_with_what_it_is_made_of() {
+    let dir = TempDir::new().unwrap();
+    let slug = Slug::parse("legacy-palouse").unwrap();
+    let (run, first) =
+        (RunToken::parse("r1").unwrap(), data(&[("profile:a", "x.py", &[1, 2]), ("import", "y.py", &[3])]));
+    let mut shard =
+        ShardWriter::create(&mut ShardDraft::new().unwrap(), dir.path(), (&slug, &run), ("h", 1), &first)
+            .unwrap();
+    let begun = [
+        ("import".to_owned(), "y.py".to_owned(), vec![3]),
+        ("profile:a".to_owned(), "x.py".to_owned(), vec![1, 2]),
+    ];
+    assert_eq!(stored(shard.path()), begun);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing lies beside it");
+    shard.add(&data(&[("profile:a", "x.py", &[2, 4]), ("profile:a", "y.py", &[5])])).unwrap();
+    let [import, _] = begun;
+    let more = |path: &str, lines: &[u32]| ("profile:a".to_owned(), path.to_owned(), lines.to_vec());
+    assert_eq!(stored(shard.path()), [import, more("x.py", &[1, 2, 4]), more("y.py", &[5])]);
+}
+
+#[test]
+fn a_draft_keeps_nothing_of_the_shards_that_were_made_of_it() {
+    let dir = TempDir::new().unwrap();
+    let mut draft = ShardDraft::new().unwrap();
+    let mut make = |slug: &str, data: &LineData| {
+        let (slug, run) = (Slug::parse(slug).unwrap(), RunToken::untokened());
+        ShardWriter::create(&mut draft, dir.path(), (&slug, &run), ("h", 1), data).unwrap()
+    };
+    let much: Vec<u32> = (1..50_000).collect();
+    let first = make("first", &data(&[("profile:first", "secret.py", &much)]));
+    let second = make("second", &data(&[("profile:second", "x.py", &[1])]));
+    assert_eq!(stored(first.path()), [("profile:first".to_owned(), "secret.py".to_owned(), much)]);
+    assert_eq!(stored(second.path()), [("profile:second".to_owned(), "x.py".to_owned(), vec![1])]);
+    let bytes = fs_err::read(second.path()).unwrap();
+    assert!(!bytes.windows(6).any(|window| window == b"secret"));
+    for shard in [first, second] {
+        let db = Connection::open(shard.path()).unwrap();
+        let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+    }
 }
 
 #[test]
@@ -101,7 +152,6 @@ fn a_replaced_shard_is_not_written_on() {
 fn a_failed_write_leaves_ids_in_order() {
     let dir = TempDir::new().unwrap();
     let mut shard = shard(&dir);
-    shard.db.busy_timeout(Duration::ZERO).unwrap();
     let other = Connection::open(shard.path()).unwrap();
     other.execute_batch("BEGIN; SELECT * FROM file").unwrap();
     // A reader: the transaction is built and can't be committed.
@@ -118,16 +168,23 @@ fn a_failed_write_leaves_ids_in_order() {
 #[test]
 fn a_missing_directory_is_named() {
     let slug = Slug::parse("a").unwrap();
-    let fault = ShardWriter::create(Path::new("/nowhere/at/all"), &slug, &RunToken::untokened(), "h", 1)
-        .unwrap_err()
-        .to_string();
+    let fault = ShardWriter::create(
+        &mut ShardDraft::new().unwrap(),
+        Path::new("/nowhere/at/all"),
+        (&slug, &RunToken::untokened()),
+        ("h", 1),
+        &LineData::new(),
+    )
+    .unwrap_err()
+    .to_string();
     assert!(fault.contains("/nowhere/at/all"), "{fault}");
 }
 
 #[test]
 fn a_leaked_shard_keeps_its_file_open() {
     let dir = TempDir::new().unwrap();
-    let shard = shard(&dir);
+    let mut shard = shard(&dir);
+    shard.add(&data(&[("c", "x.py", &[1])])).unwrap();
     let path = shard.path().to_owned();
     shard.leak();
     let open = fs_err::read_dir("/proc/self/fd")
