@@ -93,7 +93,7 @@ def test_without_a_fault_the_verdict_is_complete(work: Workspace) -> None:
 )
 def test_a_shard_that_is_taken_away_loses_nothing(work: Workspace, fault: str) -> None:
     outcome, judged = run(work, f"one()\n{fault}\ntwo()")
-    assert (judged.status, judged.reasons) == ("complete", [])
+    assert (judged.status, judged.reasons) == ("complete", []), judged
     assert statuses(outcome) == ["on", "on"]
     assert logged(outcome) == []
     assert merged(work) == BOTH
@@ -326,6 +326,6 @@ holding.communicate()
 """,
     )
     assert statuses(outcome) == ["on"] * 3
-    assert (judged.status, judged.reasons) == ("complete", [])
+    assert (judged.status, judged.reasons) == ("complete", []), judged
     assert logged(outcome) == []
     assert merged(work) == BOTH

@@ -1,7 +1,7 @@
 //! The writing side, used inside the traced process.
 
 use std::collections::HashMap;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,9 @@ pub struct ShardWriter {
     identity: (u64, u64),
     /// Open from the second transaction on.
     db: Option<Connection>,
+    /// Keeps the file's number from being another file's. Never closed before `db` is: that would give up the locks of the
+    /// process.
+    file: File,
     files: HashMap<MeasuredPath, i64>,
     contexts: HashMap<ContextLabel, i64>,
 }
@@ -52,9 +55,13 @@ impl ShardWriter {
         let image = draft
             .filled(slug, run, data, (&mut files, &mut contexts))
             .map_err(|source| CovdataError::Sqlite { action: "prepare", path: dir.to_owned(), source })?;
-        let (path, file_name, identity) =
-            place(dir, &image, || ShardName::fresh(slug, host, pid).to_string())?;
-        Ok(Self { path, file_name, identity, db: None, files, contexts })
+        let (path, file_name, file) = place(dir, &image, || ShardName::fresh(slug, host, pid).to_string())?;
+        let identity = file.metadata().map(|meta| identity(&meta)).map_err(|source| CovdataError::Io {
+            action: "make a shard in",
+            path: dir.to_owned(),
+            source,
+        })?;
+        Ok(Self { path, file_name, identity, db: None, file, files, contexts })
     }
 
     /// The shard's name, without its directory.
@@ -133,7 +140,7 @@ impl ShardWriter {
     /// For a forked child: closing the inherited handle would drop the parent's locks (POSIX locks belong
     /// to the process and the file, not to the handle).
     pub fn leak(self) {
-        std::mem::forget(self.db);
+        std::mem::forget((self.db, self.file));
     }
 }
 
@@ -298,18 +305,17 @@ fn place(
     dir: &Path,
     image: &[u8],
     mut name: impl FnMut() -> String,
-) -> Result<(PathBuf, String, (u64, u64)), CovdataError> {
+) -> Result<(PathBuf, String, File), CovdataError> {
     let fault = |source| CovdataError::Io { action: "make a shard in", path: dir.to_owned(), source };
     let group = fs_err::metadata(dir).map_err(fault)?.gid();
     let mut file = tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir).map_err(fault)?;
     file.write_all(image).map_err(fault)?;
     share(file.as_file(), group).map_err(fault)?;
-    let identity = file.as_file().metadata().map(|meta| identity(&meta)).map_err(fault)?;
     loop {
         let file_name = name();
         let path = dir.join(&file_name);
         match file.persist_noclobber(&path) {
-            Ok(_) => return Ok((path, file_name, identity)),
+            Ok(file) => return Ok((path, file_name, file)),
             Err(taken) if taken.error.kind() == std::io::ErrorKind::AlreadyExists => file = taken.file,
             Err(error) => return Err(fault(error.error)),
         }
