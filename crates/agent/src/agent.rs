@@ -545,6 +545,23 @@ impl Agent {
         }
     }
 
+    /// The import is over, but something that it left behind may go on: that is a unit, which ends with the import's token.
+    /// The import goes on with it.
+    pub(crate) fn leave_import(&mut self, id: RunId) -> Option<UnitId> {
+        let context = self.runs.get(&id)?.import;
+        self.last_unit += 1;
+        let (unit, kind) = (self.last_unit, UnitKind::Thread);
+        let what = "what an import left behind".to_owned();
+        let named = unit.to_string();
+        let open =
+            Record::Open { unit: named.clone(), kind, step: None, job: None, child: None, what, scope: None };
+        self.append(id, open).and_then(|()| self.append(id, Record::Left { unit: named })).ok()?;
+        self.runs.get_mut(&id)?.open += 1;
+        self.units.insert(unit, Unit { run: id, context, kind, left: true });
+        token::count_left(true);
+        Some(unit)
+    }
+
     /// Keeps a line from being lost by a kill.
     pub(crate) fn keep(&mut self, fresh: Fresh) {
         if let Some(kept) = self.kept_like(fresh)
@@ -605,12 +622,23 @@ impl Agent {
         }
     }
 
+    /// Code began to run where there was no stack left to listen to it.
+    pub(crate) fn miss_code(&mut self, token: Token) {
+        let reason = "code ran for the first time at the end of the stack or of memory: what it executed there was not seen";
+        self.lose(token, reason);
+    }
+
     fn miss(&mut self, token: Token) {
+        let reason = "code ran in a context that knows no profile (contextvars.Context().run, or one made elsewhere) \
+            within traced work: whose it is can't be told";
+        self.lose(token, reason);
+    }
+
+    /// Says that something is lost, once a run.
+    fn lose(&mut self, token: Token, reason: &'static str) {
         let run = self.tracer.resolve(token).and_then(|context| self.owners.get(&context).copied());
         let Some((id, run)) = run.and_then(|id| Some((id, self.runs.get_mut(&id)?))) else { return };
-        if !std::mem::replace(&mut run.missed, true) {
-            let reason = "code ran in a context that knows no profile (contextvars.Context().run, or one made elsewhere) \
-                within traced work: whose it is can't be told";
+        if run.lost.insert(reason) {
             // If the ledger can't be written, the open unit tells of it.
             let _ = self.append(id, Record::Lost { unit: None, reason: reason.to_owned() });
         }

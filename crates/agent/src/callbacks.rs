@@ -326,7 +326,11 @@ pub(crate) unsafe extern "C" fn on_first_resume(
 
 /// A place where code is entered is passed for the first time.
 fn found(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
-    scout(py, code);
+    if scout(py, code) {
+        let token = current::look(py).ok();
+        AGENT.with(py, |state| token.zip(state.agent.as_mut()).map(|(token, agent)| agent.miss_code(token)));
+        return Answer::Keep;
+    }
     // Armed only now, the reader is not told of this very entry.
     entered(py, code, way);
     Answer::Silence

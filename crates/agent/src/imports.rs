@@ -97,6 +97,8 @@ fn foresee(py: Python<'_>, loader: *mut ffi::PyObject) {
 struct Scope {
     run: u64,
     before: Option<Py<TokenObject>>,
+    /// The import's own.
+    inner: Py<TokenObject>,
 }
 
 impl Scope {
@@ -108,16 +110,29 @@ impl Scope {
         let before = current::own(py).map(Bound::unbind);
         // No running frame goes on under the import's context, so the stack needs no arming.
         let inner = Bound::new(py, TokenObject::new(0, inner, None)).ok();
-        if inner.is_none_or(|inner| current::set(py, Some(&inner)).is_err()) {
+        let Some(inner) = inner.filter(|inner| current::set(py, Some(inner)).is_ok()) else {
             AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
             return None;
-        }
-        Some(Self { run, before })
+        };
+        Some(Self { run, before, inner: inner.unbind() })
     }
 
     fn leave(self, py: Python<'_>) {
         // Nothing is left to do for an import if the variable can't be set back.
         let _ = current::set(py, self.before.as_ref().map(|before| before.bind(py)));
-        AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(self.run)));
+        // SAFETY: the lock is held, and it is our object.
+        let is_over = unsafe { ffi::Py_REFCNT(self.inner.as_ptr()) } == 1;
+        let unit = AGENT.with(py, |state| {
+            let agent = state.agent.as_mut()?;
+            // A context that was copied may go on as the import's work: a task that it made, say.
+            let left = if is_over { None } else { agent.leave_import(self.run) };
+            if left.is_none() {
+                agent.end_import(self.run);
+            }
+            left
+        });
+        if let Some(unit) = unit.flatten() {
+            self.inner.get().belongs_to(unit);
+        }
     }
 }

@@ -107,9 +107,10 @@ impl Monitor {
         let _ = self.set_events.call1(py, (self.scout, 0));
     }
 
-    /// Makes the interpreter report every place of code that was never armed.
-    pub(crate) fn arm_new(&self, code: &Bound<'_, PyAny>) {
-        self.set(code, &self.everything);
+    /// Makes the interpreter report every place of code that was never armed; says whether that is worth another try later.
+    #[must_use]
+    pub(crate) fn arm_new(&self, code: &Bound<'_, PyAny>) -> bool {
+        self.set(code, &self.everything)
     }
 
     /// Makes it report places again, also those that were silenced.
@@ -126,7 +127,8 @@ impl Monitor {
         self.set(code, after);
     }
 
-    fn set(&self, code: &Bound<'_, PyAny>, events: &Py<PyAny>) {
+    /// Says whether it failed for want of stack or memory.
+    fn set(&self, code: &Bound<'_, PyAny>, events: &Py<PyAny>) -> bool {
         let py = code.py();
         let null = null_mut::<ffi::PyObject>();
         // SAFETY: the lock is held, all arguments are objects that live as long as the call, and a null pointer ends them. The result
@@ -136,10 +138,13 @@ impl Monitor {
             let (reader, code, events) = (self.reader.as_ptr(), code.as_ptr(), events.as_ptr());
             let set = self.set_local_events.as_ptr();
             let result = ffi::PyObject_CallFunctionObjArgs(set, reader, code, events, null);
-            match Bound::from_owned_ptr_or_opt(py, result) {
-                Some(result) => drop(result),
-                None => ffi::PyErr_Clear(),
+            if Bound::from_owned_ptr_or_opt(py, result).is_some() {
+                return false;
             }
+            let stack = ffi::PyErr_ExceptionMatches(ffi::PyExc_RecursionError) != 0;
+            let memory = ffi::PyErr_ExceptionMatches(ffi::PyExc_MemoryError) != 0;
+            ffi::PyErr_Clear();
+            stack || memory
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use playtrace_tracer::{CodeId, FileId};
+use pyo3::exceptions::{PyMemoryError, PyRecursionError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -65,6 +66,12 @@ impl Objects {
 
     fn next_sweep(&mut self) {
         self.sweep_at = FIRST_SWEEP.max(self.count * 2);
+    }
+
+    fn take(&mut self, id: CodeId) -> Option<Py<PyAny>> {
+        let code = self.codes.get_mut(id.index())?.take()?;
+        self.count -= 1;
+        Some(code)
     }
 
     /// Takes one out, if nobody but us has it at this moment.
@@ -143,16 +150,22 @@ pub(crate) fn registered(py: Python<'_>, code: *mut ffi::PyObject) -> Option<Cod
     AGENT.with(py, |state| state.agent.as_ref()?.codes.get(&(code as usize)).copied()).flatten()
 }
 
-/// Looks at a code object that begins to run; one of interest is registered and armed.
-pub(crate) fn scout(py: Python<'_>, code: *mut ffi::PyObject) {
+/// Looks at a code object that begins to run; one of interest is registered and armed. Says whether that is to be tried again,
+/// the next time that it runs.
+pub(crate) fn scout(py: Python<'_>, code: *mut ffi::PyObject) -> bool {
     if registered(py, code).is_some() {
-        return;
+        return false;
     }
     // SAFETY: the interpreter lent the code object for the length of the callback.
     let code = unsafe { Bound::from_borrowed_ptr(py, code) };
     // An object that isn't like a code object (a shim) has nothing to report. The callback has no frame of its own: the
     // innermost one is that of the code.
-    let _ = register(&code, frames::innermost);
+    register(&code, frames::innermost).unwrap_or_else(|error| is_want(py, &error))
+}
+
+/// Whether an error came of where it was, near the end of the stack, and not of what was asked.
+fn is_want(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyRecursionError>(py) || error.is_instance_of::<PyMemoryError>(py)
 }
 
 /// Looks at the code of every frame that runs in any thread: it began before anybody listened.
@@ -163,15 +176,15 @@ pub(crate) fn scout_running(py: Python<'_>) -> PyResult<()> {
         running.push((frame.clone(), code.clone()));
         ControlFlow::Continue(())
     });
-    running.into_iter().try_for_each(|(frame, code)| register(&code, |_| Some(frame)))
+    running.into_iter().try_for_each(|(frame, code)| register(&code, |_| Some(frame)).map(drop))
 }
 
 fn register<'py>(
     code: &Bound<'py, PyAny>,
     frame: impl FnOnce(Python<'py>) -> Option<Bound<'py, PyAny>>,
-) -> PyResult<()> {
+) -> PyResult<bool> {
     let py = code.py();
-    let Some(file) = file_of(code, frame)? else { return Ok(()) };
+    let Some(file) = file_of(code, frame)? else { return Ok(false) };
     let defined_at: u32 = code.getattr(names::co_firstlineno(py))?.extract()?;
     let address = code.as_ptr() as usize;
     let monitor = AGENT.with(py, |state| {
@@ -184,10 +197,17 @@ fn register<'py>(
         state.objects.insert(id, code.clone().unbind());
         state.monitor.clone()
     });
-    if let Some(monitor) = monitor.flatten() {
-        monitor.arm_new(code);
+    let again = monitor.flatten().is_some_and(|monitor| monitor.arm_new(code));
+    if again {
+        let taken = AGENT.with(py, |state| {
+            let agent = state.agent.as_mut()?;
+            let id = *agent.codes.get(&address)?;
+            agent.forget_codes(std::iter::once(address));
+            state.objects.take(id)
+        });
+        drop(taken);
     }
-    Ok(())
+    Ok(again)
 }
 
 /// The measured file of a code object; `None` if it is not of interest.

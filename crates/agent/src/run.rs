@@ -84,8 +84,8 @@ pub(crate) struct Run {
     pub(crate) open: u32,
     pub(crate) last_used: Instant,
     pub(crate) holders: Holders,
-    /// Whether it was said that code ran in a context that knew nothing of the run.
-    pub(crate) missed: bool,
+    /// What the ledger says that was lost, though the run goes on.
+    pub(crate) lost: BTreeSet<&'static str>,
     /// Why the agent switched itself off for this run.
     pub(crate) off: Option<String>,
     journal: Option<Journal>,
@@ -124,7 +124,7 @@ impl Run {
             open: 0,
             last_used: Instant::now(),
             holders: Holders::default(),
-            missed: false,
+            lost: BTreeSet::new(),
             off: None,
             journal: None,
             shard: None,

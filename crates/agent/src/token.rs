@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use playtrace_tracer::Token;
 use pyo3::prelude::*;
@@ -26,7 +26,8 @@ pub(crate) type Holders = Arc<()>;
 /// A unit's token, as the `ContextVar` holds it.
 #[pyclass(frozen, module = "playtrace_agent._native", name = "Token")]
 pub(crate) struct TokenObject {
-    unit: UnitId,
+    /// 0 is none: an import's, until it has left something behind.
+    unit: AtomicU64,
     token: Token,
     /// Of the unit's run; an import's token has none.
     _holders: Option<Holders>,
@@ -34,11 +35,16 @@ pub(crate) struct TokenObject {
 
 impl TokenObject {
     pub(crate) fn new(unit: UnitId, token: Token, holders: Option<Holders>) -> Self {
-        Self { unit, token, _holders: holders }
+        Self { unit: AtomicU64::new(unit), token, _holders: holders }
     }
 
     pub(crate) fn token(&self) -> Token {
         self.token
+    }
+
+    /// Its end is the end of that unit from now on.
+    pub(crate) fn belongs_to(&self, unit: UnitId) {
+        self.unit.store(unit, Ordering::Relaxed);
     }
 }
 
@@ -57,7 +63,7 @@ impl Drop for TokenObject {
         if LEFT.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let unit = self.unit;
+        let unit = *self.unit.get_mut();
         // A panic must not leave a deallocation.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             Python::attach(|py| {

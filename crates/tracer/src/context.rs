@@ -153,11 +153,11 @@ impl Context {
         !self.fresh.is_empty()
     }
 
-    /// Forgets every line; the activation stays.
-    pub(crate) fn clear(&mut self) {
-        self.files.clear();
-        self.places.clear();
-        self.fresh.clear();
+    /// Forgets the lines that were drained; those that were not, and the activation, stay.
+    pub(crate) fn start_over(&mut self) {
+        for recorded in &mut self.files {
+            recorded.drained = LineBits::new();
+        }
         self.touched.clear();
     }
 }

@@ -282,8 +282,9 @@ impl Tracer {
         self.context(id).is_some_and(Context::has_fresh)
     }
 
-    /// In a forked child: the lines so far are the parent's. The kept contexts run on, with their tokens, having
-    /// seen nothing; all others are gone. Answers with the code objects to arm again.
+    /// In a forked child: what was drained is the parent's. The kept contexts run on, with their tokens and with what was not drained:
+    /// hooks of the fork may have run as their work before anybody told of it here, and what is the parent's in it, the parent
+    /// tells, too. All other contexts are gone. Answers with the code objects to arm again.
     pub fn after_fork(&mut self, keep: &[ContextId]) -> Rearm {
         self.changes += 1;
         let mut rearm = Vec::new();
@@ -292,7 +293,7 @@ impl Tracer {
             if keep.contains(&id) {
                 rearm.extend(self.wake(id));
                 if let Some(context) = &mut self.contexts[index] {
-                    context.clear();
+                    context.start_over();
                 }
             } else {
                 self.remove_context(id);

@@ -442,11 +442,13 @@ impl World {
         let rearm = self.tracer.after_fork(&kept);
         self.rearm(&rearm);
         for (index, context) in self.contexts.iter_mut().enumerate() {
-            context.lines.clear();
-            context.drained.clear();
+            // What was not drained stays: code that ran before anybody told of the fork may be in it.
+            let drained = std::mem::take(&mut context.drained);
+            context.lines.retain(|line| !drained.contains(line));
             if index != keep && !(self.kind == Kind::Steps && index == 0) {
                 context.id = None;
                 context.token = None;
+                context.lines.clear();
             }
         }
         // Only the thread that forked lives on.
