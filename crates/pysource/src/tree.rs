@@ -8,7 +8,9 @@ use rayon::prelude::*;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::module_name::import_root;
-use crate::{AnalyzedFile, Exclusions, SourceError, analyze, module_name};
+use crate::file::analyze_here;
+use crate::stack::roomy_pool;
+use crate::{AnalyzedFile, Rules, SourceError, module_name};
 
 /// The source files of a tree: those that could be analysed and those that could not.
 #[derive(Debug, Clone, Default)]
@@ -34,23 +36,23 @@ pub struct Unparsed {
 pub fn read_files(
     files: &[(MeasuredPath, PathBuf)],
     root: &Path,
-    exclusions: &Exclusions,
+    rules: &Rules,
 ) -> Result<SourceTree, SourceError> {
-    let outcomes: Vec<Result<AnalyzedFile, Unparsed>> = files
-        .par_iter()
-        .map(|(name, path)| {
+    let pool = roomy_pool().map_err(|source| unread(root, source))?;
+    let read = |(name, path): &(MeasuredPath, PathBuf)| {
             let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
             let import_root = import_root(root, path, |directory| directory.join("__init__.py").is_file());
             let module = module_name(path.strip_prefix(import_root).unwrap_or(path));
-            match analyze(&bytes, name, &module, exclusions) {
+            match analyze_here(&bytes, name, &module, rules) {
                 Ok(file) => Ok(Ok(file)),
                 Err(error @ (SourceError::Syntax { .. } | SourceError::Encoding { .. })) => {
                     Ok(Err(Unparsed { path: name.clone(), reason: error.to_string() }))
                 }
                 Err(error) => Err(error),
             }
-        })
-        .collect::<Result<_, SourceError>>()?;
+        };
+    let outcomes: Vec<Result<AnalyzedFile, Unparsed>> =
+        pool.install(|| files.par_iter().map(read).collect::<Result<_, SourceError>>())?;
 
     let mut tree = SourceTree::default();
     for outcome in outcomes {

@@ -1,7 +1,7 @@
 //! What holds for any text, Python or not.
 
 use playtrace_model::{LineBits, MeasuredPath};
-use playtrace_pysource::{AnalyzedFile, Exclusions, SourceError, analyze};
+use playtrace_pysource::{AnalyzedFile, CoverageRelease, PythonVersion, Rules, SourceError, analyze};
 use proptest::prelude::*;
 
 /// Lines that make sense together often enough, and fail to often enough.
@@ -47,7 +47,7 @@ fn joined(picked: &[usize], end: &str) -> String {
 }
 
 fn file(text: &[u8]) -> Result<AnalyzedFile, SourceError> {
-    analyze(text, &MeasuredPath::new("p.py"), "p", &Exclusions::default_patterns())
+    analyze(text, &MeasuredPath::new("p.py"), "p", &Rules::new(PythonVersion::V3_12, CoverageRelease::V7_11))
 }
 
 fn check(file: &AnalyzedFile) -> Result<(), TestCaseError> {
