@@ -7,7 +7,6 @@ whose rules are in question, with the coverage.py whose rules are in question; n
 from __future__ import annotations
 
 import ast
-import dis
 import json
 import sys
 import types
@@ -163,12 +162,9 @@ def own_lines(code: types.CodeType, defined: set[tuple[str, int]]) -> Iterator[i
     (in a generator) at no column.
     """
     before = {(code.co_firstlineno, column, column) for column in (0, None)}
-    for instruction in dis.get_instructions(code):
-        place = instruction.positions
-        if place is None or not place.lineno:
-            continue
-        if (place.lineno, place.col_offset, place.end_col_offset) not in before:
-            yield place.lineno
+    for line, _, column, end_column in set(code.co_positions()):
+        if line and (line, column, end_column) not in before:
+            yield line
     for const in code.co_consts:
         if isinstance(const, types.CodeType) and (const.co_name, const.co_firstlineno) not in defined:
             yield from own_lines(const, defined)

@@ -93,7 +93,7 @@ pub struct InventorySymbol {
     /// How many own statements it has; 0 for a function that is excluded, dead or only a docstring.
     pub statements: usize,
     /// The first 16 digits of the SHA-256 of its lines (decorators included) without their common indentation: equal
-    /// where nothing but the place changed.
+    /// where nothing but the place changed. A module's is its file's.
     pub digest: String,
     /// What its head says.
     #[serde(flatten)]

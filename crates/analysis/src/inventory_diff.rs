@@ -50,8 +50,7 @@ impl InventoryDiff {
         let mut diff = Self { notes: notes(old, new), ..Self::default() };
         for (id, symbol) in &after {
             let Some(was) = before.get(id) else { continue };
-            let change =
-                || SpanChange { id: (*id).to_owned(), from: was.line_span, to: symbol.line_span };
+            let change = || SpanChange { id: (*id).to_owned(), from: was.line_span, to: symbol.line_span };
             if (&was.digest, was.statements, &was.details.decorators)
                 != (&symbol.digest, symbol.statements, &symbol.details.decorators)
             {
@@ -101,7 +100,9 @@ fn by_id(inventory: &Inventory) -> ById<'_> {
 
 fn notes(old: &Inventory, new: &Inventory) -> Vec<String> {
     let mut notes = Vec::new();
-    for (what, old, new) in [("Python", &old.python, &new.python), ("coverage.py", &old.coverage, &new.coverage)] {
+    for (what, old, new) in
+        [("Python", &old.python, &new.python), ("coverage.py", &old.coverage, &new.coverage)]
+    {
         if old != new {
             notes.push(format!("the rules of {what} {old}, now those of {new}"));
         }

@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_analysis::{
-    AnalysisError, Inventory, InventorySource, Matrix, Measured, MeasuredSource, ProfileInput, ProfileReport, RunSteps,
-    StepEntries, StepInfo, StepKind, UnparsedFile, analyze_profile, build_matrix,
+    AnalysisError, Inventory, InventorySource, Matrix, Measured, MeasuredSource, ProfileInput, ProfileReport,
+    RunSteps, StepEntries, StepInfo, StepKind, UnparsedFile, analyze_profile, build_matrix,
 };
-use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolDetails, SymbolKind, Verdict};
+use playtrace_model::{
+    LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolDetails, SymbolKind, Verdict,
+};
 
 fn bits(lines: &[u32]) -> LineBits {
     lines.iter().copied().collect()

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use playtrace_covdata::config::DEFAULT_EXCLUDE;
 use playtrace_covdata::{CoverageConfig, FileFilter, Installation};
 use playtrace_model::MeasuredPath;
-use playtrace_pysource::{CoverageRelease, Exclusions, PythonVersion, Rules, SourceError, SourceTree, read_files};
+use playtrace_pysource::{
+    CoverageRelease, Exclusions, PythonVersion, Rules, SourceCache, SourceError, SourceTree, read_files,
+};
 
 use crate::exit::Exit;
 use crate::messages::{Failure, note};
@@ -26,6 +28,36 @@ pub struct SourceArgs {
     /// The coverage.py whose default exclusions and other rules apply: 7.11 or 7.17
     #[arg(long, value_name = "VERSION", default_value = "7.11")]
     pub coverage_version: CoverageRelease,
+    /// Where results are kept, so that unchanged files are not analysed twice [default: playtrace in the user's cache directory]
+    #[arg(long, value_name = "DIR", env = "PLAYTRACE_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Analyse everything, and keep nothing
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+impl SourceArgs {
+    /// The cache that was asked for; without a home there is none.
+    fn cache(&self) -> Option<SourceCache> {
+        let below = |variable: &str, rest: &str| {
+            std::env::var_os(variable)
+                .filter(|value| !value.is_empty())
+                .map(|home| Path::new(&home).join(rest))
+        };
+        let directory = match &self.cache_dir {
+            _ if self.no_cache => None,
+            Some(directory) => Some(directory.clone()),
+            None => below("XDG_CACHE_HOME", "playtrace").or_else(|| below("HOME", ".cache/playtrace")),
+        }?;
+        Some(SourceCache::new(directory, this_build()))
+    }
+}
+
+/// What tells this program from every other build of it: results of another are not to be trusted.
+fn this_build() -> String {
+    let program = std::env::current_exe().and_then(fs_err::metadata);
+    let built = program.ok().map(|file| (file.len(), file.modified().ok()));
+    format!("{} {built:?}", env!("CARGO_PKG_VERSION"))
 }
 
 /// The Python of a tree, for commands that have no data which says it.
@@ -41,13 +73,16 @@ pub struct PythonArg {
 pub struct Sources {
     filter: FileFilter,
     rules: Rules,
+    cache: Option<SourceCache>,
 }
 
 impl Sources {
     /// Reads the configuration; the files themselves are read by [`Sources::read`].
     pub fn open(args: &SourceArgs, python: PythonVersion) -> Result<Self, Failure> {
         if !python.is_verified() {
-            note(&format!("Python {python}: its compiler's rules are unverified; results may differ from coverage.py's"));
+            note(&format!(
+                "Python {python}: its compiler's rules are unverified; results may differ from coverage.py's"
+            ));
         }
         let beside_config = args.config.as_deref().and_then(Path::parent);
         let root = match (&args.root, beside_config) {
@@ -68,7 +103,7 @@ impl Sources {
         let filter = FileFilter::new(&config, root, &Installation::default())?;
         let exclude = with_defaults_of(args.coverage_version, config.exclude);
         let rules = Rules { python, coverage: args.coverage_version, exclusions: Exclusions::new(&exclude)? };
-        Ok(Self { filter, rules })
+        Ok(Self { filter, rules, cache: args.cache() })
     }
 
     /// The root, canonical.
@@ -76,9 +111,9 @@ impl Sources {
         self.filter.root()
     }
 
-    /// What decides which lines count.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    /// Analyses files, each with its name in data.
+    pub fn analyze(&self, files: &[(MeasuredPath, PathBuf)]) -> Result<SourceTree, Failure> {
+        Ok(read_files(files, self.root(), &self.rules, self.cache.as_ref())?)
     }
 
     /// The name of a file in data.
@@ -108,7 +143,7 @@ impl Sources {
                 .map(|name| (name.clone(), self.filter.file_of(name)))
                 .filter(|(_, file)| file.is_file()),
         );
-        Ok(read_files(&files, self.root(), &self.rules)?)
+        self.analyze(&files)
     }
 }
 

@@ -5,6 +5,7 @@ use ruff_python_ast::PySourceType;
 use ruff_python_parser::{ParseOptions, parse_unchecked};
 use sha2::{Digest as _, Sha256};
 
+use crate::cache::{Lines, Stored, StoredSymbol};
 use crate::lambdas::lambdas;
 use crate::layout::Layout;
 use crate::reach::code_lines;
@@ -31,6 +32,50 @@ impl AnalyzedFile {
     pub fn regions(&self) -> Vec<Region> {
         self.regions.regions(self.coverage)
     }
+
+    /// What a cache keeps of it.
+    pub(crate) fn to_stored(&self) -> Stored {
+        let source = &self.source;
+        Stored {
+            statements: Lines::from(&source.statements),
+            excluded: Lines::from(&source.excluded),
+            import_statements: Lines::from(&source.import_statements),
+            docstrings: Lines::from(&self.docstrings),
+            multiline: source.multiline.clone(),
+            symbols: source.symbols.iter().map(StoredSymbol::from).collect(),
+            lambdas: source.lambdas.clone(),
+            regions: self.regions.0.clone(),
+        }
+    }
+
+    /// The file again, from what was kept for `bytes`.
+    pub(crate) fn from_stored(
+        stored: &Stored,
+        bytes: &[u8],
+        hash: SourceHash,
+        path: &MeasuredPath,
+        module: &str,
+        coverage: CoverageRelease,
+    ) -> Result<Self, SourceError> {
+        let source = SourceFile {
+            path: path.clone(),
+            module: module.to_owned(),
+            hash,
+            statements: stored.statements.to_bits(),
+            excluded: stored.excluded.to_bits(),
+            import_statements: stored.import_statements.to_bits(),
+            symbols: stored.symbols.iter().map(Symbol::from).collect(),
+            lambdas: stored.lambdas.clone(),
+            multiline: stored.multiline.clone(),
+        };
+        Ok(Self {
+            source,
+            docstrings: stored.docstrings.to_bits(),
+            text: SourceText::decode(bytes, path.as_str())?,
+            regions: RegionNodes(stored.regions.clone()),
+            coverage,
+        })
+    }
 }
 
 /// Analyses the bytes of one file, known as `path`, whose module is `module`.
@@ -42,9 +87,8 @@ pub fn analyze(
     module: &str,
     rules: &Rules,
 ) -> Result<AnalyzedFile, SourceError> {
-    roomy_stack(|| analyze_here(bytes, path, module, rules)).unwrap_or_else(|source| {
-        Err(SourceError::Read { path: path.as_str().into(), source })
-    })
+    roomy_stack(|| analyze_here(bytes, path, module, rules))
+        .unwrap_or_else(|source| Err(SourceError::Read { path: path.as_str().into(), source }))
 }
 
 /// As [`analyze`], for a thread that has [`STACK_BYTES`](crate::stack::STACK_BYTES) already.
@@ -135,12 +179,12 @@ pub(crate) fn analyze_here(
 /// lines in the body prevents it.
 fn exclude_catch_alls(layout: &mut Layout, catch_alls: &[CatchAll], own: &[LineBits]) {
     for case in catch_alls {
-        let mut lines = own.iter().flat_map(|lines| {
-            (case.body.0..=case.body.1).filter(|&line| lines.contains(line))
-        });
+        let mut lines =
+            own.iter().flat_map(|lines| (case.body.0..=case.body.1).filter(|&line| lines.contains(line)));
         let any = lines.next();
         let all = any.into_iter().chain(lines).all(|line| layout.excluded.contains(line));
-        let folded = layout.multiline.iter().any(|&(first, last)| first <= case.body.1 && last >= case.body.0);
+        let folded =
+            layout.multiline.iter().any(|&(first, last)| first <= case.body.1 && last >= case.body.0);
         if any.is_some() && all && !folded {
             layout.excluded.extend(case.pattern.0..=case.pattern.1);
         }

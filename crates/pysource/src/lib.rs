@@ -19,6 +19,7 @@
 //! # Ok::<(), playtrace_pysource::SourceError>(())
 //! ```
 
+mod cache;
 mod constant;
 mod error;
 mod exclude;
@@ -35,6 +36,7 @@ mod symbols;
 mod text;
 mod tree;
 
+pub use cache::SourceCache;
 pub use error::SourceError;
 pub use exclude::Exclusions;
 pub use file::{AnalyzedFile, analyze};

@@ -4,6 +4,7 @@
 //! lines are those of bodies, a class has the lines of its methods alone, and names have no `<locals>`.
 
 use playtrace_model::LineBits;
+use serde::{Deserialize, Serialize};
 
 use crate::CoverageRelease;
 
@@ -21,7 +22,7 @@ pub struct Region {
 }
 
 /// A definition as regions need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RegionNode {
     pub(crate) is_class: bool,
     pub(crate) name: String,
@@ -76,7 +77,8 @@ impl Found<'_> {
 
     fn enter(&mut self, index: usize) {
         let node = &self.nodes[index];
-        let lines: LineBits = if node.is_class { LineBits::new() } else { (node.body.0..=node.body.1).collect() };
+        let lines: LineBits =
+            if node.is_class { LineBits::new() } else { (node.body.0..=node.body.1).collect() };
         if !node.is_class {
             let function = self.ancestors(index).find(|&at| !self.nodes[at].is_class);
             if let Some(parent) = node.parent

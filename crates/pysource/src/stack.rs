@@ -120,7 +120,20 @@ mod tests {
 
     #[test]
     fn deep_is_found() {
-        for part in ["-", "(", "not ", "lambda a, b: ", "a if b else ", "a ** ", "f'{", "(\n", "x[", "a.b", "f()", "await "] {
+        for part in [
+            "-",
+            "(",
+            "not ",
+            "lambda a, b: ",
+            "a if b else ",
+            "a ** ",
+            "f'{",
+            "(\n",
+            "x[",
+            "a.b",
+            "f()",
+            "await ",
+        ] {
             let text = part.repeat(2 * MAX_DEPTH);
             assert!(too_nested(&text).is_some(), "{part}");
         }

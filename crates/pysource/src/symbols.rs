@@ -61,7 +61,12 @@ impl Definitions {
             details: SymbolDetails { docstring: docstring(body, text), ..SymbolDetails::default() },
             name: TextSize::new(0),
         };
-        let mut found = Self { list: vec![module], regions: RegionNodes::default(), catch_alls: Vec::new(), problem: misplaced_future(body) };
+        let mut found = Self {
+            list: vec![module],
+            regions: RegionNodes::default(),
+            catch_alls: Vec::new(),
+            problem: misplaced_future(body),
+        };
         let globals = if has_global { Globals::of(body) } else { BTreeSet::new() };
         let mut collector = Collector {
             found: &mut found,
@@ -127,7 +132,8 @@ impl Collector<'_> {
     fn enter(&mut self, parts: &Parts) {
         let parent = &self.found.list[self.scope];
         let line = self.text.line(parts.name.start());
-        let first = parts.decorators.iter().map(|decorator| self.text.line(decorator.expression.start())).min();
+        let first =
+            parts.decorators.iter().map(|decorator| self.text.line(decorator.expression.start())).min();
         let span = (first.map_or(line, |first| first.min(line)), self.text.line(parts.range.end()));
         let definition = Definition {
             qualname: self.qualname(parent, parts.name.as_str()),
@@ -318,7 +324,8 @@ impl StatementVisitor<'_> for Collector<'_> {
             Stmt::Match(choice) => {
                 for case in &choice.cases {
                     if case.guard.is_none() && always_matches(&case.pattern) {
-                        let lines = |range: TextRange| (self.text.line(range.start()), self.text.line(range.end()));
+                        let lines =
+                            |range: TextRange| (self.text.line(range.start()), self.text.line(range.end()));
                         let (pattern, last) = (lines(case.pattern.range()), self.text.line(case.range.end()));
                         let body = self.body_lines(&case.body, last);
                         self.found.catch_alls.push(CatchAll { pattern, body });
@@ -326,7 +333,9 @@ impl StatementVisitor<'_> for Collector<'_> {
                     self.part(&case.body, false);
                 }
             }
-            Stmt::ImportFrom(import) if (self.conditional || self.scope != Definitions::MODULE) && is_future(import) => {
+            Stmt::ImportFrom(import)
+                if (self.conditional || self.scope != Definitions::MODULE) && is_future(import) =>
+            {
                 self.refuse(stmt, "from __future__ imports must occur at the beginning of the file");
             }
             Stmt::Return(_) => {

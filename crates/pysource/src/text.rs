@@ -28,7 +28,10 @@ impl SourceText {
                 // CPython takes no other spelling beside a byte order mark, `utf8` included.
                 let fits = |label: &str| label == "utf-8" || label.starts_with("utf-8-");
                 if declared(rest, name)?.is_some_and(|label| !fits(&normal_name(label.name))) {
-                    return Err(not_utf_8(name, "a byte order mark, and a comment that names another encoding"));
+                    return Err(not_utf_8(
+                        name,
+                        "a byte order mark, and a comment that names another encoding",
+                    ));
                 }
                 (UTF_8, rest)
             }
@@ -171,9 +174,9 @@ fn not_utf_8(name: &str, problem: &str) -> SourceError {
 /// What stands after `coding:` or `coding=` in a comment: the first of them that has a name after it.
 fn cookie(comment: &[u8]) -> Option<&[u8]> {
     memchr::memmem::find_iter(comment, b"coding").find_map(|at| {
-        let rest = comment[at + b"coding".len()..].strip_prefix(b":").or_else(|| {
-            comment[at + b"coding".len()..].strip_prefix(b"=")
-        })?;
+        let rest = comment[at + b"coding".len()..]
+            .strip_prefix(b":")
+            .or_else(|| comment[at + b"coding".len()..].strip_prefix(b"="))?;
         let blank = rest.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
         let label = &rest[blank..];
         let end = label

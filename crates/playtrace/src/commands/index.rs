@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use playtrace_analysis::{Inventory, InventorySource, UnparsedFile};
+use playtrace_model::{Symbol, SymbolKind};
 use playtrace_pysource::{AnalyzedFile, PythonVersion, SourceTree};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -37,7 +38,9 @@ pub enum Action {
     #[command(after_help = "Example:\n  playtrace index check coverage-symbols.json src")]
     Check(check::Args),
     /// Compare two inventories: what came, went, moved and changed
-    #[command(after_help = "Example:\n  playtrace index diff old/coverage-symbols.json coverage-symbols.json")]
+    #[command(
+        after_help = "Example:\n  playtrace index diff old/coverage-symbols.json coverage-symbols.json"
+    )]
     Diff(diff::Args),
 }
 
@@ -81,12 +84,7 @@ fn inventory_of(tree: &SourceTree, rules: (&str, &str)) -> Inventory {
         .into_par_iter()
         .map(|file| InventorySource { source: &file.source, digests: digests(file) })
         .collect();
-    Inventory::new(
-        format!("playtrace {}", env!("CARGO_PKG_VERSION")),
-        rules,
-        sources,
-        unparsed_of(tree),
-    )
+    Inventory::new(format!("playtrace {}", env!("CARGO_PKG_VERSION")), rules, sources, unparsed_of(tree))
 }
 
 /// The files of a tree that are not Python, as documents list them.
@@ -116,5 +114,10 @@ fn digests(file: &AnalyzedFile) -> Vec<String> {
             text
         })
     };
-    file.source.symbols.iter().map(|symbol| digest(symbol.span)).collect()
+    let of = |symbol: &Symbol| match symbol.kind {
+        // The whole file has a hash already.
+        SymbolKind::Module => file.source.hash.as_str().chars().take(16).collect(),
+        _ => digest(symbol.span),
+    };
+    file.source.symbols.iter().map(of).collect()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use playtrace_model::{Lambda, LineBits, Symbol, SymbolDetails};
-use playtrace_pysource::{AnalyzedFile, Region, python_files, read_files};
+use playtrace_pysource::{AnalyzedFile, Region, python_files};
 use serde::Serialize;
 
 use crate::documents::say;
@@ -91,7 +91,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         }
     }
     let files: Vec<_> = paths.into_iter().map(|path| (sources.measured_path(&path), path)).collect();
-    let tree = read_files(&files, sources.root(), sources.rules())?;
+    let tree = sources.analyze(&files)?;
     if json {
         let document = Document {
             format: "playtrace-inspect",

@@ -81,6 +81,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         context_prefix,
         timestamp,
     } = args;
+    let sources = python_version.map(|version| Sources::open(&source, version)).transpose()?;
     let inputs = data_files(&profiles, &data_dir)?
         .into_iter()
         .map(|(slug, path)| {
@@ -88,11 +89,10 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             Ok(Input { slug, path, lines })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let python = match python_version {
-        Some(version) => version,
-        None => python_of(&inputs)?,
+    let sources = match sources {
+        Some(sources) => sources,
+        None => Sources::open(&source, python_of(&inputs)?)?,
     };
-    let sources = Sources::open(&source, python)?;
     // One tree for all: a file that one profile touched is a file of interest for every profile.
     let measured: BTreeSet<MeasuredPath> =
         inputs.iter().flat_map(|input| input.lines.iter().map(|(_, path, _)| path.clone())).collect();
