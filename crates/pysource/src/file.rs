@@ -133,7 +133,7 @@ pub(crate) fn analyze_here(
     let docstrings: LineBits = definitions.docstrings().flat_map(|(first, last)| first..=last).collect();
     let lambdas = lambdas(parsed.suite(), &text, &definitions, &layout.lambdas);
     let own = if layout.has_code {
-        code_lines(parsed.suite(), &text, &layout, &definitions)
+        code_lines(parsed.suite(), &text, &layout, &definitions, rules.python)
     } else {
         // coverage.py does not even compile such a file: its only instruction would be on line 1.
         vec![LineBits::new(); definitions.list.len()]

@@ -24,6 +24,7 @@ mod constant;
 mod error;
 mod exclude;
 mod file;
+mod fold;
 mod lambdas;
 mod layout;
 mod module_name;
