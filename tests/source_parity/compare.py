@@ -68,7 +68,8 @@ def inspect(program: Path, oracle: Oracle, home: Path, files: Sequence[Path]) ->
     found: dict[Path, Facts] = {}
     rules = ["--python-version", oracle.python, "--coverage-version", oracle.coverage]
     for start in range(0, len(files), CHUNK):
-        command = [program, "inspect", "--json", *rules, "--source", home, *files[start : start + CHUNK]]
+        some = map(str, files[start : start + CHUNK])
+        command = [str(program), "inspect", "--json", *rules, "--source", str(home), *some]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 3):
             raise RuntimeError(f"playtrace inspect ended with {done.returncode}:\n{done.stderr[-2000:]}")

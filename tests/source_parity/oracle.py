@@ -77,8 +77,8 @@ def symbols(
     A definition that the compiler leaves out (dead code) has no name but its own, and no statements.
     """
     codes: dict[tuple[str, int], list[types.CodeType]] = {}
-    for code in code_objects(module):
-        codes.setdefault((code.co_name, code.co_firstlineno), []).append(code)
+    for found_code in code_objects(module):
+        codes.setdefault((found_code.co_name, found_code.co_firstlineno), []).append(found_code)
 
     def own(code: types.CodeType | None, body_line: int = 0) -> list[int]:
         if code is None:

@@ -32,7 +32,7 @@ pub(crate) fn code_lines(
         future_annotations: has_future_annotations(body),
         python,
     };
-    walk.block(body);
+    walk.block(without_docstring(body));
     walk.lines
 }
 
@@ -42,6 +42,14 @@ fn has_future_annotations(body: &Suite) -> bool {
             if import.module.as_ref().is_some_and(|module| module.as_str() == "__future__")
                 && import.names.iter().any(|alias| alias.name.as_str() == "annotations"))
     })
+}
+
+/// A docstring has no code of its own in a function, and its lines count nowhere.
+fn without_docstring(body: &[Stmt]) -> &[Stmt] {
+    match body {
+        [Stmt::Expr(first), rest @ ..] if first.value.is_string_literal_expr() => rest,
+        _ => body,
+    }
 }
 
 /// Whether control can come out at the end of what was walked.
@@ -70,7 +78,7 @@ impl Walk<'_> {
     }
 
     /// Walks statements until one does not complete: the rest is dead and compiles to nothing.
-    fn block(&mut self, body: &Suite) -> Completes {
+    fn block(&mut self, body: &[Stmt]) -> Completes {
         body.iter().all(|stmt| self.statement(stmt))
     }
 
@@ -150,7 +158,7 @@ impl Walk<'_> {
         let Some(index) = index else { return };
         let outer = std::mem::replace(&mut self.scope, index);
         let loops = std::mem::take(&mut self.loops);
-        self.block(body);
+        self.block(without_docstring(body));
         self.loops = loops;
         self.scope = outer;
     }

@@ -1,6 +1,8 @@
 //! What holds for any text, Python or not.
 
 use std::path::Path;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use playtrace_model::{LineBits, MeasuredPath};
 use playtrace_pysource::{AnalyzedFile, CoverageRelease, PythonVersion, Rules, SourceError, analyze};
@@ -114,6 +116,13 @@ fn corpus() -> Vec<Vec<u8>> {
     files.iter().map(|file| fs_err::read(file).unwrap()).collect()
 }
 
+/// Whether a run that is bounded in time has come to its end.
+fn time_is_up() -> bool {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let limit = std::env::var("PLAYTRACE_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    limit.is_some_and(|seconds| BEGUN.elapsed() > Duration::from_secs(seconds))
+}
+
 /// What mutations put in.
 const PIECES: [&str; 24] = [
     "(",
@@ -154,6 +163,9 @@ proptest! {
             1..6,
         ),
     ) {
+        if time_is_up() {
+            return Ok(());
+        }
         let sources = corpus();
         let mut text = which.get(&sources).clone();
         for (place, dropped, piece) in changes {
