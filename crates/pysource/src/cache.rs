@@ -69,18 +69,18 @@ impl Known {
 
     /// Keeps `entries`, unless they are what is kept already. That it can't is nobody's trouble: the next run
     /// analyses again.
-    pub(crate) fn replace(self, entries: BTreeMap<Key, Stored>) {
+    pub(crate) fn replace(self, entries: &BTreeMap<Key, Stored>) {
         if entries.len() == self.entries.len() && entries.keys().eq(self.entries.keys()) {
             return;
         }
-        let Ok(content) = postcard::to_stdvec(&entries) else { return };
+        let Ok(content) = postcard::to_stdvec(entries) else { return };
         let mut bytes = Sha256::digest(&content).to_vec();
         bytes.extend(content);
         let beside = self.file.with_extension(format!("{}.new", std::process::id()));
         let written = self
             .file
             .parent()
-            .map_or(Ok(()), |parent| fs_err::create_dir_all(parent))
+            .map_or(Ok(()), fs_err::create_dir_all)
             .and_then(|()| fs_err::write(&beside, bytes))
             .and_then(|()| fs_err::rename(&beside, &self.file));
         if written.is_err() {

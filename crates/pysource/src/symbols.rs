@@ -74,9 +74,7 @@ impl Definitions {
             scope: Self::MODULE,
             globals,
             has_global,
-            conditional: false,
-            in_bodies: true,
-            in_loop: false,
+            place: Place::TOP,
         };
         collector.visit_body(body);
         found
@@ -111,11 +109,22 @@ struct Collector<'a> {
     /// The names that it declares `global`.
     globals: BTreeSet<String>,
     has_global: bool,
-    /// Whether a compound statement stands between us and the scope.
+    place: Place,
+}
+
+/// What stands between a statement and the scope that it is in.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// A compound statement.
     conditional: bool,
     /// See [`RegionNode::in_bodies`].
     in_bodies: bool,
+    /// A loop.
     in_loop: bool,
+}
+
+impl Place {
+    const TOP: Self = Self { conditional: false, in_bodies: true, in_loop: false };
 }
 
 /// A `def` or `class` in parts.
@@ -152,7 +161,7 @@ impl Collector<'_> {
             start: line,
             body: self.body_lines(parts.body, span.1),
             parent: self.scope.checked_sub(1),
-            in_bodies: self.in_bodies,
+            in_bodies: self.place.in_bodies,
         });
         let globals = if self.has_global { Globals::of(parts.body) } else { BTreeSet::new() };
         let mut inner = Collector {
@@ -161,9 +170,7 @@ impl Collector<'_> {
             scope: index,
             globals,
             has_global: self.has_global,
-            conditional: false,
-            in_bodies: true,
-            in_loop: false,
+            place: Place::TOP,
         };
         inner.visit_body(parts.body);
     }
@@ -184,7 +191,7 @@ impl Collector<'_> {
         if parts.is_async {
             traits.insert(SymbolTrait::Async);
         }
-        if self.conditional {
+        if self.place.conditional {
             traits.insert(SymbolTrait::Conditional);
         }
         if !matches!(self.found.list[self.scope].kind, SymbolKind::Module | SymbolKind::Class) {
@@ -223,18 +230,18 @@ impl Collector<'_> {
 
     /// Goes through the body of a loop.
     fn repeated(&mut self, suite: &Suite) {
-        let before = std::mem::replace(&mut self.in_loop, true);
+        let before = std::mem::replace(&mut self.place.in_loop, true);
         self.part(suite, true);
-        self.in_loop = before;
+        self.place.in_loop = before;
     }
 
     /// Goes through a part of a compound statement: its `body` or something else.
     fn part(&mut self, suite: &Suite, is_body: bool) {
-        let before = (self.conditional, self.in_bodies);
-        self.conditional = true;
-        self.in_bodies &= is_body;
+        let before = self.place;
+        self.place.conditional = true;
+        self.place.in_bodies &= is_body;
         self.visit_body(suite);
-        (self.conditional, self.in_bodies) = before;
+        self.place = before;
     }
 }
 
@@ -334,7 +341,7 @@ impl StatementVisitor<'_> for Collector<'_> {
                 }
             }
             Stmt::ImportFrom(import)
-                if (self.conditional || self.scope != Definitions::MODULE) && is_future(import) =>
+                if (self.place.conditional || self.scope != Definitions::MODULE) && is_future(import) =>
             {
                 self.refuse(stmt, "from __future__ imports must occur at the beginning of the file");
             }
@@ -343,8 +350,8 @@ impl StatementVisitor<'_> for Collector<'_> {
                     self.refuse(stmt, "'return' outside function");
                 }
             }
-            Stmt::Break(_) if !self.in_loop => self.refuse(stmt, "'break' outside loop"),
-            Stmt::Continue(_) if !self.in_loop => self.refuse(stmt, "'continue' not properly in loop"),
+            Stmt::Break(_) if !self.place.in_loop => self.refuse(stmt, "'break' outside loop"),
+            Stmt::Continue(_) if !self.place.in_loop => self.refuse(stmt, "'continue' not properly in loop"),
             _ => {}
         }
     }

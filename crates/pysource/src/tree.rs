@@ -53,14 +53,14 @@ pub fn read_files(
     for outcome in outcomes {
         match outcome {
             Outcome::File { file, entry } => {
-                entries.extend(entry);
+                entries.extend(entry.map(|entry| *entry));
                 tree.files.insert(file.source.path.clone(), *file);
             }
             Outcome::Unparsed(unparsed) => tree.unparsed.push(unparsed),
         }
     }
     if let Some(known) = known {
-        known.replace(entries);
+        known.replace(&entries);
     }
     tree.unparsed.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(tree)
@@ -68,9 +68,12 @@ pub fn read_files(
 
 /// What became of a file, and with a cache, what that is to keep.
 enum Outcome {
-    File { file: Box<AnalyzedFile>, entry: Option<(Key, Stored)> },
+    File { file: Box<AnalyzedFile>, entry: Option<Entry> },
     Unparsed(Unparsed),
 }
+
+/// What a cache keeps of a file, under its key.
+type Entry = Box<(Key, Stored)>;
 
 struct Reader<'a> {
     root: &'a Path,
@@ -97,7 +100,7 @@ impl Reader<'_> {
         bytes: &[u8],
         name: &MeasuredPath,
         module: &str,
-    ) -> Result<(AnalyzedFile, Option<(Key, Stored)>), SourceError> {
+    ) -> Result<(AnalyzedFile, Option<Entry>), SourceError> {
         let Some(known) = self.known else {
             return Ok((analyze_here(bytes, name, module, self.rules)?, None));
         };
@@ -105,11 +108,11 @@ impl Reader<'_> {
         if let Some(stored) = known.get(&key) {
             let hash = SourceHash::from_digest(&key.0);
             let file = AnalyzedFile::from_stored(stored, bytes, hash, name, module, self.rules.coverage)?;
-            return Ok((file, Some((key, stored.clone()))));
+            return Ok((file, Some(Box::new((key, stored.clone())))));
         }
         let file = analyze_here(bytes, name, module, self.rules)?;
         let stored = file.to_stored();
-        Ok((file, Some((key, stored))))
+        Ok((file, Some(Box::new((key, stored)))))
     }
 }
 

@@ -104,6 +104,7 @@ proptest! {
 }
 
 /// Sources of the corpus: what is near to them is near to Python.
+#[expect(clippy::unwrap_used, reason = "without the corpus there is no test")]
 fn corpus() -> Vec<Vec<u8>> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/source");
     let mut files: Vec<_> = walkdir::WalkDir::new(home)
