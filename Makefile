@@ -64,6 +64,16 @@ test: setup check  ## Unit, property and end-to-end tests
 bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.json and a table (about 25 minutes)
 	@exec $(PYTHON) -m benches.tracer --redis-server .tools/redis-server
 
+.PHONY: bench-source
+bench-source: setup  ## How long statements and symbols of real packages take: benches/results/source.json
+	@cargo build --release --locked --quiet --package playtrace-pysource --examples
+	@exec $(PYTHON) -m benches.source
+
+.PHONY: fuzz-source
+fuzz-source: setup  ## A million mutated sources, or as many as fit into five minutes: no panic, and sane answers
+	@PROPTEST_CASES=1000000 PLAYTRACE_FUZZ_SECONDS=300 \
+		cargo test --release --locked --package playtrace-pysource --test properties mutated_sources
+
 .PHONY: stress
 stress: setup  ## Attribution under load: 20,000 requests a scenario, then agents with one fault each
 	@exec $(PYTHON) -m tests.stress
@@ -97,8 +107,10 @@ docs:  ## Stitch docs/messages.md
 	@cargo xtask messages
 
 .PHONY: parity
-parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites (30 minutes)
-	@$(PYTHON) -m tests.parity --wheel dist/*.whl
+parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites, and the same sources (an hour)
+	@$(PYTHON) -m tests.source_parity --program $(PROGRAM) || failed=1; \
+		$(PYTHON) -m tests.parity --wheel dist/*.whl || failed=1; \
+		exit $${failed:-0}
 
 .PHONY: clean
 clean:  ## Remove everything that was made

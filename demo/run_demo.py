@@ -95,7 +95,9 @@ def play_and_map(stack: Stack, playtrace: Path, jobs: int) -> None:
     config = APP / "coverage.profile-playback.ini"
     inventory = out / "coverage-symbols.json"
     say("symbol inventory, reports, matrix")
-    run([playtrace, "index", APP, "--config", config, "--output", inventory], env)
+    # The app runs in this Python.
+    version = ["--python-version", f"{sys.version_info.major}.{sys.version_info.minor}"]
+    run([playtrace, "index", "build", APP, "--config", config, *version, "--output", inventory], env)
     reports: list[str | Path] = [playtrace, "report", "--data-dir", stack.coverage_dir, "--config", config]
     run([*reports, "--output-dir", out, "--format", "json,html"], env, _VERDICT_CODES)
     matrix: list[str | Path] = [playtrace, "matrix", "--reports-dir", out / "reports", "--inventory", inventory]

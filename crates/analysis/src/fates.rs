@@ -77,6 +77,7 @@ mod tests {
             excluded: LineBits::new(),
             symbols: Vec::new(),
             multiline,
+            lambdas: Vec::new(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What could run: every file and symbol of interest, without any execution.
 
-use playtrace_model::{MeasuredPath, SourceFile, SourceHash, SymbolKind};
+use std::collections::BTreeMap;
+
+use playtrace_model::{MeasuredPath, SourceFile, SourceHash, Symbol, SymbolDetails, SymbolKind};
 use serde::{Deserialize, Serialize};
 
 use crate::AnalysisError;
@@ -18,12 +20,18 @@ pub struct Inventory {
     pub version: u32,
     /// The program that wrote it, with its version.
     pub generator: String,
+    /// The Python whose compiler's rules say which lines are statements: `3.12`.
+    pub python: String,
+    /// The coverage.py whose rules say what is excluded: `7.11`.
+    pub coverage: String,
     /// Sums over everything below.
     pub totals: InventoryTotals,
     /// Files, by path.
     pub files: Vec<InventoryFile>,
     /// Symbols, by file and line.
     pub symbols: Vec<InventorySymbol>,
+    /// Functions without a name, by file and place.
+    pub lambdas: Vec<InventoryLambda>,
     /// Files that are not Python, with the reason.
     pub unparsed: Vec<UnparsedFile>,
 }
@@ -45,6 +53,8 @@ pub struct InventoryTotals {
     pub functions: usize,
     /// Methods.
     pub methods: usize,
+    /// Functions without a name.
+    pub lambdas: usize,
 }
 
 /// A file of interest.
@@ -67,6 +77,9 @@ pub struct InventoryFile {
 /// A symbol that could run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InventorySymbol {
+    /// What names it in every inventory of this tree: the file, `::` and `__qualname__` (the file alone for a module);
+    /// the second definition of one name in a file ends in `#2`, and so on.
+    pub id: String,
     /// Full name.
     pub name: String,
     /// What it is.
@@ -79,6 +92,36 @@ pub struct InventorySymbol {
     pub line_span: (u32, u32),
     /// How many own statements it has; 0 for a function that is excluded, dead or only a docstring.
     pub statements: usize,
+    /// The first 16 digits of the SHA-256 of its lines (decorators included) without their common indentation: equal
+    /// where nothing but the place changed. A module's is its file's.
+    pub digest: String,
+    /// What its head says.
+    #[serde(flatten)]
+    pub details: SymbolDetails,
+}
+
+/// A lambda.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryLambda {
+    /// As [`InventorySymbol::id`]; lambdas of one scope are counted in order of their places.
+    pub id: String,
+    /// The file.
+    pub file: MeasuredPath,
+    /// The line of `lambda`.
+    pub line: u32,
+    /// How many characters stand before it.
+    pub column: u32,
+    /// First and last line.
+    pub line_span: (u32, u32),
+}
+
+/// What an inventory is made from.
+#[derive(Debug)]
+pub struct InventorySource<'a> {
+    /// A file's statements and symbols.
+    pub source: &'a SourceFile,
+    /// The digests of its symbols, in the same order.
+    pub digests: Vec<String>,
 }
 
 /// A file of interest that could not be read as Python.
@@ -94,63 +137,109 @@ impl Inventory {
     /// What `format` says.
     pub const FORMAT: &'static str = "playtrace-inventory";
     /// The version written.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
-    /// Lists `files`, which may come in any order.
+    /// Lists `sources`, which may come in any order, for a Python and a coverage.py.
     pub fn new<'a>(
         generator: String,
-        files: impl IntoIterator<Item = &'a SourceFile>,
+        (python, coverage): (&str, &str),
+        sources: impl IntoIterator<Item = InventorySource<'a>>,
         mut unparsed: Vec<UnparsedFile>,
     ) -> Self {
-        let mut sources: Vec<&SourceFile> = files.into_iter().collect();
-        sources.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut sources: Vec<InventorySource> = sources.into_iter().collect();
+        sources.sort_by(|a, b| a.source.path.cmp(&b.source.path));
         unparsed.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut totals = InventoryTotals { files: sources.len(), ..InventoryTotals::default() };
-        let mut symbols = Vec::new();
-        for source in &sources {
-            totals.statements += source.statements.len();
-            totals.import_statements += source.import_statements.len();
-            for symbol in &source.symbols {
-                *match symbol.kind {
-                    SymbolKind::Module => &mut totals.modules,
-                    SymbolKind::Class => &mut totals.classes,
-                    SymbolKind::Function => &mut totals.functions,
-                    SymbolKind::Method => &mut totals.methods,
-                } += 1;
-                symbols.push(InventorySymbol {
-                    name: symbol.name.clone(),
-                    kind: symbol.kind,
-                    file: source.path.clone(),
-                    line: symbol.line,
-                    line_span: symbol.span,
-                    statements: symbol.statements.len(),
-                });
-            }
-        }
-        let files = sources
-            .into_iter()
-            .map(|source| InventoryFile {
-                path: source.path.clone(),
-                module: source.module.clone(),
-                sha256: source.hash.clone(),
-                statements: source.statements.len(),
-                import_statements: source.import_statements.len(),
-                excluded: source.excluded.len(),
-            })
-            .collect();
-        Self {
+        let mut inventory = Self {
             format: Self::FORMAT.to_owned(),
             version: Self::VERSION,
             generator,
-            totals,
-            files,
-            symbols,
+            python: python.to_owned(),
+            coverage: coverage.to_owned(),
+            totals: InventoryTotals { files: sources.len(), ..InventoryTotals::default() },
+            files: Vec::with_capacity(sources.len()),
+            symbols: Vec::new(),
+            lambdas: Vec::new(),
             unparsed,
+        };
+        for source in sources {
+            inventory.add(source);
         }
+        inventory
+    }
+
+    fn add(&mut self, InventorySource { source, digests }: InventorySource) {
+        self.totals.statements += source.statements.len();
+        self.totals.import_statements += source.import_statements.len();
+        let mut ids = Ids { source, seen: BTreeMap::new() };
+        let mut digests = digests.into_iter();
+        for symbol in &source.symbols {
+            *match symbol.kind {
+                SymbolKind::Module => &mut self.totals.modules,
+                SymbolKind::Class => &mut self.totals.classes,
+                SymbolKind::Function => &mut self.totals.functions,
+                SymbolKind::Method => &mut self.totals.methods,
+            } += 1;
+            self.symbols.push(InventorySymbol {
+                id: ids.symbol(symbol),
+                name: symbol.name.clone(),
+                kind: symbol.kind,
+                file: source.path.clone(),
+                line: symbol.line,
+                line_span: symbol.span,
+                statements: symbol.statements.len(),
+                digest: digests.next().unwrap_or_default(),
+                details: symbol.details.clone(),
+            });
+        }
+        self.totals.lambdas += source.lambdas.len();
+        for lambda in &source.lambdas {
+            self.lambdas.push(InventoryLambda {
+                id: ids.next(&lambda.qualname),
+                file: source.path.clone(),
+                line: lambda.line,
+                column: lambda.column,
+                line_span: lambda.span,
+            });
+        }
+        self.files.push(InventoryFile {
+            path: source.path.clone(),
+            module: source.module.clone(),
+            sha256: source.hash.clone(),
+            statements: source.statements.len(),
+            import_statements: source.import_statements.len(),
+            excluded: source.excluded.len(),
+        });
     }
 
     /// Whether this is an inventory that this program understands; `name` is the file's, for the error.
     pub fn check(&self, name: &str) -> Result<(), AnalysisError> {
         check_document(name, (&self.format, self.version), (Self::FORMAT, Self::VERSION))
+    }
+}
+
+/// Gives out the ids of one file.
+struct Ids<'a> {
+    source: &'a SourceFile,
+    /// How often a qualified name came.
+    seen: BTreeMap<String, usize>,
+}
+
+impl Ids<'_> {
+    fn symbol(&mut self, symbol: &Symbol) -> String {
+        if symbol.kind == SymbolKind::Module {
+            return self.source.path.to_string();
+        }
+        let module = &self.source.module;
+        let qualname = symbol.name.strip_prefix(module.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        self.next(qualname.unwrap_or(&symbol.name))
+    }
+
+    fn next(&mut self, qualname: &str) -> String {
+        let count = self.seen.entry(qualname.to_owned()).or_default();
+        *count += 1;
+        match count {
+            1 => format!("{}::{qualname}", self.source.path),
+            count => format!("{}::{qualname}#{count}", self.source.path),
+        }
     }
 }

@@ -17,6 +17,7 @@
 mod error;
 mod fates;
 mod inventory;
+mod inventory_diff;
 mod matrix;
 mod profile;
 mod reached;
@@ -26,7 +27,11 @@ mod steps;
 
 pub use error::AnalysisError;
 pub use fates::{Fates, fold};
-pub use inventory::{Inventory, InventoryFile, InventorySymbol, InventoryTotals, UnparsedFile};
+pub use inventory::{
+    Inventory, InventoryFile, InventoryLambda, InventorySource, InventorySymbol, InventoryTotals,
+    UnparsedFile,
+};
+pub use inventory_diff::{InventoryDiff, Move, SpanChange};
 pub use matrix::{
     Gap, GapFile, Gaps, Matrix, MatrixProfile, MatrixSymbol, MatrixTotals, SymbolEntry, build_matrix,
 };

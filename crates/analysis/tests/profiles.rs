@@ -5,17 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_analysis::{
-    AnalysisError, Inventory, Matrix, Measured, MeasuredSource, ProfileInput, ProfileReport, RunSteps,
-    StepEntries, StepInfo, StepKind, UnparsedFile, analyze_profile, build_matrix,
+    AnalysisError, Inventory, InventorySource, Matrix, Measured, MeasuredSource, ProfileInput, ProfileReport,
+    RunSteps, StepEntries, StepInfo, StepKind, UnparsedFile, analyze_profile, build_matrix,
 };
-use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolKind, Verdict};
+use playtrace_model::{
+    LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolDetails, SymbolKind, Verdict,
+};
 
 fn bits(lines: &[u32]) -> LineBits {
     lines.iter().copied().collect()
 }
 
 fn symbol(name: &str, kind: SymbolKind, span: (u32, u32), statements: &[u32]) -> Symbol {
-    Symbol { name: name.to_owned(), kind, line: span.0, span, statements: bits(statements) }
+    let details = SymbolDetails::default();
+    Symbol { name: name.to_owned(), kind, line: span.0, span, statements: bits(statements), details }
 }
 
 /// ```python
@@ -53,6 +56,7 @@ fn dam() -> SourceFile {
             symbol("app.dam.documented", Function, (14, 15), &[]),
         ],
         multiline: vec![(6, 7)],
+        lambdas: Vec::new(),
     }
 }
 
@@ -70,6 +74,7 @@ fn script() -> SourceFile {
             symbol("app.script.main", SymbolKind::Function, (1, 2), &[2]),
         ],
         multiline: Vec::new(),
+        lambdas: Vec::new(),
     }
 }
 
@@ -220,7 +225,12 @@ fn measured_files_outside_the_tree_are_listed() {
 
 fn inventory() -> Inventory {
     let unparsed = vec![UnparsedFile { path: MeasuredPath::new("z.py"), reason: "z.py:1: …".to_owned() }];
-    Inventory::new("playtrace test".to_owned(), &[script(), dam()], unparsed)
+    listed(&[script(), dam()], unparsed)
+}
+
+fn listed(files: &[SourceFile], unparsed: Vec<UnparsedFile>) -> Inventory {
+    let sources = files.iter().map(|source| InventorySource { source, digests: Vec::new() });
+    Inventory::new("playtrace test".to_owned(), ("3.12", "7.11"), sources, unparsed)
 }
 
 fn matrix(runs: &[Run], inventory: Option<&Inventory>) -> Matrix {
@@ -421,7 +431,7 @@ fn without_an_inventory_the_matrix_says_what_it_does_not_know() {
 fn different_versions_of_a_file_are_noticed() {
     let mut other = dam();
     other.hash = SourceHash::from_hex("cc");
-    let inventory = Inventory::new("playtrace test".to_owned(), &[other], Vec::new());
+    let inventory = listed(&[other], Vec::new());
     let matrix = matrix(&[Run::complete("a", &[("app/dam.py", &[6])])], Some(&inventory));
     assert!(matrix.notes[0].starts_with("app/dam.py: "), "{:?}", matrix.notes);
 }

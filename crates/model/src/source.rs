@@ -1,5 +1,6 @@
 //! What a source file holds: statements and symbols. Filled in by pysource, read by analysis and report.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,42 @@ impl SymbolKind {
     }
 }
 
+/// What is special about a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SymbolTrait {
+    /// `abstractmethod`.
+    Abstract,
+    /// `async def`.
+    Async,
+    /// `classmethod`.
+    ClassMethod,
+    /// Inside an `if`, `try`, loop or the like of its scope: whether it is defined shows when the scope runs.
+    Conditional,
+    /// Inside a function.
+    Nested,
+    /// One of several signatures (`typing.overload`).
+    Overload,
+    /// A property, or a setter or deleter of one.
+    Property,
+    /// `staticmethod`.
+    StaticMethod,
+}
+
+/// What a definition's head says about it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SymbolDetails {
+    /// What is special about it, by its decorators' names and its place.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub traits: BTreeSet<SymbolTrait>,
+    /// Its decorators as written, without `@`, white space folded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decorators: Vec<String>,
+    /// First and last line of its docstring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docstring: Option<(u32, u32)>,
+}
+
 /// A named definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Symbol {
@@ -79,6 +116,22 @@ pub struct Symbol {
     /// Excluded lines are not in it.
     #[serde(skip)]
     pub statements: LineBits,
+    /// What its head says.
+    #[serde(skip)]
+    pub details: SymbolDetails,
+}
+
+/// A function without a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lambda {
+    /// `__qualname__`; lambdas of one scope share it.
+    pub qualname: String,
+    /// The line of `lambda`.
+    pub line: u32,
+    /// How many characters stand before `lambda` on its line.
+    pub column: u32,
+    /// First and last line.
+    pub span: (u32, u32),
 }
 
 /// One source file of interest.
@@ -98,6 +151,8 @@ pub struct SourceFile {
     pub import_statements: LineBits,
     /// Symbols, the module first, in order of their lines.
     pub symbols: Vec<Symbol>,
+    /// Functions without a name, in order of their places. Their statements belong to what they stand in.
+    pub lambdas: Vec<Lambda>,
     /// `(first, last)` lines of each statement or expression that spans several: an event on any of them is the first.
     pub multiline: Vec<(u32, u32)>,
 }

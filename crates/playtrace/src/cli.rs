@@ -45,11 +45,13 @@ pub enum Command {
     /// List shards with their owner, age and size.
     #[command(after_help = "Example:\n  playtrace shards /srv/coverage")]
     Shards(shards::Args),
-    /// Write the symbol inventory of a source tree.
-    #[command(after_help = "Example:\n  playtrace index src --output coverage-symbols.json")]
+    /// The symbol inventory of a source tree: write it, check it, compare two.
+    #[command(
+        after_help = "Example:\n  playtrace index build src --python-version 3.12 --output coverage-symbols.json"
+    )]
     Index(index::Args),
     /// Show what could run in source files: statements, exclusions, symbols.
-    #[command(after_help = "Example:\n  playtrace inspect src/app.py --json")]
+    #[command(after_help = "Example:\n  playtrace inspect src/app.py --python-version 3.12 --json")]
     Inspect(inspect::Args),
     /// Report per profile which code it executed.
     #[command(

@@ -43,6 +43,12 @@ pub fn show(failure: &Failure) -> Exit {
     failure.exit
 }
 
+/// Says something on stderr that is no error.
+pub fn note(text: &str) {
+    // Nobody is left to tell if stderr is gone.
+    let _ = writeln!(anstream::stderr().lock(), "note: {text}");
+}
+
 impl From<playtrace_ledger::LedgerError> for Failure {
     fn from(error: playtrace_ledger::LedgerError) -> Self {
         Self::new(Exit::Io, error.code(), error.to_string())

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use playtrace_covdata::config::DEFAULT_EXCLUDE;
 use playtrace_covdata::{CoverageConfig, FileFilter, Installation};
 use playtrace_model::MeasuredPath;
-use playtrace_pysource::{Exclusions, SourceError, SourceTree, read_files};
+use playtrace_pysource::{
+    CoverageRelease, Exclusions, PythonVersion, Rules, SourceCache, SourceError, SourceTree, read_files,
+};
 
 use crate::exit::Exit;
-use crate::messages::Failure;
+use crate::messages::{Failure, note};
 
 /// The configuration's usual name, beside the app.
 const CONFIG_NAME: &str = "coverage.profile-playback.ini";
@@ -22,18 +25,65 @@ pub struct SourceArgs {
     /// The coverage config [default: coverage.profile-playback.ini in ROOT, else what coverage.py finds there]
     #[arg(long, value_name = "FILE", env = "PROFILE_COVERAGE_CONFIG")]
     pub config: Option<PathBuf>,
+    /// The coverage.py whose default exclusions and other rules apply: 7.11 or 7.17
+    #[arg(long, value_name = "VERSION", default_value = "7.11")]
+    pub coverage_version: CoverageRelease,
+    /// Where results are kept, so that unchanged files are not analysed twice [default: playtrace in the user's cache directory]
+    #[arg(long, value_name = "DIR", env = "PLAYTRACE_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Analyse everything, and keep nothing
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+impl SourceArgs {
+    /// The cache that was asked for; without a home there is none.
+    fn cache(&self) -> Option<SourceCache> {
+        let below = |variable: &str, rest: &str| {
+            std::env::var_os(variable)
+                .filter(|value| !value.is_empty())
+                .map(|home| Path::new(&home).join(rest))
+        };
+        let directory = match &self.cache_dir {
+            _ if self.no_cache => None,
+            Some(directory) => Some(directory.clone()),
+            None => below("XDG_CACHE_HOME", "playtrace").or_else(|| below("HOME", ".cache/playtrace")),
+        }?;
+        Some(SourceCache::new(directory, this_build()))
+    }
+}
+
+/// What tells this program from every other build of it: results of another are not to be trusted.
+fn this_build() -> String {
+    let program = std::env::current_exe().and_then(fs_err::metadata);
+    let built = program.ok().map(|file| (file.len(), file.modified().ok()));
+    format!("{} {built:?}", env!("CARGO_PKG_VERSION"))
+}
+
+/// The Python of a tree, for commands that have no data which says it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PythonArg {
+    /// The Python that runs the code (3.12, 3.13): which lines have code differs between versions
+    #[arg(long, value_name = "VERSION", env = "PLAYTRACE_PYTHON_VERSION")]
+    pub python_version: PythonVersion,
 }
 
 /// A configuration applied to a tree.
 #[derive(Debug)]
 pub struct Sources {
     filter: FileFilter,
-    exclusions: Exclusions,
+    rules: Rules,
+    cache: Option<SourceCache>,
 }
 
 impl Sources {
     /// Reads the configuration; the files themselves are read by [`Sources::read`].
-    pub fn open(args: &SourceArgs) -> Result<Self, Failure> {
+    pub fn open(args: &SourceArgs, python: PythonVersion) -> Result<Self, Failure> {
+        if !python.is_verified() {
+            note(&format!(
+                "Python {python}: its compiler's rules are unverified; results may differ from coverage.py's"
+            ));
+        }
         let beside_config = args.config.as_deref().and_then(Path::parent);
         let root = match (&args.root, beside_config) {
             (Some(root), _) => root.as_path(),
@@ -51,7 +101,9 @@ impl Sources {
             None => CoverageConfig::discover(root, None, &environment)?,
         };
         let filter = FileFilter::new(&config, root, &Installation::default())?;
-        Ok(Self { filter, exclusions: Exclusions::new(&config.exclude)? })
+        let exclude = with_defaults_of(args.coverage_version, config.exclude);
+        let rules = Rules { python, coverage: args.coverage_version, exclusions: Exclusions::new(&exclude)? };
+        Ok(Self { filter, rules, cache: args.cache() })
     }
 
     /// The root, canonical.
@@ -59,9 +111,9 @@ impl Sources {
         self.filter.root()
     }
 
-    /// The patterns of lines that don't count.
-    pub fn exclusions(&self) -> &Exclusions {
-        &self.exclusions
+    /// Analyses files, each with its name in data.
+    pub fn analyze(&self, files: &[(MeasuredPath, PathBuf)]) -> Result<SourceTree, Failure> {
+        Ok(read_files(files, self.root(), &self.rules, self.cache.as_ref())?)
     }
 
     /// The name of a file in data.
@@ -91,8 +143,16 @@ impl Sources {
                 .map(|name| (name.clone(), self.filter.file_of(name)))
                 .filter(|(_, file)| file.is_file()),
         );
-        Ok(read_files(&files, self.root(), &self.exclusions)?)
+        self.analyze(&files)
     }
+}
+
+/// The configuration's reader knows the defaults of one release; those of the chosen one take their place.
+fn with_defaults_of(release: CoverageRelease, mut exclude: Vec<String>) -> Vec<String> {
+    if exclude.len() >= DEFAULT_EXCLUDE.len() && exclude[..DEFAULT_EXCLUDE.len()] == DEFAULT_EXCLUDE {
+        exclude.splice(..DEFAULT_EXCLUDE.len(), release.default_exclusions().map(str::to_owned));
+    }
+    exclude
 }
 
 impl From<SourceError> for Failure {

@@ -65,17 +65,31 @@ pub enum SourceError {
         /// The root, as given by the caller.
         path: PathBuf,
     },
+    /// A Python whose compiler's rules are not known here.
+    #[error("the rules of Python {version:?} are not known; 3.12, 3.13 and 3.14 are")]
+    PythonVersion {
+        /// The version, as given by the caller.
+        version: String,
+    },
+    /// A coverage.py whose rules are not known here.
+    #[error("the rules of coverage.py {release:?} are not known; those of 7.11 and 7.17 are")]
+    CoverageRelease {
+        /// The version, as given by the caller.
+        release: String,
+    },
 }
 
 impl SourceError {
     /// Every code that [`SourceError::code`] gives.
-    pub const CODES: [&'static str; 6] = [
+    pub const CODES: [&'static str; 8] = [
         "PT-SOURCE-001",
         "PT-SOURCE-002",
         "PT-SOURCE-003",
         "PT-SOURCE-004",
         "PT-SOURCE-005",
         "PT-SOURCE-006",
+        "PT-SOURCE-007",
+        "PT-SOURCE-008",
     ];
 
     /// The stable code under which `docs/messages.md` explains this error.
@@ -87,6 +101,8 @@ impl SourceError {
             Self::Pattern { .. } => Self::CODES[3],
             Self::PatternRun { .. } => Self::CODES[4],
             Self::NotADirectory { .. } => Self::CODES[5],
+            Self::PythonVersion { .. } => Self::CODES[6],
+            Self::CoverageRelease { .. } => Self::CODES[7],
         }
     }
 }

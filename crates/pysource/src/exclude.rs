@@ -3,7 +3,7 @@
 use playtrace_model::LineBits;
 
 use crate::python_regex::Pattern;
-use crate::{SourceError, SourceText};
+use crate::{CoverageRelease, SourceError, SourceText};
 
 /// The `[report] exclude_lines` and `exclude_also` of a coverage config, ready for use.
 #[derive(Debug, Clone)]
@@ -13,16 +13,9 @@ pub struct Exclusions {
 }
 
 impl Exclusions {
-    /// What coverage.py 7.11.3 excludes where a config says nothing (`DEFAULT_EXCLUDE` in its `config.py`).
-    pub const DEFAULT: [&'static str; 3] = [
-        r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*(cover|COVER)",
-        r"^\s*(((async )?def .*?)?\)(\s*->.*?)?:\s*)?\.\.\.\s*(#|$)",
-        r"if (typing\.)?TYPE_CHECKING:",
-    ];
-
     /// Takes patterns in Python's notation.
     ///
-    /// The list is the whole list: `exclude_lines` replaces [`Exclusions::DEFAULT`] and `exclude_also` adds to it,
+    /// The list is the whole list: `exclude_lines` replaces [the defaults](CoverageRelease::default_exclusions) and `exclude_also` adds to it,
     /// which is the config reader's business.
     pub fn new<I: IntoIterator<Item: AsRef<str>>>(patterns: I) -> Result<Self, SourceError> {
         let patterns: Vec<String> = patterns.into_iter().map(|pattern| pattern.as_ref().to_owned()).collect();
@@ -30,10 +23,15 @@ impl Exclusions {
         Ok(Self { pattern })
     }
 
-    /// coverage.py's defaults.
-    pub fn default_patterns() -> Self {
+    /// What a release of coverage.py excludes by default.
+    pub fn default_of(release: CoverageRelease) -> Self {
         // The defaults are constants; `defaults_compile` below proves that they compile.
-        Self::new(Self::DEFAULT).unwrap_or(Self { pattern: None })
+        Self::new(release.default_exclusions()).unwrap_or(Self { pattern: None })
+    }
+
+    /// The pattern that all are joined to; empty where nothing is excluded.
+    pub(crate) fn as_str(&self) -> &str {
+        self.pattern.as_ref().map_or("", Pattern::as_str)
     }
 
     /// Every line that a match of a pattern touches. A match may span lines.
@@ -59,14 +57,17 @@ mod tests {
 
     #[test]
     fn defaults_compile() {
-        assert!(Exclusions::default_patterns().pattern.is_some());
+        for release in CoverageRelease::ALL {
+            assert!(Exclusions::default_of(release).pattern.is_some());
+        }
     }
 
     #[test]
     fn a_match_may_span_lines() {
+        let defaults = CoverageRelease::V7_11.default_exclusions();
         assert_eq!(lines(&["a\nb"], "a\nb\nc\n"), [1, 2]);
-        assert_eq!(lines(&Exclusions::DEFAULT, "def f(\n): ...\n"), [2, 3]);
-        assert_eq!(lines(&Exclusions::DEFAULT, "def f(x):\n  ...\nx = 1\n"), [1, 2]);
+        assert_eq!(lines(&defaults, "def f(\n): ...\n"), [2, 3]);
+        assert_eq!(lines(&defaults, "def f(x):\n  ...\nx = 1\n"), [1, 2]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use playtrace_model::LineBits;
 use ruff_python_ast::token::{Token, TokenKind};
-use ruff_text_size::Ranged as _;
+use ruff_text_size::{Ranged as _, TextSize};
 
 use crate::SourceText;
 
@@ -20,7 +20,17 @@ pub(crate) struct Layout {
     pub(crate) excluded: LineBits,
     /// Whether the file holds a token at all besides comments.
     pub(crate) has_code: bool,
+    /// Where `lambda` stands, ascending.
+    pub(crate) lambdas: Vec<TextSize>,
+    /// Whether something is declared `global`.
+    pub(crate) has_global: bool,
+    /// The line of the first thing that CPython's tokenizer refuses, and what it is.
+    pub(crate) too_deep: Option<(u32, &'static str)>,
 }
+
+/// CPython's limits (`MAXINDENT` and `MAXLEVEL` in its `tokenizer.h`).
+const MAX_INDENT: u32 = 100;
+const MAX_NESTING: u32 = 200;
 
 impl Layout {
     /// The first line of the logical line that `line` belongs to.
@@ -35,8 +45,14 @@ impl Layout {
     /// Reads the tokens; `matching` are the lines that the exclusion patterns match.
     pub(crate) fn of(tokens: &[Token], text: &SourceText, matching: LineBits) -> Self {
         let mut pass = Pass { layout: Self { excluded: matching, ..Self::default() }, ..Pass::default() };
+        let mut cursor = text.cursor();
         for token in tokens {
-            let lines = text.line(token.start())..=text.line(token.end());
+            let lines = cursor.line(token.start())..=cursor.line(token.end());
+            match token.kind() {
+                TokenKind::Lambda => pass.layout.lambdas.push(token.start()),
+                TokenKind::Global => pass.layout.has_global = true,
+                _ => {}
+            }
             pass.token(token.kind(), &lines);
         }
         let mut layout = pass.layout;
@@ -59,9 +75,15 @@ struct Pass {
 impl Pass {
     fn token(&mut self, kind: TokenKind, lines: &RangeInclusive<u32>) {
         match kind {
-            TokenKind::Indent => self.indent += 1,
+            TokenKind::Indent => {
+                self.indent += 1;
+                self.limit(self.indent >= MAX_INDENT, *lines.start(), "too many levels of indentation");
+            }
             TokenKind::Dedent => self.indent = self.indent.saturating_sub(1),
-            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => self.nesting += 1,
+            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => {
+                self.nesting += 1;
+                self.limit(self.nesting > MAX_NESTING, *lines.start(), "too many nested parentheses");
+            }
             TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => {
                 self.nesting = self.nesting.saturating_sub(1);
             }
@@ -80,6 +102,12 @@ impl Pass {
         );
         if !blank {
             self.visible(lines);
+        }
+    }
+
+    fn limit(&mut self, over: bool, line: u32, problem: &'static str) {
+        if over && self.layout.too_deep.is_none() {
+            self.layout.too_deep = Some((line, problem));
         }
     }
 

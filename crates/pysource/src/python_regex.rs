@@ -46,6 +46,11 @@ impl Pattern {
         Ok(Self { written: written.to_owned(), engine })
     }
 
+    /// The pattern as it was written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.written
+    }
+
     /// The byte ranges of all matches in `text`; `name` is for errors.
     pub(crate) fn spans(&self, text: &str, name: &str) -> Result<Vec<(u32, u32)>, SourceError> {
         // Offsets fit: ruff refuses longer texts before we come here.

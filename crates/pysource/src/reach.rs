@@ -8,8 +8,9 @@ use playtrace_model::{LineBits, SymbolKind};
 use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtAnnAssign, StmtIf, StmtMatch, StmtTry, Suite};
 use ruff_text_size::{Ranged as _, TextSize};
 
+use crate::PythonVersion;
 use crate::SourceText;
-use crate::constant::outcomes;
+use crate::constant::{Outcomes, outcomes};
 use crate::layout::Layout;
 use crate::symbols::Definitions;
 
@@ -19,6 +20,7 @@ pub(crate) fn code_lines(
     text: &SourceText,
     layout: &Layout,
     definitions: &Definitions,
+    python: PythonVersion,
 ) -> Vec<LineBits> {
     let mut walk = Walk {
         text,
@@ -28,8 +30,9 @@ pub(crate) fn code_lines(
         scope: Definitions::MODULE,
         loops: Vec::new(),
         future_annotations: has_future_annotations(body),
+        python,
     };
-    walk.block(body);
+    walk.block(without_docstring(body));
     walk.lines
 }
 
@@ -39,6 +42,14 @@ fn has_future_annotations(body: &Suite) -> bool {
             if import.module.as_ref().is_some_and(|module| module.as_str() == "__future__")
                 && import.names.iter().any(|alias| alias.name.as_str() == "annotations"))
     })
+}
+
+/// A docstring has no code of its own in a function, and its lines count nowhere.
+fn without_docstring(body: &[Stmt]) -> &[Stmt] {
+    match body {
+        [Stmt::Expr(first), rest @ ..] if first.value.is_string_literal_expr() => rest,
+        _ => body,
+    }
 }
 
 /// Whether control can come out at the end of what was walked.
@@ -53,16 +64,21 @@ struct Walk<'a> {
     /// For each loop that we are in: whether a reachable `break` leaves it.
     loops: Vec<bool>,
     future_annotations: bool,
+    python: PythonVersion,
 }
 
 impl Walk<'_> {
+    fn outcomes(&self, test: &Expr) -> Outcomes {
+        outcomes(test, self.python)
+    }
+
     fn emit(&mut self, at: TextSize) {
         let line = self.layout.first_line(self.text.line(at));
         self.lines[self.scope].insert(line);
     }
 
     /// Walks statements until one does not complete: the rest is dead and compiles to nothing.
-    fn block(&mut self, body: &Suite) -> Completes {
+    fn block(&mut self, body: &[Stmt]) -> Completes {
         body.iter().all(|stmt| self.statement(stmt))
     }
 
@@ -95,12 +111,12 @@ impl Walk<'_> {
             }
             Stmt::Assert(assert) => {
                 self.emit(stmt.start());
-                outcomes(&assert.test).truth
+                self.outcomes(&assert.test).truth
             }
             Stmt::If(branch) => self.branch(branch),
             Stmt::While(repeat) => {
                 self.emit(stmt.start());
-                let test = outcomes(&repeat.test);
+                let test = self.outcomes(&repeat.test);
                 self.repeat(test.truth.then_some(&repeat.body), test.falsehood.then_some(&repeat.orelse))
             }
             Stmt::For(repeat) => {
@@ -142,14 +158,14 @@ impl Walk<'_> {
         let Some(index) = index else { return };
         let outer = std::mem::replace(&mut self.scope, index);
         let loops = std::mem::take(&mut self.loops);
-        self.block(body);
+        self.block(without_docstring(body));
         self.loops = loops;
         self.scope = outer;
     }
 
     fn branch(&mut self, branch: &StmtIf) -> Completes {
         self.emit(branch.start());
-        let test = outcomes(&branch.test);
+        let test = self.outcomes(&branch.test);
         let mut completes = test.truth && self.block(&branch.body);
         let mut goes_on = test.falsehood;
         for clause in &branch.elif_else_clauses {
@@ -159,7 +175,7 @@ impl Walk<'_> {
             let (taken, skipped) = match &clause.test {
                 Some(test) => {
                     self.emit(clause.start());
-                    let test = outcomes(test);
+                    let test = self.outcomes(test);
                     (test.truth, test.falsehood)
                 }
                 None => (true, false),
@@ -186,7 +202,7 @@ impl Walk<'_> {
         let mut completes = false;
         for case in &choice.cases {
             self.emit(case.pattern.start());
-            let guard = case.guard.as_deref().map(outcomes);
+            let guard = case.guard.as_deref().map(|guard| self.outcomes(guard));
             if guard.is_none_or(|guard| guard.truth) {
                 completes |= self.block(&case.body);
             }

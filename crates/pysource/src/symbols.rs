@@ -1,13 +1,14 @@
 //! The definitions of a file: classes, functions, methods, nested ones, with CPython's `__qualname__`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use playtrace_model::SymbolKind;
+use playtrace_model::{SymbolDetails, SymbolKind, SymbolTrait};
 use ruff_python_ast::statement_visitor::{StatementVisitor, walk_body, walk_stmt};
-use ruff_python_ast::{Decorator, Identifier, Stmt, Suite};
+use ruff_python_ast::{Decorator, ExceptHandler, Expr, Identifier, Pattern, Stmt, StmtImportFrom, Suite};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use crate::SourceText;
+use crate::regions::{RegionNode, RegionNodes};
 
 /// A definition before its statements are known.
 #[derive(Debug, Clone)]
@@ -20,49 +21,83 @@ pub(crate) struct Definition {
     pub(crate) span: (u32, u32),
     /// Whether its own statements run when the module is imported.
     pub(crate) at_import: bool,
+    pub(crate) details: SymbolDetails,
+    /// Where its name stands: definitions are found by it.
+    name: TextSize,
 }
 
 /// All definitions of a file, the module first, then in source order.
 #[derive(Debug, Clone)]
 pub(crate) struct Definitions {
     pub(crate) list: Vec<Definition>,
-    /// Index into `list` by the offset of the definition's name.
-    by_name_offset: BTreeMap<TextSize, usize>,
-    /// Line ranges of docstrings.
-    pub(crate) docstrings: Vec<(u32, u32)>,
+    pub(crate) regions: RegionNodes,
+    /// The `case`s that match whatever comes.
+    pub(crate) catch_alls: Vec<CatchAll>,
+    /// What the parser lets through and the compiler refuses: the first place, and why.
+    pub(crate) problem: Option<(TextSize, &'static str)>,
+}
+
+/// A `case` that always matches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CatchAll {
+    /// First and last line of its pattern.
+    pub(crate) pattern: (u32, u32),
+    /// First and last line of its body.
+    pub(crate) body: (u32, u32),
 }
 
 impl Definitions {
     /// The module's index.
     pub(crate) const MODULE: usize = 0;
 
-    pub(crate) fn of(body: &Suite, text: &SourceText) -> Self {
+    /// Looks at a module; `has_global` is whether it holds a `global` statement at all.
+    pub(crate) fn of(body: &Suite, text: &SourceText, has_global: bool) -> Self {
         let module = Definition {
             qualname: String::new(),
             kind: SymbolKind::Module,
             line: 1,
             span: (1, text.line_count().max(1)),
             at_import: true,
+            details: SymbolDetails { docstring: docstring(body, text), ..SymbolDetails::default() },
+            name: TextSize::new(0),
         };
-        let mut found = Self { list: vec![module], by_name_offset: BTreeMap::new(), docstrings: Vec::new() };
-        found.note_docstring(body, text);
-        let globals = Globals::of(body);
-        let mut collector = Collector { found: &mut found, text, scope: Self::MODULE, globals };
+        let mut found = Self {
+            list: vec![module],
+            regions: RegionNodes::default(),
+            catch_alls: Vec::new(),
+            problem: misplaced_future(body),
+        };
+        let globals = if has_global { Globals::of(body) } else { BTreeSet::new() };
+        let mut collector = Collector {
+            found: &mut found,
+            text,
+            scope: Self::MODULE,
+            globals,
+            has_global,
+            place: Place::TOP,
+        };
         collector.visit_body(body);
         found
     }
 
     /// The definition whose name stands at `name`.
     pub(crate) fn index(&self, name: &Identifier) -> Option<usize> {
-        self.by_name_offset.get(&name.start()).copied()
+        // The module, which has no name, may share its place with nothing: a name comes after `def` or `class`.
+        self.list.binary_search_by_key(&name.start(), |definition| definition.name).ok()
     }
 
-    fn note_docstring(&mut self, body: &Suite, text: &SourceText) {
-        if let Some(Stmt::Expr(first)) = body.first()
-            && first.value.is_string_literal_expr()
-        {
-            self.docstrings.push((text.line(first.start()), text.line(first.end())));
+    /// Line ranges of docstrings.
+    pub(crate) fn docstrings(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.list.iter().filter_map(|definition| definition.details.docstring)
+    }
+}
+
+fn docstring(body: &Suite, text: &SourceText) -> Option<(u32, u32)> {
+    match body.first() {
+        Some(Stmt::Expr(first)) if first.value.is_string_literal_expr() => {
+            Some((text.line(first.start()), text.line(first.end())))
         }
+        _ => None,
     }
 }
 
@@ -73,34 +108,107 @@ struct Collector<'a> {
     scope: usize,
     /// The names that it declares `global`.
     globals: BTreeSet<String>,
+    has_global: bool,
+    place: Place,
+}
+
+/// What stands between a statement and the scope that it is in.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// A compound statement.
+    conditional: bool,
+    /// See [`RegionNode::in_bodies`].
+    in_bodies: bool,
+    /// A loop.
+    in_loop: bool,
+}
+
+impl Place {
+    const TOP: Self = Self { conditional: false, in_bodies: true, in_loop: false };
+}
+
+/// A `def` or `class` in parts.
+struct Parts<'a> {
+    name: &'a Identifier,
+    kind: SymbolKind,
+    is_async: bool,
+    decorators: &'a [Decorator],
+    range: TextRange,
+    body: &'a Suite,
 }
 
 impl Collector<'_> {
-    fn enter(
-        &mut self,
-        name: &Identifier,
-        kind: SymbolKind,
-        decorators: &[Decorator],
-        range: TextRange,
-        body: &Suite,
-    ) {
+    fn enter(&mut self, parts: &Parts) {
         let parent = &self.found.list[self.scope];
-        let line = self.text.line(name.start());
-        let first = decorators.iter().map(|decorator| self.text.line(decorator.expression.start())).min();
+        let line = self.text.line(parts.name.start());
+        let first =
+            parts.decorators.iter().map(|decorator| self.text.line(decorator.expression.start())).min();
+        let span = (first.map_or(line, |first| first.min(line)), self.text.line(parts.range.end()));
         let definition = Definition {
-            qualname: self.qualname(parent, name.as_str()),
-            kind,
+            qualname: self.qualname(parent, parts.name.as_str()),
+            kind: parts.kind,
             line,
-            span: (first.map_or(line, |first| first.min(line)), self.text.line(range.end())),
-            at_import: kind == SymbolKind::Class && parent.at_import,
+            span,
+            at_import: parts.kind == SymbolKind::Class && parent.at_import,
+            details: self.details(parts),
+            name: parts.name.start(),
         };
         let index = self.found.list.len();
         self.found.list.push(definition);
-        self.found.by_name_offset.insert(name.start(), index);
-        self.found.note_docstring(body, self.text);
-        let globals = Globals::of(body);
-        let mut inner = Collector { found: self.found, text: self.text, scope: index, globals };
-        inner.visit_body(body);
+        self.found.regions.0.push(RegionNode {
+            is_class: parts.kind == SymbolKind::Class,
+            name: parts.name.to_string(),
+            start: line,
+            body: self.body_lines(parts.body, span.1),
+            parent: self.scope.checked_sub(1),
+            in_bodies: self.place.in_bodies,
+        });
+        let globals = if self.has_global { Globals::of(parts.body) } else { BTreeSet::new() };
+        let mut inner = Collector {
+            found: self.found,
+            text: self.text,
+            scope: index,
+            globals,
+            has_global: self.has_global,
+            place: Place::TOP,
+        };
+        inner.visit_body(parts.body);
+    }
+
+    /// First and last line of a body; CPython says of a decorated definition that it begins at its `def`.
+    fn body_lines(&self, body: &Suite, last: u32) -> (u32, u32) {
+        let start = match body.first() {
+            Some(Stmt::FunctionDef(def)) if !def.decorator_list.is_empty() => def.name.start(),
+            Some(Stmt::ClassDef(class)) if !class.decorator_list.is_empty() => class.name.start(),
+            Some(stmt) => stmt.start(),
+            None => return (last, last),
+        };
+        (self.text.line(start), last)
+    }
+
+    fn details(&self, parts: &Parts) -> SymbolDetails {
+        let mut traits = BTreeSet::new();
+        if parts.is_async {
+            traits.insert(SymbolTrait::Async);
+        }
+        if self.place.conditional {
+            traits.insert(SymbolTrait::Conditional);
+        }
+        if !matches!(self.found.list[self.scope].kind, SymbolKind::Module | SymbolKind::Class) {
+            traits.insert(SymbolTrait::Nested);
+        }
+        if parts.kind != SymbolKind::Class {
+            traits.extend(parts.decorators.iter().filter_map(|decorator| trait_of(&decorator.expression)));
+        }
+        let decorators = parts
+            .decorators
+            .iter()
+            .map(|decorator| {
+                let source = &self.text.as_str()[decorator.expression.range()];
+                source.split_whitespace().collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        SymbolDetails { traits, decorators, docstring: docstring(parts.body, self.text) }
     }
 
     /// PEP 3155, as `compiler_set_qualname` applies it: a name that the parent declares global stands alone.
@@ -113,6 +221,65 @@ impl Collector<'_> {
         };
         format!("{base}.{name}")
     }
+
+    fn refuse(&mut self, stmt: &Stmt, problem: &'static str) {
+        if self.found.problem.is_none() {
+            self.found.problem = Some((stmt.start(), problem));
+        }
+    }
+
+    /// Goes through the body of a loop.
+    fn repeated(&mut self, suite: &Suite) {
+        let before = std::mem::replace(&mut self.place.in_loop, true);
+        self.part(suite, true);
+        self.place.in_loop = before;
+    }
+
+    /// Goes through a part of a compound statement: its `body` or something else.
+    fn part(&mut self, suite: &Suite, is_body: bool) {
+        let before = self.place;
+        self.place.conditional = true;
+        self.place.in_bodies &= is_body;
+        self.visit_body(suite);
+        self.place = before;
+    }
+}
+
+/// `_case_is_irrefutable` in coverage.py 7.17's `parser.py`: a wildcard or a name, perhaps as the last alternative.
+fn always_matches(pattern: &Pattern) -> bool {
+    match pattern {
+        Pattern::MatchOr(or) => or.patterns.last().is_some_and(always_matches),
+        Pattern::MatchAs(part) => part.pattern.as_deref().is_none_or(always_matches_inside_as),
+        _ => false,
+    }
+}
+
+/// Inside `… as name` it looks for a wildcard, not into alternatives.
+fn always_matches_inside_as(pattern: &Pattern) -> bool {
+    match pattern {
+        Pattern::MatchAs(part) => part.pattern.as_deref().is_none_or(always_matches_inside_as),
+        _ => false,
+    }
+}
+
+/// What the last part of a decorator's name says about a function.
+fn trait_of(decorator: &Expr) -> Option<SymbolTrait> {
+    let called = decorator.as_call_expr().map_or(decorator, |call| &call.func);
+    let last = match called {
+        Expr::Name(name) => name.id.as_str(),
+        Expr::Attribute(attribute) => attribute.attr.as_str(),
+        _ => return None,
+    };
+    match last {
+        "property" | "cached_property" | "abstractproperty" | "setter" | "getter" | "deleter" => {
+            Some(SymbolTrait::Property)
+        }
+        "overload" => Some(SymbolTrait::Overload),
+        "staticmethod" => Some(SymbolTrait::StaticMethod),
+        "classmethod" => Some(SymbolTrait::ClassMethod),
+        "abstractmethod" => Some(SymbolTrait::Abstract),
+        _ => None,
+    }
 }
 
 impl StatementVisitor<'_> for Collector<'_> {
@@ -120,14 +287,117 @@ impl StatementVisitor<'_> for Collector<'_> {
         match stmt {
             Stmt::FunctionDef(def) => {
                 let in_class = self.found.list[self.scope].kind == SymbolKind::Class;
-                let kind = if in_class { SymbolKind::Method } else { SymbolKind::Function };
-                self.enter(&def.name, kind, &def.decorator_list, def.range, &def.body);
+                self.enter(&Parts {
+                    name: &def.name,
+                    kind: if in_class { SymbolKind::Method } else { SymbolKind::Function },
+                    is_async: def.is_async,
+                    decorators: &def.decorator_list,
+                    range: def.range,
+                    body: &def.body,
+                });
             }
-            Stmt::ClassDef(class) => {
-                self.enter(&class.name, SymbolKind::Class, &class.decorator_list, class.range, &class.body);
+            Stmt::ClassDef(class) => self.enter(&Parts {
+                name: &class.name,
+                kind: SymbolKind::Class,
+                is_async: false,
+                decorators: &class.decorator_list,
+                range: class.range,
+                body: &class.body,
+            }),
+            Stmt::If(branch) => {
+                self.part(&branch.body, true);
+                for clause in &branch.elif_else_clauses {
+                    self.part(&clause.body, false);
+                }
             }
-            _ => walk_stmt(self, stmt),
+            Stmt::For(repeat) => {
+                self.repeated(&repeat.body);
+                self.part(&repeat.orelse, false);
+            }
+            Stmt::While(repeat) => {
+                self.repeated(&repeat.body);
+                self.part(&repeat.orelse, false);
+            }
+            Stmt::With(with) => self.part(&with.body, true),
+            Stmt::Try(attempt) => {
+                self.part(&attempt.body, true);
+                for handler in &attempt.handlers {
+                    let ExceptHandler::ExceptHandler(handler) = handler;
+                    self.part(&handler.body, false);
+                }
+                self.part(&attempt.orelse, false);
+                self.part(&attempt.finalbody, false);
+            }
+            Stmt::Match(choice) => {
+                for case in &choice.cases {
+                    if case.guard.is_none() && always_matches(&case.pattern) {
+                        let lines =
+                            |range: TextRange| (self.text.line(range.start()), self.text.line(range.end()));
+                        let (pattern, last) = (lines(case.pattern.range()), self.text.line(case.range.end()));
+                        let body = self.body_lines(&case.body, last);
+                        self.found.catch_alls.push(CatchAll { pattern, body });
+                    }
+                    self.part(&case.body, false);
+                }
+            }
+            Stmt::ImportFrom(import)
+                if (self.place.conditional || self.scope != Definitions::MODULE) && is_future(import) =>
+            {
+                self.refuse(stmt, "from __future__ imports must occur at the beginning of the file");
+            }
+            Stmt::Return(_) => {
+                if matches!(self.found.list[self.scope].kind, SymbolKind::Module | SymbolKind::Class) {
+                    self.refuse(stmt, "'return' outside function");
+                }
+            }
+            Stmt::Break(_) if !self.place.in_loop => self.refuse(stmt, "'break' outside loop"),
+            Stmt::Continue(_) if !self.place.in_loop => self.refuse(stmt, "'continue' not properly in loop"),
+            _ => {}
         }
+    }
+}
+
+/// The features that `from __future__ import` knows (`__future__.all_feature_names`).
+const FUTURE_FEATURES: [&str; 10] = [
+    "nested_scopes",
+    "generators",
+    "division",
+    "absolute_import",
+    "with_statement",
+    "print_function",
+    "unicode_literals",
+    "barry_as_FLUFL",
+    "generator_stop",
+    "annotations",
+];
+
+/// `from __future__ import` stands before everything but the docstring, and names what there is.
+fn misplaced_future(body: &Suite) -> Option<(TextSize, &'static str)> {
+    let mut top_is_over = false;
+    for (at, stmt) in body.iter().enumerate() {
+        match stmt {
+            Stmt::ImportFrom(import) if is_future(import) => {
+                if let Some(problem) = future_problem(import, top_is_over) {
+                    return Some((stmt.start(), problem));
+                }
+            }
+            Stmt::Expr(first) if at == 0 && first.value.is_string_literal_expr() => {}
+            _ => top_is_over = true,
+        }
+    }
+    None
+}
+
+fn is_future(import: &StmtImportFrom) -> bool {
+    import.level == 0 && import.module.as_ref().is_some_and(|module| module.as_str() == "__future__")
+}
+
+fn future_problem(import: &StmtImportFrom, too_late: bool) -> Option<&'static str> {
+    let known = import.names.iter().all(|alias| FUTURE_FEATURES.contains(&alias.name.as_str()));
+    match (too_late, known) {
+        (true, _) => Some("from __future__ imports must occur at the beginning of the file"),
+        (false, false) => Some("a future feature that is not defined"),
+        (false, true) => None,
     }
 }
 

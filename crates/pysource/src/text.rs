@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8};
-use regex::bytes::Regex;
 use ruff_text_size::TextSize;
 
 use crate::SourceError;
@@ -23,9 +22,19 @@ impl SourceText {
     ///
     /// Bytes that are wrong in the encoding become U+FFFD, as coverage.py reads them; `name` is for errors.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self, SourceError> {
-        let bytes = normalize_line_ends(bytes);
+        let bytes = normalized(bytes);
         let (encoding, rest) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-            Some(rest) => (UTF_8, rest),
+            Some(rest) => {
+                // CPython takes no other spelling beside a byte order mark, `utf8` included.
+                let fits = |label: &str| label == "utf-8" || label.starts_with("utf-8-");
+                if declared(rest, name)?.is_some_and(|label| !fits(&normal_name(label.name))) {
+                    return Err(not_utf_8(
+                        name,
+                        "a byte order mark, and a comment that names another encoding",
+                    ));
+                }
+                (UTF_8, rest)
+            }
             None => (declared_encoding(&bytes, name)?, bytes.as_ref()),
         };
         let (text, _) = encoding.decode_without_bom_handling(rest);
@@ -36,8 +45,10 @@ impl SourceText {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        let newlines =
-            text.bytes().zip(0u32..).filter(|&(byte, _)| byte == b'\n').map(|(_, at)| at).collect();
+        // Longer texts than 32 bits can count are refused before anybody asks for a line.
+        let newlines = memchr::memchr_iter(b'\n', text.as_bytes())
+            .map(|at| u32::try_from(at).unwrap_or(u32::MAX))
+            .collect();
         Self { text, newlines }
     }
 
@@ -63,55 +74,126 @@ impl SourceText {
         u32::try_from(before).map_or(u32::MAX, |count| count.saturating_add(1))
     }
 
+    /// How many characters stand before `offset` on its line.
+    pub(crate) fn column(&self, offset: TextSize) -> u32 {
+        let end = offset.to_usize();
+        let start = memchr::memrchr(b'\n', &self.text.as_bytes()[..end]).map_or(0, |newline| newline + 1);
+        u32::try_from(self.text[start..end].chars().count()).unwrap_or(u32::MAX)
+    }
+
+    /// Line numbers for offsets that mostly ascend.
+    pub(crate) fn cursor(&self) -> LineCursor<'_> {
+        LineCursor { newlines: &self.newlines, before: 0 }
+    }
+
     /// The lines as text, without their ends.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.text.split_terminator('\n')
     }
 }
 
-fn normalize_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if !bytes.contains(&b'\r') {
+/// Finds lines one after the other, without a search for each.
+#[derive(Debug)]
+pub(crate) struct LineCursor<'a> {
+    newlines: &'a [u32],
+    /// How many of them lie before the last offset.
+    before: usize,
+}
+
+impl LineCursor<'_> {
+    /// As [`SourceText::line`].
+    pub(crate) fn line(&mut self, offset: TextSize) -> u32 {
+        let offset = offset.to_u32();
+        while self.before > 0 && self.newlines[self.before - 1] >= offset {
+            self.before -= 1;
+        }
+        while self.newlines.get(self.before).is_some_and(|&newline| newline < offset) {
+            self.before += 1;
+        }
+        u32::try_from(self.before).map_or(u32::MAX, |count| count.saturating_add(1))
+    }
+}
+
+/// Line ends as `\n`, and form feeds as spaces, which is how coverage.py reads a source before it parses it.
+fn normalized(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'\r', b'\x0c', bytes).is_none() {
         return Cow::Borrowed(bytes);
     }
     let mut normal = Vec::with_capacity(bytes.len());
     let mut rest = bytes.iter().copied().peekable();
     while let Some(byte) = rest.next() {
-        if byte == b'\r' {
-            rest.next_if_eq(&b'\n');
-            normal.push(b'\n');
-        } else {
-            normal.push(byte);
+        match byte {
+            b'\r' => {
+                rest.next_if_eq(&b'\n');
+                normal.push(b'\n');
+            }
+            b'\x0c' => normal.push(b' '),
+            _ => normal.push(byte),
         }
     }
     Cow::Owned(normal)
 }
 
+/// The name of an encoding in a `coding:` comment.
+struct Label<'a> {
+    name: &'a [u8],
+    line: u32,
+}
+
 /// PEP 263: a comment on the first line, or on the second where the first holds no code.
-fn declared_encoding(bytes: &[u8], name: &str) -> Result<&'static Encoding, SourceError> {
-    // Two fixed patterns that are tested below.
-    let (Ok(cookie), Ok(no_code)) =
-        (Regex::new(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"), Regex::new(r"^[ \t\f]*(?:#.*)?$"))
-    else {
-        return Ok(UTF_8);
-    };
+fn declared<'a>(bytes: &'a [u8], name: &str) -> Result<Option<Label<'a>>, SourceError> {
     for (line, number) in bytes.split(|&byte| byte == b'\n').take(2).zip(1u32..) {
-        if let Some(label) = cookie.captures(line).and_then(|found| found.get(1)) {
-            return for_python_name(label.as_bytes()).ok_or_else(|| SourceError::Encoding {
-                name: name.to_owned(),
-                line: number,
-                encoding: String::from_utf8_lossy(label.as_bytes()).into_owned(),
-            });
+        // Whatever the comment says, these lines are UTF-8: `tokenize.detect_encoding` decodes them so.
+        if std::str::from_utf8(line).is_err() {
+            return Err(not_utf_8(name, "neither UTF-8 nor a comment that names another encoding"));
         }
-        if !no_code.is_match(line) {
+        let code = line.trim_ascii_start();
+        if !code.is_empty() && code[0] != b'#' {
             break;
         }
+        if let Some(label) = cookie(code) {
+            return Ok(Some(Label { name: label, line: number }));
+        }
     }
-    Ok(UTF_8)
+    Ok(None)
+}
+
+fn declared_encoding(bytes: &[u8], name: &str) -> Result<&'static Encoding, SourceError> {
+    let Some(label) = declared(bytes, name)? else { return Ok(UTF_8) };
+    for_python_name(label.name).ok_or_else(|| SourceError::Encoding {
+        name: name.to_owned(),
+        line: label.line,
+        encoding: String::from_utf8_lossy(label.name).into_owned(),
+    })
+}
+
+fn not_utf_8(name: &str, problem: &str) -> SourceError {
+    SourceError::Syntax { name: name.to_owned(), line: 1, problem: problem.to_owned() }
+}
+
+/// What stands after `coding:` or `coding=` in a comment: the first of them that has a name after it.
+fn cookie(comment: &[u8]) -> Option<&[u8]> {
+    memchr::memmem::find_iter(comment, b"coding").find_map(|at| {
+        let rest = comment[at + b"coding".len()..]
+            .strip_prefix(b":")
+            .or_else(|| comment[at + b"coding".len()..].strip_prefix(b"="))?;
+        let blank = rest.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
+        let label = &rest[blank..];
+        let end = label
+            .iter()
+            .position(|byte| !(byte.is_ascii_alphanumeric() || b"-_.".contains(byte)))
+            .unwrap_or(label.len());
+        (end > 0).then_some(&label[..end])
+    })
+}
+
+fn normal_name(label: &[u8]) -> String {
+    String::from_utf8_lossy(label).to_ascii_lowercase().replace('_', "-")
 }
 
 /// Python's names for encodings differ from the WHATWG's in underscores, suffixes and a few aliases.
 fn for_python_name(label: &[u8]) -> Option<&'static Encoding> {
-    let label = String::from_utf8_lossy(label).to_ascii_lowercase().replace('_', "-");
+    let label = normal_name(label);
     let label = ["-unix", "-dos", "-mac"].iter().find_map(|end| label.strip_suffix(end)).unwrap_or(&label);
     let label = match label {
         "utf-8-sig" | "u8" | "utf" | "cp65001" => "utf-8",
@@ -139,6 +221,7 @@ mod tests {
     fn line_ends_and_the_last_line() {
         assert_eq!(text(b"a\r\nb\rc"), "a\nb\nc\n");
         assert_eq!(text(b""), "");
+        assert_eq!(text(b"a\x0c\r\nb"), "a \nb\n");
     }
 
     #[test]
@@ -151,7 +234,7 @@ mod tests {
             Some("'é'"),
             "code comes first"
         );
-        assert_eq!(text(b"'\xff'\n"), "'\u{fffd}'\n");
+        assert_eq!(text(b"\n\n'\xff'\n"), "\n\n'\u{fffd}'\n");
     }
 
     #[test]

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use playtrace_model::MeasuredPath;
+use playtrace_model::{MeasuredPath, SourceHash};
 use rayon::prelude::*;
 use walkdir::{DirEntry, WalkDir};
 
+use crate::cache::{Key, Known, Stored, key};
+use crate::file::analyze_here;
 use crate::module_name::import_root;
-use crate::{AnalyzedFile, Exclusions, SourceError, analyze, module_name};
+use crate::stack::roomy_pool;
+use crate::{AnalyzedFile, Rules, SourceCache, SourceError, module_name};
 
 /// The source files of a tree: those that could be analysed and those that could not.
 #[derive(Debug, Clone, Default)]
@@ -30,39 +33,87 @@ pub struct Unparsed {
 
 /// Analyses files, each with its name in data; `root` is the directory that modules are named from.
 ///
-/// Which files are of interest is the caller's decision. Files are analysed on all cores; the outcome is sorted.
+/// Which files are of interest is the caller's decision. Files are analysed on all cores; the outcome is sorted. With
+/// a cache, files are read and those that it knows by their content are not analysed.
 pub fn read_files(
     files: &[(MeasuredPath, PathBuf)],
     root: &Path,
-    exclusions: &Exclusions,
+    rules: &Rules,
+    cache: Option<&SourceCache>,
 ) -> Result<SourceTree, SourceError> {
-    let outcomes: Vec<Result<AnalyzedFile, Unparsed>> = files
-        .par_iter()
-        .map(|(name, path)| {
-            let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
-            let import_root = import_root(root, path, |directory| directory.join("__init__.py").is_file());
-            let module = module_name(path.strip_prefix(import_root).unwrap_or(path));
-            match analyze(&bytes, name, &module, exclusions) {
-                Ok(file) => Ok(Ok(file)),
-                Err(error @ (SourceError::Syntax { .. } | SourceError::Encoding { .. })) => {
-                    Ok(Err(Unparsed { path: name.clone(), reason: error.to_string() }))
-                }
-                Err(error) => Err(error),
-            }
-        })
-        .collect::<Result<_, SourceError>>()?;
+    let known = cache.map(|cache| cache.open(root, rules));
+    let reader = Reader { root, rules, known: known.as_ref() };
+    let pool = roomy_pool().map_err(|source| unread(root, source))?;
+    let outcomes: Vec<Outcome> = pool.install(|| {
+        files.par_iter().map(|(name, path)| reader.read(name, path)).collect::<Result<_, SourceError>>()
+    })?;
 
     let mut tree = SourceTree::default();
+    let mut entries = BTreeMap::new();
     for outcome in outcomes {
         match outcome {
-            Ok(file) => {
-                tree.files.insert(file.source.path.clone(), file);
+            Outcome::File { file, entry } => {
+                entries.extend(entry.map(|entry| *entry));
+                tree.files.insert(file.source.path.clone(), *file);
             }
-            Err(unparsed) => tree.unparsed.push(unparsed),
+            Outcome::Unparsed(unparsed) => tree.unparsed.push(unparsed),
         }
+    }
+    if let Some(known) = known {
+        known.replace(&entries);
     }
     tree.unparsed.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(tree)
+}
+
+/// What became of a file, and with a cache, what that is to keep.
+enum Outcome {
+    File { file: Box<AnalyzedFile>, entry: Option<Entry> },
+    Unparsed(Unparsed),
+}
+
+/// What a cache keeps of a file, under its key.
+type Entry = Box<(Key, Stored)>;
+
+struct Reader<'a> {
+    root: &'a Path,
+    rules: &'a Rules,
+    known: Option<&'a Known>,
+}
+
+impl Reader<'_> {
+    fn read(&self, name: &MeasuredPath, path: &Path) -> Result<Outcome, SourceError> {
+        let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
+        let import_root = import_root(self.root, path, |directory| directory.join("__init__.py").is_file());
+        let module = module_name(path.strip_prefix(import_root).unwrap_or(path));
+        match self.analyzed(&bytes, name, &module) {
+            Ok((file, entry)) => Ok(Outcome::File { file: Box::new(file), entry }),
+            Err(error @ (SourceError::Syntax { .. } | SourceError::Encoding { .. })) => {
+                Ok(Outcome::Unparsed(Unparsed { path: name.clone(), reason: error.to_string() }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn analyzed(
+        &self,
+        bytes: &[u8],
+        name: &MeasuredPath,
+        module: &str,
+    ) -> Result<(AnalyzedFile, Option<Entry>), SourceError> {
+        let Some(known) = self.known else {
+            return Ok((analyze_here(bytes, name, module, self.rules)?, None));
+        };
+        let key = key(bytes, module);
+        if let Some(stored) = known.get(&key) {
+            let hash = SourceHash::from_digest(&key.0);
+            let file = AnalyzedFile::from_stored(stored, bytes, hash, name, module, self.rules.coverage)?;
+            return Ok((file, Some(Box::new((key, stored.clone())))));
+        }
+        let file = analyze_here(bytes, name, module, self.rules)?;
+        let stored = file.to_stored();
+        Ok((file, Some(Box::new((key, stored)))))
+    }
 }
 
 /// Every `*.py` below the directory `root`, sorted.

@@ -1,7 +1,11 @@
 //! What holds for any text, Python or not.
 
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
 use playtrace_model::{LineBits, MeasuredPath};
-use playtrace_pysource::{AnalyzedFile, Exclusions, SourceError, analyze};
+use playtrace_pysource::{AnalyzedFile, CoverageRelease, PythonVersion, Rules, SourceError, analyze};
 use proptest::prelude::*;
 
 /// Lines that make sense together often enough, and fail to often enough.
@@ -47,7 +51,7 @@ fn joined(picked: &[usize], end: &str) -> String {
 }
 
 fn file(text: &[u8]) -> Result<AnalyzedFile, SourceError> {
-    analyze(text, &MeasuredPath::new("p.py"), "p", &Exclusions::default_patterns())
+    analyze(text, &MeasuredPath::new("p.py"), "p", &Rules::new(PythonVersion::V3_12, CoverageRelease::V7_11))
 }
 
 fn check(file: &AnalyzedFile) -> Result<(), TestCaseError> {
@@ -97,6 +101,137 @@ proptest! {
             prop_assert_ne!(picked.is_empty(), unix.source.hash != windows.source.hash);
         }
     }
+}
+
+/// Sources of the corpus: what is near to them is near to Python.
+#[expect(clippy::unwrap_used, reason = "without the corpus there is no test")]
+fn corpus() -> Vec<Vec<u8>> {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/source");
+    let mut files: Vec<_> = walkdir::WalkDir::new(home)
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 20, "the corpus is part of the repository");
+    files.iter().map(|file| fs_err::read(file).unwrap()).collect()
+}
+
+/// Whether a run that is bounded in time has come to its end.
+fn time_is_up() -> bool {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let limit = std::env::var("PLAYTRACE_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    limit.is_some_and(|seconds| BEGUN.elapsed() > Duration::from_secs(seconds))
+}
+
+/// What mutations put in.
+const PIECES: [&str; 24] = [
+    "(",
+    ")",
+    "[",
+    "{",
+    "}",
+    ":",
+    "\n",
+    "    ",
+    "\t",
+    "\"\"\"",
+    "'",
+    "f'{",
+    "\\\n",
+    "#",
+    "lambda",
+    "@",
+    "match x:\n",
+    "*",
+    "\0",
+    "\r",
+    "\u{feff}",
+    "else:",
+    "async ",
+    "1_",
+];
+
+proptest! {
+    // `make fuzz` asks for more, with PROPTEST_CASES.
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutated_sources(
+        which in any::<prop::sample::Index>(),
+        changes in proptest::collection::vec(
+            (any::<prop::sample::Index>(), 0..40usize, any::<prop::sample::Index>()),
+            1..6,
+        ),
+    ) {
+        if time_is_up() {
+            return Ok(());
+        }
+        let sources = corpus();
+        let mut text = which.get(&sources).clone();
+        for (place, dropped, piece) in changes {
+            let at = place.index(text.len() + 1);
+            let end = (at + dropped).min(text.len());
+            text.splice(at..end, piece.get(&PIECES).bytes());
+        }
+        match file(&text) {
+            Ok(file) => check(&file)?,
+            Err(SourceError::Syntax { line, .. } | SourceError::Encoding { line, .. }) => prop_assert!(line >= 1),
+            Err(other) => return Err(TestCaseError::fail(other.to_string())),
+        }
+    }
+}
+
+/// None of these may end the process; CPython refuses all of them.
+#[test]
+fn deep_sources_are_answered() {
+    for part in [
+        "(",
+        "[",
+        "{",
+        "-",
+        "not ",
+        "lambda: ",
+        "lambda a, b: ",
+        "a if b else ",
+        "a ** ",
+        "f'{",
+        "(\n",
+        "x[",
+        "a.b",
+        "f()",
+        "await ",
+        "1 + ",
+        "x, ",
+        "*",
+        "a and ",
+        "yield ",
+        "x = ",
+        "a < ",
+        "f(x)(",
+        "{1: ",
+        "[i for i in ",
+        "@",
+        "a := ",
+        "(x := ",
+    ] {
+        for count in [150, 60_000, 400_000] {
+            let text = part.repeat(count);
+            for end in ["", "x\n"] {
+                // An answer, whichever.
+                let _ = file(format!("{text}{end}").as_bytes());
+            }
+        }
+    }
+    let closed = format!("x = {}1{}\n", "(".repeat(60_000), ")".repeat(60_000));
+    assert_eq!(file(closed.as_bytes()).unwrap_err().code(), "PT-SOURCE-002");
+    let nested = |levels: usize| -> String {
+        let lines = (0..levels).map(|level| format!("{}if x:\n", " ".repeat(level)));
+        lines.collect::<String>() + &" ".repeat(levels) + "y = 1\n"
+    };
+    assert!(file(nested(99).as_bytes()).is_ok());
+    assert!(file(nested(100).as_bytes()).is_err(), "CPython: too many levels of indentation");
+    assert!(file(nested(3000).as_bytes()).is_err());
 }
 
 #[test]

@@ -16,8 +16,9 @@ pub fn to_json(document: &impl Serialize) -> Result<String, ReportError> {
         .serialize(&mut Serializer::with_formatter(&mut bytes, Layout::default()))
         .map_err(|source| ReportError::Json { source })?;
     bytes.push(b'\n');
-    // The serializer writes UTF-8 only.
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    // The serializer writes UTF-8 only; inventories are too large to be copied for nothing.
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 #[derive(Default)]

@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_analysis::{
-    Inventory, Matrix, Measured, MeasuredSource, ProfileInput, ProfileReport, RunSteps, StepEntries,
-    StepInfo, StepKind, UnparsedFile, analyze_profile, build_matrix,
+    Inventory, InventorySource, Matrix, Measured, MeasuredSource, ProfileInput, ProfileReport, RunSteps,
+    StepEntries, StepInfo, StepKind, UnparsedFile, analyze_profile, build_matrix,
 };
-use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolKind, Verdict};
+use playtrace_model::{
+    LineBits, MeasuredPath, SourceFile, SourceHash, Status, Symbol, SymbolDetails, SymbolKind, Verdict,
+};
 use playtrace_report::html::HtmlReport;
 use playtrace_report::{json, markdown, text};
 
@@ -26,6 +28,7 @@ fn file(path: &str, module: &str) -> SourceFile {
         line: span,
         span: (span, span + 1),
         statements: bits(statements),
+        details: SymbolDetails::default(),
     };
     SourceFile {
         path: MeasuredPath::new(path),
@@ -40,6 +43,7 @@ fn file(path: &str, module: &str) -> SourceFile {
             symbol(format!("{module}.g.<locals>.h"), SymbolKind::Function, 4, &[5]),
         ],
         multiline: Vec::new(),
+        lambdas: Vec::new(),
     }
 }
 
@@ -113,11 +117,9 @@ fn matrix() -> Matrix {
         ("a.json".to_owned(), report("alpha", &[3], Verdict::new(Status::Complete))),
         ("b.json".to_owned(), report("beta", &[5], failed())),
     ];
-    let inventory = Inventory::new(
-        "playtrace test".to_owned(),
-        &[file("app/a&b.py", "app.a"), file("app/other.py", "app.other")],
-        Vec::new(),
-    );
+    let files = [file("app/a&b.py", "app.a"), file("app/other.py", "app.other")];
+    let sources = files.iter().map(|source| InventorySource { source, digests: Vec::new() });
+    let inventory = Inventory::new("playtrace test".to_owned(), ("3.12", "7.11"), sources, Vec::new());
     let steps = [("beta.steps.json".to_owned(), steps())];
     build_matrix(&reports, &steps, Some(&inventory), "2026-01-02T03:04:05Z".to_owned()).unwrap()
 }

@@ -1,39 +1,69 @@
 //! `playtrace index`: the symbol inventory of a source tree.
 
+pub mod build;
+pub mod check;
+pub mod diff;
+
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use playtrace_analysis::{Inventory, UnparsedFile};
-use playtrace_pysource::SourceTree;
+use playtrace_analysis::{Inventory, InventorySource, UnparsedFile};
+use playtrace_model::{Symbol, SymbolKind};
+use playtrace_pysource::{AnalyzedFile, PythonVersion, SourceTree};
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
 
-use crate::documents::{say, write_document};
 use crate::exit::Exit;
 use crate::messages::Failure;
 use crate::sources::{SourceArgs, Sources};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
 pub struct Args {
-    /// Directories with Python packages [default: the config's source, else its directory]
-    #[arg(value_name = "ROOT")]
-    pub roots: Vec<PathBuf>,
-    /// Where to write the inventory [default: standard output]
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// The tree.
-    #[command(flatten)]
-    pub source: SourceArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What can be done with inventories.
+#[derive(Debug, clap::Subcommand)]
+pub enum Action {
+    /// Write the inventory of a source tree
+    #[command(
+        after_help = "Example:\n  playtrace index build src --python-version 3.12 --output coverage-symbols.json"
+    )]
+    Build(build::Args),
+    /// Compare a stored inventory with the tree; exit code 1 if they differ
+    #[command(after_help = "Example:\n  playtrace index check coverage-symbols.json src")]
+    Check(check::Args),
+    /// Compare two inventories: what came, went, moved and changed
+    #[command(
+        after_help = "Example:\n  playtrace index diff old/coverage-symbols.json coverage-symbols.json"
+    )]
+    Diff(diff::Args),
 }
 
 /// Runs it.
-pub fn run(mut args: Args) -> Result<Exit, Failure> {
-    // One root without more is the whole project: names are relative to it.
-    if let ([root], None, None) = (args.roots.as_slice(), &args.source.root, &args.source.config) {
-        args.source.root = Some(root.clone());
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    match args.action {
+        Action::Build(args) => build::run(args),
+        Action::Check(args) => check::run(args),
+        Action::Diff(args) => diff::run(&args),
     }
-    let roots = args
-        .roots
+}
+
+/// The inventory of the tree below `roots` (where there are none: of what the configuration says).
+fn inventory_below(
+    roots: &[PathBuf],
+    mut source: SourceArgs,
+    python: PythonVersion,
+) -> Result<Inventory, Failure> {
+    // One root without more is the whole project: names are relative to it.
+    if let ([root], None, None) = (roots, &source.root, &source.config) {
+        source.root = Some(root.clone());
+    }
+    let roots = roots
         .iter()
         .map(|root| {
             fs_err::canonicalize(root).map_err(|error| {
@@ -42,40 +72,19 @@ pub fn run(mut args: Args) -> Result<Exit, Failure> {
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let sources = Sources::open(&args.source)?;
-    let inventory = inventory_of(&sources.read(&roots, &BTreeSet::new())?);
-    let json = playtrace_report::json::to_json(&inventory)?;
-    match &args.output {
-        None => say(&json)?,
-        Some(path) => {
-            write_document(path, &json)?;
-            let totals = &inventory.totals;
-            let mut text = format!(
-                "{}: {} files, {} statements, {} classes, {} functions, {} methods\n",
-                path.display(),
-                totals.files,
-                totals.statements,
-                totals.classes,
-                totals.functions,
-                totals.methods
-            );
-            for file in &inventory.unparsed {
-                // Writing to a String can't fail.
-                let _ = writeln!(text, "not Python: {}", file.reason);
-            }
-            say(&text)?;
-        }
-    }
-    Ok(Exit::Success)
+    let sources = Sources::open(&source, python)?;
+    let tree = sources.read(&roots, &BTreeSet::new())?;
+    Ok(inventory_of(&tree, (python.as_str(), source.coverage_version.as_str())))
 }
 
-/// The inventory of an analysed tree.
-pub fn inventory_of(tree: &SourceTree) -> Inventory {
-    Inventory::new(
-        format!("playtrace {}", env!("CARGO_PKG_VERSION")),
-        tree.files.values().map(|file| &file.source),
-        unparsed_of(tree),
-    )
+/// The inventory of a tree that was analysed by the rules of a Python and a coverage.py.
+fn inventory_of(tree: &SourceTree, rules: (&str, &str)) -> Inventory {
+    let files: Vec<&AnalyzedFile> = tree.files.values().collect();
+    let sources: Vec<InventorySource> = files
+        .into_par_iter()
+        .map(|file| InventorySource { source: &file.source, digests: digests(file) })
+        .collect();
+    Inventory::new(format!("playtrace {}", env!("CARGO_PKG_VERSION")), rules, sources, unparsed_of(tree))
 }
 
 /// The files of a tree that are not Python, as documents list them.
@@ -84,4 +93,31 @@ pub fn unparsed_of(tree: &SourceTree) -> Vec<UnparsedFile> {
         .iter()
         .map(|file| UnparsedFile { path: file.path.clone(), reason: file.reason.clone() })
         .collect()
+}
+
+/// A digest of each symbol's lines without the indentation of its first one.
+fn digests(file: &AnalyzedFile) -> Vec<String> {
+    let lines: Vec<&str> = file.text.lines().collect();
+    let digest = |span: (u32, u32)| {
+        let [first, last] = [span.0 - 1, span.1].map(|line| usize::try_from(line).unwrap_or(usize::MAX));
+        let own = lines.get(first..last.min(lines.len())).unwrap_or_default();
+        let indent = own.first().map_or(0, |line| line.len() - line.trim_start().len());
+        let mut hash = Sha256::new();
+        for line in own {
+            hash.update(line.get(indent..).unwrap_or_else(|| line.trim_start()));
+            hash.update("\n");
+        }
+        hash.finalize().iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+            use std::fmt::Write as _;
+            // Writing to a String can't fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    };
+    let of = |symbol: &Symbol| match symbol.kind {
+        // The whole file has a hash already.
+        SymbolKind::Module => file.source.hash.as_str().chars().take(16).collect(),
+        _ => digest(symbol.span),
+    };
+    file.source.symbols.iter().map(of).collect()
 }

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use playtrace_model::{LineBits, Symbol};
-use playtrace_pysource::{AnalyzedFile, python_files, read_files};
+use playtrace_model::{Lambda, LineBits, Symbol, SymbolDetails};
+use playtrace_pysource::{AnalyzedFile, Region, python_files};
 use serde::Serialize;
 
 use crate::documents::say;
 use crate::exit::Exit;
 use crate::messages::Failure;
-use crate::sources::{SourceArgs, Sources};
+use crate::sources::{PythonArg, SourceArgs, Sources};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,9 @@ pub struct Args {
     /// Write JSON (docs/schema/inspect.schema.json) instead of text
     #[arg(long)]
     pub json: bool,
+    /// The Python.
+    #[command(flatten)]
+    pub python: PythonArg,
     /// The tree, whose config says which lines are excluded.
     #[command(flatten)]
     pub source: SourceArgs,
@@ -30,6 +33,8 @@ pub struct Args {
 struct Document<'a> {
     format: &'static str,
     version: u32,
+    python: &'static str,
+    coverage: &'static str,
     files: Vec<File<'a>>,
     unparsed: Vec<Unparsed<'a>>,
 }
@@ -43,13 +48,25 @@ struct File<'a> {
     docstrings: Vec<u32>,
     import_statements: Vec<u32>,
     multiline: &'a [(u32, u32)],
+    regions: Vec<Section>,
     symbols: Vec<Inspected<'a>>,
+    lambdas: &'a [Lambda],
+}
+
+#[derive(Serialize)]
+struct Section {
+    kind: &'static str,
+    name: String,
+    start: u32,
+    lines: Vec<u32>,
 }
 
 #[derive(Serialize)]
 struct Inspected<'a> {
     #[serde(flatten)]
     symbol: &'a Symbol,
+    #[serde(flatten)]
+    details: &'a SymbolDetails,
     statements: Vec<u32>,
 }
 
@@ -61,8 +78,8 @@ struct Unparsed<'a> {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { paths: given, json, source } = args;
-    let sources = Sources::open(&source)?;
+    let Args { paths: given, json, python, source } = args;
+    let sources = Sources::open(&source, python.python_version)?;
     let mut paths = Vec::new();
     for path in &given {
         let path = fs_err::canonicalize(path)
@@ -74,11 +91,13 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         }
     }
     let files: Vec<_> = paths.into_iter().map(|path| (sources.measured_path(&path), path)).collect();
-    let tree = read_files(&files, sources.root(), sources.exclusions())?;
+    let tree = sources.analyze(&files)?;
     if json {
         let document = Document {
             format: "playtrace-inspect",
-            version: 1,
+            version: 2,
+            python: python.python_version.as_str(),
+            coverage: source.coverage_version.as_str(),
             files: tree.files.values().map(file).collect(),
             unparsed: tree
                 .unparsed
@@ -108,12 +127,23 @@ fn file(analyzed: &AnalyzedFile) -> File<'_> {
         docstrings: list(&analyzed.docstrings),
         import_statements: list(&source.import_statements),
         multiline: &source.multiline,
+        regions: analyzed.regions().into_iter().map(section).collect(),
         symbols: source
             .symbols
             .iter()
-            .map(|symbol| Inspected { symbol, statements: list(&symbol.statements) })
+            .map(|symbol| Inspected {
+                symbol,
+                details: &symbol.details,
+                statements: list(&symbol.statements),
+            })
             .collect(),
+        lambdas: &source.lambdas,
     }
+}
+
+fn section(region: Region) -> Section {
+    let kind = if region.is_class { "class" } else { "function" };
+    Section { kind, name: region.name, start: region.start, lines: list(&region.lines) }
 }
 
 fn describe(analyzed: &AnalyzedFile) -> String {

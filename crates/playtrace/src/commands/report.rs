@@ -9,7 +9,7 @@ use playtrace_covdata::CoverageData;
 use playtrace_covdata::data::Ownership;
 use playtrace_ledger::Granularity;
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, Slug, SourceFile};
-use playtrace_pysource::SourceTree;
+use playtrace_pysource::{PythonVersion, SourceTree};
 use playtrace_report::html::HtmlReport;
 
 use crate::commands::index::unparsed_of;
@@ -34,6 +34,9 @@ pub struct Args {
     /// The tree.
     #[command(flatten)]
     pub source: SourceArgs,
+    /// The Python that ran the app [default: what the runs' ledgers say]
+    #[arg(long, value_name = "VERSION", env = "PLAYTRACE_PYTHON_VERSION")]
+    pub python_version: Option<PythonVersion>,
     /// Where reports go: reports/<slug>.json and reports/<slug>/index.html in it
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub output_dir: PathBuf,
@@ -68,8 +71,17 @@ struct Input {
 
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { profiles, data_dir, source, output_dir, format: formats, context_prefix, timestamp } = args;
-    let sources = Sources::open(&source)?;
+    let Args {
+        profiles,
+        data_dir,
+        source,
+        python_version,
+        output_dir,
+        format: formats,
+        context_prefix,
+        timestamp,
+    } = args;
+    let sources = python_version.map(|version| Sources::open(&source, version)).transpose()?;
     let inputs = data_files(&profiles, &data_dir)?
         .into_iter()
         .map(|(slug, path)| {
@@ -77,6 +89,10 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             Ok(Input { slug, path, lines })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
+    let sources = match sources {
+        Some(sources) => sources,
+        None => Sources::open(&source, python_of(&inputs)?)?,
+    };
     // One tree for all: a file that one profile touched is a file of interest for every profile.
     let measured: BTreeSet<MeasuredPath> =
         inputs.iter().flat_map(|input| input.lines.iter().map(|(_, path, _)| path.clone())).collect();
@@ -127,6 +143,27 @@ fn data_files(profiles: &[String], data_dir: &Path) -> Result<Vec<(Slug, PathBuf
             Ok((slug, path))
         })
         .collect()
+}
+
+/// The Python that ran the app, from the verdicts beside the data.
+fn python_of(inputs: &[Input]) -> Result<PythonVersion, Failure> {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for input in inputs {
+        known.extend(VerdictFile::read_beside(&input.path)?.into_iter().flat_map(|verdict| verdict.pythons));
+    }
+    let unclear = |message: String| {
+        Failure::new(Exit::BadInput, "PT-MAPS-006", message)
+            .help("say which Python ran the app: --python-version 3.12")
+    };
+    let mut versions = known.iter();
+    match (versions.next(), versions.next()) {
+        (Some(only), None) => Ok(only.parse()?),
+        (None, _) => Err(unclear("the data doesn't say which Python ran the app".to_owned())),
+        (Some(_), Some(_)) => {
+            let list = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err(unclear(format!("different Pythons ran the app: {list}")))
+        }
+    }
 }
 
 fn all_data_files(directory: &Path) -> Result<Vec<(Slug, PathBuf)>, Failure> {

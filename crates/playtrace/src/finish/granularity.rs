@@ -1,4 +1,4 @@
-//! How finely the agents of a run recorded.
+//! How finely the agents of a run recorded, and in which Pythons.
 
 use std::collections::BTreeSet;
 
@@ -24,6 +24,23 @@ pub(super) fn of(ledger: &RunLedger) -> Vec<Granularity> {
         Granularity::Request => 3,
     });
     sorted
+}
+
+/// The Pythons that a run's agents were in, without their patch releases: which lines have code depends on them.
+pub(super) fn pythons(ledger: &RunLedger) -> BTreeSet<String> {
+    ledger
+        .writers
+        .iter()
+        .flat_map(|writer| &writer.entries)
+        .filter_map(|entry| match &entry.record {
+            Record::Boot { program, .. } => {
+                let version = program.split(", ").find_map(|part| part.strip_prefix("CPython "))?;
+                let minor: Vec<&str> = version.split('.').take(2).collect();
+                Some(minor.join("."))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 /// What is to be said where they differ.

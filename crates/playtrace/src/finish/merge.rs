@@ -203,6 +203,7 @@ fn verdict_of(
         run: run.clone(),
         verdict: judgement.verdict,
         granularity: granularities.first().copied(),
+        pythons: granularity::pythons(ledger),
         data_sha256: None,
         requests: judgement.requests,
         jobs: judgement.jobs,

@@ -29,6 +29,9 @@ pub struct VerdictFile {
     /// How finely the run's agents recorded: the coarsest, if they differ; none where there was no agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granularity: Option<Granularity>,
+    /// The Pythons that the run's agents were in: `3.12`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pythons: BTreeSet<String>,
     /// SHA-256 of the merged file: the verdict vouches for these bytes. None where an earlier version wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_sha256: Option<SourceHash>,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
 mod identity;
+mod inventory;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -117,16 +118,22 @@ impl Place {
         self.path("app")
     }
 
-    fn playtrace(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_playtrace"))
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_playtrace"));
+        command
             .args(arguments)
             .current_dir(self.directory.path())
             .env_remove("PROFILE_COVERAGE_CONFIG")
             .env_remove("PROFILE_COVERAGE_ROOT")
             .env_remove("PROFILE_COVERAGE_DIR")
             .env_remove("PROFILE_COVERAGE_CONTEXT_PREFIX")
-            .output()
-            .unwrap()
+            .env("PLAYTRACE_PYTHON_VERSION", "3.12")
+            .env("PLAYTRACE_CACHE_DIR", self.path("cache"));
+        command
+    }
+
+    fn playtrace(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// Runs a command that has to succeed; gives its stdout.
@@ -155,7 +162,7 @@ impl Place {
     }
 
     fn core_hash(&self) -> String {
-        let inventory: Value = serde_json::from_str(&self.ok(&["index", "app"])).unwrap();
+        let inventory: Value = serde_json::from_str(&self.ok(&["index", "build", "app"])).unwrap();
         let core = inventory["files"].as_array().unwrap().iter().find(|file| file["path"] == "pkg/core.py");
         core.unwrap()["sha256"].as_str().unwrap().to_owned()
     }
@@ -219,7 +226,7 @@ fn the_whole_way_from_data_to_gaps() {
     let hash = place.core_hash();
     place.write_verdict("alpha", "complete", &hash);
     place.write_verdict("beta", "complete", &hash);
-    place.ok(&["index", "app", "--output", "out/coverage-symbols.json"]);
+    place.ok(&["index", "build", "app", "--output", "out/coverage-symbols.json"]);
     let said = place.report();
     assert!(said.contains("profile beta: complete"), "{said}");
     let said = place.ok(&["matrix", "--output-dir", "out", "--timestamp", "2026-01-02T03:04:05Z"]);
@@ -248,7 +255,7 @@ fn the_whole_way_from_data_to_gaps() {
 fn every_document_keeps_to_its_schema() {
     let place = Place::measured();
     fs_err::write(place.app().join("pkg/broken.py"), "x = (\n").unwrap();
-    place.ok(&["index", "app", "--output", "out/coverage-symbols.json"]);
+    place.ok(&["index", "build", "app", "--output", "out/coverage-symbols.json"]);
     place.report();
     place.ok(&["matrix"]);
     let inspected = place.playtrace(&["inspect", "app", "--source", "app", "--json"]);
@@ -357,7 +364,7 @@ fn bad_input_is_named_and_nothing_is_written() {
         ([&["report", "bad", "--config", "bad.ini"], &at[..]].concat(), 4, "\"(\""),
         (vec!["report", "--data-dir", "app", "--source", "app"], 4, "holds no merged data"),
         (vec!["report", "bad", "--data-dir", "coverage", "--source", "nowhere"], 4, "nowhere"),
-        (vec!["index", "nowhere"], 4, "nowhere"),
+        (vec!["index", "build", "nowhere"], 4, "nowhere"),
         (vec!["matrix", "bad.json"], 4, "bad.json: "),
         (vec!["matrix", "other.json"], 4, "other.json: "),
         (vec!["matrix", "nowhere.json"], 6, "nowhere.json"),

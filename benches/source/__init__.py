@@ -1,0 +1,1 @@
+"""How long it takes to find out what could run in sources."""

@@ -1,0 +1,2 @@
+def g96(x, y):
+    x = 0 and y

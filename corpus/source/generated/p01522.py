@@ -1,0 +1,4 @@
+def g29(x, y):
+    if 1 - 1:
+        assert x
+    raise

@@ -1,0 +1,3 @@
+def g16(x, y):
+    b'x'
+    global g

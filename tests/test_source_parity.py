@@ -1,0 +1,119 @@
+"""What could run in sources, as coverage.py and CPython see it; `make parity` does it for large packages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import coverage
+import pytest
+
+from tests.source_parity import accepted, compare, places, results
+from tests.source_parity.accepted import Difference
+
+PROGRAM = places.ROOT / "target" / "release" / "playtrace"
+CORPUS = places.ROOT / "corpus" / "source"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+STDLIB = Path(json.__file__).parents[1]
+ORACLE = places.Oracle(VERSION, "7.11", f"CPython {VERSION}, coverage.py", Path(sys.executable), STDLIB)
+
+
+def measured(name: str, home: Path, files: list[Path] | None = None) -> compare.Tally:
+    """Compare what lies below a directory."""
+    return compare.measure(PROGRAM, name, ORACLE, home, places.files(home) if files is None else files)
+
+
+def test_the_oracle_is_the_pinned_coverage() -> None:
+    assert coverage.__version__.startswith("7.11.")
+
+
+def test_our_own_hard_cases() -> None:
+    tally = measured("corpus", CORPUS)
+    assert [str(difference) for difference in tally.differences] == []
+    # The first line that is no UTF-8, the other spelling beside a byte order mark, the late future import.
+    assert tally.refused == 3
+    assert tally.statements > 300
+
+
+@pytest.mark.parametrize("name", ["json", "email", "asyncio", "collections", "logging", "unittest"])
+def test_parts_of_the_standard_library(name: str) -> None:
+    tally = measured(name, STDLIB, places.files(STDLIB / name))
+    assert [str(difference) for difference in tally.differences] == []
+    assert tally.statements > 100
+
+
+@pytest.mark.parametrize("name", ["flask", "werkzeug", "jinja2", "rq"])
+def test_what_a_web_app_is_made_of(name: str) -> None:
+    module = __import__(name)
+    home = Path(module.__file__ or "").parent
+    tally = measured(name, home.parent, [file for file in sorted(home.rglob("*.py")) if file.is_file()])
+    assert [str(difference) for difference in tally.differences] == []
+    assert tally.statements > 1000
+
+
+def test_a_difference_is_noticed() -> None:
+    file = CORPUS / "new_syntax.py"
+    ours = compare.inspect(PROGRAM, ORACLE, CORPUS, [file])[file.resolve()]
+    theirs = {
+        "statements": [],
+        "excluded": ours["excluded"],
+        "docstrings": [999],
+        "multiline": [[1, 2]],
+        "regions": [],
+        "definitions": [],
+        "lambdas": [],
+    }
+    tally = compare.Tally("corpus", ORACLE)
+    compare.compared(tally, "new_syntax.py", theirs, ours)
+    found = {difference.what for difference in tally.differences}
+    assert found == {"statements", "docstrings", "multiline", "regions", "definitions"}
+    compare.compared(tally, "new_syntax.py", {"error": "no Python"}, ours)
+    assert tally.differences[-1].what == "refused"
+
+
+def test_differences_are_accepted_one_by_one() -> None:
+    difference = Difference("corpus", "a.py", 3, VERSION, "statements", "only ours")
+    tally = compare.Tally("corpus", ORACLE, statements=100_000, differences=[difference])
+    outcome = results.Outcome([tally], {}, {})
+    assert outcome.failures() == [f"not accepted: {difference}"]
+    known = replace(outcome, accepted={difference.known(): "why"})
+    assert known.failures() == []
+    stale = replace(known, tallies=[replace(tally, differences=[])])
+    assert stale.failures() == [f"accepted, but no longer seen: {difference.known()}"]
+    assert stale.failures(partial=True) == []
+    few = replace(known, tallies=[replace(tally, statements=1000)])
+    assert any("are allowed" in failure for failure in few.failures())
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"file": '"a*.py"'}, "one line of one file"),
+        ({"line": '"1-9"'}, "one line of one file"),
+        ({"mechanism": '"flaky"'}, "says why"),
+        ({"reason": '"a second one"'}, "an entry has"),
+    ],
+)
+def test_accepted_entries_are_exact(tmp_path: Path, change: dict[str, str], complaint: str) -> None:
+    entry = {
+        "package": '"p"',
+        "file": '"a.py"',
+        "line": "1",
+        "python": '"3.12"',
+        "what": '"statements"',
+        "mechanism": '"the first constant of a module is kept"',
+    }
+    file = tmp_path / "accepted.toml"
+    file.write_text("[[difference]]\n" + "".join(f"{k} = {v}\n" for k, v in entry.items()), encoding="utf-8")
+    assert list(accepted.read(file)) == [Difference("p", "a.py", 1, "3.12", "statements")]
+    changed = {**entry, **change}
+    file.write_text("[[difference]]\n" + "".join(f"{k} = {v}\n" for k, v in changed.items()), encoding="utf-8")
+    with pytest.raises(ValueError, match=complaint):
+        accepted.read(file)
+
+
+def test_the_committed_lists_can_be_read() -> None:
+    accepted.read()
+    assert set(places.releases()) >= {"django", "sqlalchemy", "flask", "rq", "numpy", "sympy", "pandas", "twisted"}
