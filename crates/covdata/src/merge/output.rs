@@ -3,9 +3,9 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::MergeOutcome;
-use crate::CovdataError;
-use crate::data::{BUSY_SECONDS, Header, Ownership, State, Wal, open_locked, sidecar};
+use super::{MergeOutcome, Union};
+use crate::data::{BUSY_SECONDS, Header, Ownership, Staged, State, Wal, open_locked, sidecar};
+use crate::{CovdataError, CoverageData};
 
 /// What becomes of inputs after a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,24 +16,42 @@ pub enum Fate {
     Remove,
 }
 
+/// Data that can be written to a file.
+pub trait Stage {
+    /// Writes all of it beside `path`, safe on disk; `path` itself is as it was.
+    fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError>;
+}
+
+impl Stage for CoverageData {
+    fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError> {
+        Self::stage(self, path, owner)
+    }
+}
+
+impl Stage for Union {
+    fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError> {
+        Self::stage(self, path, owner)
+    }
+}
+
 /// Writes the merged data to `output`, and then lets go of the inputs as `fate` says.
 ///
 /// Returns the inputs that were not removed although they should have been, with the reason: above all
 /// those that were written to in the meantime. What was written then is in them alone, so they must be
 /// merged again.
-pub fn write_merged(
-    outcome: &MergeOutcome,
+pub fn write_merged<D: Stage>(
+    outcome: &MergeOutcome<D>,
     output: &Path,
     owner: &Ownership,
     fate: Fate,
 ) -> Result<Vec<(PathBuf, CovdataError)>, CovdataError> {
-    outcome.data.write(output, owner)?;
+    outcome.data.stage(output, owner)?.place()?;
     Ok(if fate == Fate::Remove { remove_inputs(outcome, output) } else { Vec::new() })
 }
 
 /// Removes the inputs of a merge whose data is safe on disk in `output`; returns those that stay, with the reason, as
 /// [`write_merged`] does.
-pub fn remove_inputs(outcome: &MergeOutcome, output: &Path) -> Vec<(PathBuf, CovdataError)> {
+pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBuf, CovdataError)> {
     let mut kept = Vec::new();
     for (path, state) in &outcome.states {
         // The output may be one of the inputs (--append); it is a new file now.
