@@ -64,6 +64,10 @@ test: setup check  ## Unit, property and end-to-end tests
 bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.json and a table (about 25 minutes)
 	@exec $(PYTHON) -m benches.tracer --redis-server .tools/redis-server
 
+.PHONY: bench-data
+bench-data: setup  ## Merging data files, against two coverage.py: benches/results/bench-data.json and a table
+	@exec $(PYTHON) -m benches.data --program $(PROGRAM)
+
 .PHONY: stress
 stress: setup  ## Attribution under load: 20,000 requests a scenario, then agents with one fault each
 	@exec $(PYTHON) -m tests.stress

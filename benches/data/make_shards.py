@@ -2,7 +2,8 @@
 
     python make_shards.py DIR FIRST END FILES LINES CONTEXTS_PER_SHARD CONTEXTS
 
-Shards `FIRST` to `END` (excluded) are written. `CONTEXTS` is how many labels there are in all; each shard takes `CONTEXTS_PER_SHARD` of them in turn.
+Shards `FIRST` to `END` (excluded) are written. `CONTEXTS` is how many labels there are in all; each shard takes
+`CONTEXTS_PER_SHARD` of them in turn.
 """
 
 from __future__ import annotations
@@ -24,10 +25,7 @@ def write(dir_: Path, number: int, files: int, lines: int, per_shard: int, conte
     for position in range(per_shard):
         context = (number * per_shard + position) % contexts
         data.set_context(f"profile:session-{context:04}")
-        chosen = {
-            f"/srv/app/package_{file % 17}/module_{file:04}.py": draw.choice(pool)
-            for file in range(files)
-        }
+        chosen = {f"/srv/app/package_{file % 17}/module_{file:04}.py": draw.choice(pool) for file in range(files)}
         data.add_lines(chosen)
     data.write()
     data.close()

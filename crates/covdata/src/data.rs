@@ -18,6 +18,7 @@ use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
 
 pub use arcs::{Arc, ArcData};
 pub(crate) use build::{Frame, RowSink};
+pub(crate) use pages::reserve;
 pub(crate) use probe::{Header, sidecar};
 pub(crate) use raw::Raw;
 pub(crate) use read::{BUSY_SECONDS, Reader, open_locked};

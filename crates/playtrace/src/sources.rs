@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use playtrace_covdata::config::Release;
 use playtrace_covdata::{CoverageConfig, FileFilter, Installation};
 use playtrace_model::MeasuredPath;
 use playtrace_pysource::{Exclusions, SourceError, SourceTree, read_files};
@@ -48,7 +49,7 @@ impl Sources {
         let config = match &args.config {
             Some(config) => CoverageConfig::read(config, &environment)?,
             None if usual.is_file() => CoverageConfig::read(&usual, &environment)?,
-            None => CoverageConfig::discover(root, None, &environment)?,
+            None => CoverageConfig::discover(root, None, Release::PINNED, &environment)?,
         };
         let filter = FileFilter::new(&config, root, &Installation::default())?;
         Ok(Self { filter, exclusions: Exclusions::new(&config.exclude)? })

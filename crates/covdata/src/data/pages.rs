@@ -217,6 +217,11 @@ pub(super) fn local_bytes(usable: usize, len: usize, largest: usize) -> usize {
     if local <= largest { local } else { least }
 }
 
+/// Locks a data file at rest against writers, as long as the file that is returned is open. `None`: not in this way.
+pub(crate) fn reserve(path: &Path) -> Option<std::fs::File> {
+    locked::reserve(path)
+}
+
 #[cfg(target_os = "linux")]
 mod locked {
     use std::fs::{File, OpenOptions};
@@ -232,15 +237,17 @@ mod locked {
     const SHARED_FIRST: i64 = 0x4000_0002;
     const SHARED_SIZE: i64 = 510;
 
+    /// The byte that a writer locks before it begins.
+    const RESERVED: i64 = 0x4000_0001;
+
     /// The bytes of a data file at rest.
     pub(super) fn contents(path: &Path, into: &mut Vec<u8>) -> Option<State> {
-        // A pipe would wait for its other end.
-        let mut file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok()?;
+        let mut file = open(path, false)?;
         let meta = file.metadata().ok()?;
         if !meta.is_file() || meta.len() > LARGEST {
             return None;
         }
-        lock(&file)?;
+        lock(&file, libc::F_RDLCK, SHARED_FIRST, SHARED_SIZE)?;
         // Under the lock nobody begins to write; a journal is of somebody who was killed, or whose lock we can't see.
         if std::fs::symlink_metadata(sidecar(path, "-journal")).is_ok() {
             return None;
@@ -257,15 +264,27 @@ mod locked {
         })
     }
 
-    /// Takes the lock that `SQLite`'s readers take. It belongs to this handle and goes with it: a lock of the other kind would
-    /// go when any other handle on the file is closed.
-    fn lock(file: &File) -> Option<()> {
-        #[expect(clippy::cast_possible_truncation, reason = "small constants of the system")]
+    pub(super) fn reserve(path: &Path) -> Option<File> {
+        let file = open(path, true)?;
+        lock(&file, libc::F_RDLCK, SHARED_FIRST, SHARED_SIZE)?;
+        lock(&file, libc::F_WRLCK, RESERVED, 1)?;
+        std::fs::symlink_metadata(sidecar(path, "-journal")).is_err().then_some(file)
+    }
+
+    fn open(path: &Path, write: bool) -> Option<File> {
+        // A pipe would wait for its other end.
+        OpenOptions::new().read(true).write(write).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok()
+    }
+
+    /// Takes a lock as `SQLite` does. It belongs to this handle and goes with it: a lock of the other kind would go when
+    /// any other handle on the file is closed.
+    #[expect(clippy::cast_possible_truncation, reason = "small constants of the system")]
+    fn lock(file: &File, kind: libc::c_int, start: i64, len: i64) -> Option<()> {
         let wanted = libc::flock {
-            l_type: libc::F_RDLCK as i16,
+            l_type: kind as i16,
             l_whence: libc::SEEK_SET as i16,
-            l_start: SHARED_FIRST,
-            l_len: SHARED_SIZE,
+            l_start: start,
+            l_len: len,
             l_pid: 0,
         };
         fcntl(file, FcntlArg::F_OFD_SETLK(&wanted)).ok().map(|_| ())
@@ -278,6 +297,10 @@ mod locked {
 
     /// Locks that belong to a handle are Linux's.
     pub(super) fn contents(_: &Path, _: &mut Vec<u8>) -> Option<State> {
+        None
+    }
+
+    pub(super) fn reserve(_: &Path) -> Option<std::fs::File> {
         None
     }
 }

@@ -3,8 +3,10 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::{MergeOutcome, Union};
-use crate::data::{BUSY_SECONDS, Header, Ownership, Staged, State, Wal, open_locked, sidecar};
+use crate::data::{BUSY_SECONDS, Header, Ownership, Staged, State, Wal, open_locked, reserve, sidecar};
 use crate::{CovdataError, CoverageData};
 
 /// What becomes of inputs after a merge.
@@ -52,37 +54,28 @@ pub fn write_merged<D: Stage>(
 /// Removes the inputs of a merge whose data is safe on disk in `output`; returns those that stay, with the reason, as
 /// [`write_merged`] does.
 pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBuf, CovdataError)> {
-    let mut kept = Vec::new();
-    for (path, state) in &outcome.states {
-        // The output may be one of the inputs (--append); it is a new file now.
-        if is_same(path, output) {
-            continue;
-        }
-        if let Err(reason) = remove(path, state) {
-            kept.push((path.clone(), reason));
-        }
-    }
+    // The output may be one of the inputs (--append), under whatever path; it is a new file now.
+    let output = fs_err::metadata(output).ok().map(|meta| (meta.dev(), meta.ino()));
+    let states: Vec<_> = outcome.states.iter().collect();
+    let remove = |(path, state): &(&PathBuf, &State)| match fs_err::metadata(path) {
+        // Someone else removed it; that is what we wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Ok(meta) if Some((meta.dev(), meta.ino())) == output => Ok(()),
+        Ok(meta) => remove(path, (meta.dev(), meta.ino()), state),
+        Err(source) => Err(CovdataError::Io { action: "remove", path: (*path).clone(), source }),
+    };
+    let kept = states.par_iter().filter_map(|input| remove(input).err().map(|why| (input.0.clone(), why)));
+    let mut kept: Vec<_> = kept.collect();
+    kept.sort_by(|(a, _), (b, _)| a.cmp(b));
     kept
-}
-
-fn is_same(path: &Path, output: &Path) -> bool {
-    match (fs_err::canonicalize(path), fs_err::canonicalize(output)) {
-        (Ok(path), Ok(output)) => path == output,
-        _ => false,
-    }
 }
 
 /// Removes a data file under its write lock, if it is still what was read: a writer that comes later finds
 /// its file gone (and starts a new one), and one that came before has changed the counter.
-fn remove(path: &Path, read: &State) -> Result<(), CovdataError> {
+fn remove(path: &Path, identity: (u64, u64), read: &State) -> Result<(), CovdataError> {
     let changed = || CovdataError::Changed { path: path.to_owned() };
     let fault = |source| CovdataError::Io { action: "remove", path: path.to_owned(), source };
-    let meta = match fs_err::metadata(path) {
-        // Someone else removed it; that is what we wanted.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        meta => meta.map_err(fault)?,
-    };
-    if (meta.dev(), meta.ino()) != read.identity {
+    if identity != read.identity {
         return Err(changed());
     }
     let in_place = read.wal == Wal::Unused;
@@ -90,16 +83,22 @@ fn remove(path: &Path, read: &State) -> Result<(), CovdataError> {
         return Err(changed());
     }
     // Opened before the lock and closed after the removal: closing any handle on a file drops all the
-    // locks that this process has on it.
-    let file = fs_err::File::open(path).map_err(fault)?;
-    let lock = open_locked(path).map_err(|source| CovdataError::Sqlite {
-        action: "lock",
-        path: path.to_owned(),
-        source,
-    })?;
-    if lock.is_none() {
-        return Err(CovdataError::Locked { path: path.to_owned(), seconds: BUSY_SECONDS });
-    }
+    // locks that this process has on it, but for those that belong to a handle.
+    let (lock, file) = match reserve(path).filter(|_| in_place) {
+        Some(file) => (None, fs_err::File::from_parts(file, path)),
+        None => {
+            let file = fs_err::File::open(path).map_err(fault)?;
+            let lock = open_locked(path).map_err(|source| CovdataError::Sqlite {
+                action: "lock",
+                path: path.to_owned(),
+                source,
+            })?;
+            if lock.is_none() {
+                return Err(CovdataError::Locked { path: path.to_owned(), seconds: BUSY_SECONDS });
+            }
+            (lock, file)
+        }
+    };
     if in_place && Header::of(path, &file)?.change_counter != read.change_counter {
         return Err(changed());
     }
