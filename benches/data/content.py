@@ -2,8 +2,8 @@
 
     python content.py FILE
 
-Prints a digest of all files, contexts and lines. That coverage.py can read the file is tried as well; for all of its rows,
-its own interface would take minutes.
+Prints a digest of all files, contexts and lines. That coverage.py can read the file is tried as well; for all rows, its
+own interface would take minutes.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ pub(crate) use build::{Frame, RowSink};
 pub(crate) use pages::reserve;
 pub(crate) use probe::{Header, sidecar};
 pub(crate) use raw::Raw;
+#[doc(hidden)]
+pub use read::readers_agree;
 pub(crate) use read::{BUSY_SECONDS, Reader, open_locked};
 pub(crate) use snapshot::{State, Wal};
 pub(crate) use write::stage_file;

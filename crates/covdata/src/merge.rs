@@ -18,6 +18,8 @@ use crate::data::{ContextPolicy, CoverageData, Measured, Ownership, State};
 pub use inputs::combinable_files;
 pub use output::{Fate, Stage, remove_inputs, write_merged};
 pub use paths::PathMap;
+#[doc(hidden)]
+pub use paths::remapped;
 pub use read::merge_files;
 pub use union::Union;
 

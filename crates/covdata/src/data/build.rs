@@ -160,3 +160,83 @@ fn first_page<W: Write>(
     }
     Ok(*bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+    use rusqlite::Connection;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::CoverageData;
+    use crate::data::readers_agree;
+
+    /// Writes a file and has `SQLite` look it over; returns how many lines and arcs are in it.
+    fn check(files: &[String], contexts: &[String], len: usize, arcs: i32) -> (i64, i64) {
+        let frame = Frame {
+            meta: vec![("version", "x"), ("has_arcs", if arcs > 0 { "1" } else { "0" })],
+            files: files.iter().map(String::as_str).collect(),
+            contexts: contexts.iter().map(String::as_str).collect(),
+            tracers: if files.is_empty() { Vec::new() } else { vec![(1, "plugin")] },
+        };
+        let bytes = build(Cursor::new(Vec::new()), &frame, |sink| {
+            for (file, _) in (1..).zip(files) {
+                for (context, _) in (1..).zip(contexts) {
+                    if arcs == 0 {
+                        let len = 1 + (len * file as usize + context as usize) % (len + 1);
+                        sink.lines(file, context, &vec![3; len])?;
+                    }
+                    for arc in 0..arcs {
+                        sink.arc(file, context, (arc - 3, arc * 1000))?;
+                    }
+                }
+            }
+            Ok(())
+        });
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("x");
+        fs_err::write(&path, bytes.unwrap().into_inner()).unwrap();
+        let db = Connection::open(&path).unwrap();
+        let sane: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(sane, "ok");
+        let count = |table: &str| -> i64 {
+            db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(count("file"), files.len() as i64);
+        assert_eq!(count("context"), contexts.len() as i64);
+        // Found by its index, and by none: the last of each.
+        let by_index = "SELECT count(*) FROM context WHERE context = (SELECT max(context) FROM context NOT INDEXED)";
+        let found: i64 = db.query_row(by_index, [], |row| row.get(0)).unwrap();
+        assert_eq!(found, i64::from(!contexts.is_empty()));
+        assert_eq!(readers_agree(&path), cfg!(target_os = "linux").then_some(true));
+        CoverageData::read(&path).unwrap();
+        (count("line_bits"), count("arc"))
+    }
+
+    fn names(count: usize, len: usize) -> Vec<String> {
+        (0..count).map(|at| format!("{at:07}{}", "x".repeat(len))).collect()
+    }
+
+    #[test]
+    fn trees_of_many_levels_are_sane() {
+        assert_eq!(check(&names(300, 10), &names(700, 0), 70, 0), (210_000, 0));
+        assert_eq!(check(&names(20, 0), &names(50, 0), 0, 150), (0, 150_000));
+        assert_eq!(check(&[], &[], 0, 0), (0, 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn files_of_any_shape_are_sane(
+            files in 0usize..40, contexts in 0usize..60, name in 0usize..1500, len in 0usize..9000, arcs in 0i32..20
+        ) {
+            let rows = (files * contexts) as i64;
+            let arcs = if len % 2 == 0 { 0 } else { arcs };
+            let expected = if arcs == 0 { (rows, 0) } else { (0, rows * i64::from(arcs)) };
+            prop_assert_eq!(check(&names(files, name), &names(contexts, name * 3), len, arcs), expected);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::Arc;
 use super::snapshot::State;
 
 /// Texts in the order of their ids.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     text: String,
     ends: Vec<usize>,
@@ -51,7 +51,7 @@ impl Names {
 }
 
 /// Lines of one file in one context.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Row {
     /// Position of the file.
     pub(crate) file: usize,
@@ -62,7 +62,7 @@ pub(crate) struct Row {
 }
 
 /// The rows of a data file, not yet under their names.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Raw {
     pub(crate) files: Names,
     pub(crate) contexts: Names,

@@ -121,6 +121,16 @@ impl Reader {
     }
 }
 
+/// Whether the data file at `path` has the same rows, read from its pages and by `SQLite`; `None` if one of them refuses it.
+#[doc(hidden)]
+pub fn readers_agree(path: &Path) -> Option<bool> {
+    let (mut ours, mut theirs) = (Raw::default(), Raw::default());
+    PageReader::default().read(path, &mut ours)?;
+    open(path, |db, _| rows(db, &mut theirs, &mut |_| ())).ok()?;
+    theirs.state.clone_from(&ours.state);
+    Some(ours == theirs)
+}
+
 /// The largest file whose rows are held as a whole.
 const PARTS_ABOVE: u64 = 32 << 20;
 

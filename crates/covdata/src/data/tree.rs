@@ -350,3 +350,36 @@ impl IndexTree {
         self.level.finish(out, Kind::IndexInterior, last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Remembers where each page is and what it begins with.
+    #[derive(Default)]
+    struct Starts(Vec<[u8; 4]>);
+
+    impl Write for Starts {
+        fn write(&mut self, page: &[u8]) -> io::Result<usize> {
+            assert_eq!(page.len(), SIZE);
+            self.0.push([page[0], page[1], page[2], page[3]]);
+            Ok(SIZE)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_page_with_the_locks_stays_unused() {
+        let mut file = PageFile { out: Starts::default(), pages: LOCKED_PAGE - 3 };
+        let mut cell = Vec::new();
+        // Four pages besides what stays in the cell.
+        file.spill(&[7; SIZE * 4], LARGEST_ROW, &mut cell).unwrap();
+        assert_eq!(cell[cell.len() - 4..], (LOCKED_PAGE - 2).to_be_bytes());
+        let next = [LOCKED_PAGE - 1, LOCKED_PAGE + 1, 0, LOCKED_PAGE + 2, 0].map(u32::to_be_bytes);
+        assert_eq!(file.out.0, next);
+        assert_eq!(file.pages(), LOCKED_PAGE + 2);
+    }
+}

@@ -37,9 +37,18 @@ pub fn merge_files(
     options: &MergeOptions,
     progress: &(dyn Fn() + Sync),
 ) -> Result<MergeOutcome<Union>, CovdataError> {
+    merge_within(BUDGET, inputs, options, progress)
+}
+
+fn merge_within(
+    budget: usize,
+    inputs: &[PathBuf],
+    options: &MergeOptions,
+    progress: &(dyn Fn() + Sync),
+) -> Result<MergeOutcome<Union>, CovdataError> {
     let inputs: BTreeSet<&PathBuf> = inputs.iter().collect();
     let inputs: Vec<&Path> = inputs.into_iter().map(PathBuf::as_path).collect();
-    let (gathered, read) = read_all(&inputs, options.prune_branches, progress).map_err(no_room)?;
+    let (gathered, read) = read_all(budget, &inputs, options.prune_branches, progress).map_err(no_room)?;
 
     let mut outcome = MergeOutcome::<Union>::default();
     let mut seen = BTreeSet::new();
@@ -82,6 +91,7 @@ pub(super) fn no_room(source: io::Error) -> CovdataError {
 }
 
 fn read_all(
+    budget: usize,
     inputs: &[&Path],
     prune_branches: bool,
     progress: &(dyn Fn() + Sync),
@@ -89,7 +99,7 @@ fn read_all(
     let threads = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, inputs.len().max(1));
     let next = AtomicUsize::new(0);
     let work = || -> io::Result<(Gatherer, Vec<Read>)> {
-        let mut gatherer = Gatherer::new(BUDGET / threads);
+        let mut gatherer = Gatherer::new(budget / threads);
         let (mut reader, mut raw) = (Reader::default(), Raw::default());
         let mut read = Vec::new();
         loop {
@@ -221,4 +231,56 @@ fn plugins(
         plugins.extend(by_input.first().filter(|(_, name)| !name.is_empty()).map(|(_, name)| (file, (*name).to_owned())));
     }
     Ok(plugins)
+}
+
+#[cfg(test)]
+mod tests {
+    use playtrace_model::LineData;
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::data::{ArcData, CoverageData, Measured};
+
+    fn data(arcs: bool, rows: &[(u8, u8, Vec<u16>)]) -> CoverageData {
+        let (mut lines, mut found) = (LineData::new(), ArcData::default());
+        for (context, file, numbers) in rows {
+            let context = ContextLabel::new(format!("c{context}"));
+            let path = MeasuredPath::new(format!("f{file}.py"));
+            lines.add(&context, &path, &numbers.iter().map(|line| u32::from(*line) + 1).collect());
+            numbers.iter().for_each(|line| found.add(&context, &path, (-1, i32::from(*line))));
+        }
+        let mut data = CoverageData::from_lines(lines);
+        if arcs {
+            data.measured = Measured::Arcs(found);
+        }
+        data
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn what_does_not_fit_into_memory_is_merged_all_the_same(
+            arcs: bool,
+            parts in proptest::collection::vec(
+                proptest::collection::vec((0u8..9, 0u8..9, proptest::collection::vec(0u16..900, 1..9)), 0..30), 1..9)
+        ) {
+            let dir = TempDir::new().unwrap();
+            let paths: Vec<PathBuf> = (0..parts.len()).map(|part| dir.path().join(part.to_string())).collect();
+            for (part, path) in parts.iter().zip(&paths) {
+                data(arcs, part).write(path, &Ownership::default()).unwrap();
+            }
+            let merged = |budget| merge_within(budget, &paths, &MergeOptions::default(), &|| ()).unwrap();
+            let (whole, spilled) = (merged(BUDGET), merged(64));
+            let files = ["whole", "spilled"].map(|name| dir.path().join(name));
+            for (outcome, file) in [&whole, &spilled].into_iter().zip(&files) {
+                outcome.data.stage(file, &Ownership::default()).unwrap().place().unwrap();
+            }
+            prop_assert_eq!(fs_err::read(&files[0]).unwrap(), fs_err::read(&files[1]).unwrap());
+            let mut expected = CoverageData::default();
+            parts.iter().for_each(|part| assert!(expected.include(data(arcs, part))));
+            prop_assert_eq!(spilled.data.into_data().unwrap(), expected);
+        }
+    }
 }

@@ -41,31 +41,52 @@ impl ShardName {
     pub fn parse(file_name: &str) -> Option<Self> {
         // A slug never contains ".coverage", so that the first one ends it.
         let (slug, rest) = file_name.split_once(EXTENSION)?;
-        let slug = Slug::parse(slug).ok()?;
-        let (rest, hash) = match rest.rsplit_once('.') {
+        let Suffix { host, pid, random, hash } = Suffix::parse(rest)?;
+        let [host, random] = [host, random].map(str::to_owned);
+        Some(Self { slug: Slug::parse(slug).ok()?, host, pid, random, hash: hash.map(str::to_owned) })
+    }
+}
+
+/// What coverage.py adds to the name of a data file.
+struct Suffix<'a> {
+    host: &'a str,
+    pid: u32,
+    random: &'a str,
+    hash: Option<&'a str>,
+}
+
+impl<'a> Suffix<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (rest, hash) = match text.rsplit_once('.') {
             Some((before, last)) if last.starts_with('H') => (before, Some(marked(last, 'H', 'h')?)),
-            _ => (rest, None),
+            _ => (text, None),
         };
         let (rest, random) = rest.rsplit_once('.')?;
-        let random = marked(random, 'X', 'x')?;
-        if random.len() != LETTERS {
-            return None;
-        }
+        let random = marked(random, 'X', 'x').filter(|random| random.len() == LETTERS)?;
         let (host, pid) = rest.rsplit_once('.')?;
         let pid = pid.strip_prefix("pid").unwrap_or(pid);
         if host.is_empty() || !pid.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        let pid = pid.parse().ok()?;
-        Some(Self { slug, host: host.to_owned(), pid, random, hash })
+        Some(Self { host, pid: pid.parse().ok()?, random, hash })
     }
 }
 
+/// Whether a file that is not a shard of a profile has a name as data files have: `.coverage.<host>.<pid>.X…x` of a run
+/// without a profile, or something else behind `.coverage.`. Host and process, where the name says them.
+pub(super) fn foreign(file_name: &str) -> Option<Option<(String, u32)>> {
+    let (_, rest) = file_name.split_once(EXTENSION)?;
+    let is_ours = ShardName::parse(file_name).is_some();
+    // A companion goes with its data file.
+    let is_companion = ["-journal", "-wal", "-shm"].iter().any(|suffix| rest.ends_with(suffix));
+    (!is_ours && !is_companion).then(|| Suffix::parse(rest).map(|suffix| (suffix.host.to_owned(), suffix.pid)))
+}
+
 /// The letters between two markers, in `Xabcdefx`.
-fn marked(part: &str, first: char, last: char) -> Option<String> {
+fn marked(part: &str, first: char, last: char) -> Option<&str> {
     let inner = part.strip_prefix(first)?.strip_suffix(last)?;
     let fits = !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    fits.then(|| inner.to_owned())
+    fits.then_some(inner)
 }
 
 impl fmt::Display for ShardName {
@@ -114,6 +135,17 @@ mod tests {
             "../a.coverage.host.1.Xabcdefx",
         ] {
             assert_eq!(ShardName::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn foreign_names_say_whose_they_are_if_they_can() {
+        let of = |name| foreign(name);
+        assert_eq!(of(".coverage.web.12.Xabcdefx"), Some(Some(("web".to_owned(), 12))));
+        assert_eq!(of("Not A Slug.coverage.web.pid7.Xabcdefx"), Some(Some(("web".to_owned(), 7))));
+        assert_eq!(of("a.coverage.bak"), Some(None));
+        for name in ["a.coverage", "a.coverage.web.12.Xabcdefx", ".coverage.web.12.Xabcdefx-journal", "x"] {
+            assert_eq!(of(name), None, "{name}");
         }
     }
 
