@@ -220,7 +220,10 @@ fn patterns_are_expanded_and_slips_in_the_configuration_named() {
     let said = text(&ended);
     assert!(said.contains("Combined data file one/x.coverage.1"), "{said}");
     assert!(said.contains("Skipped duplicate data two/x.coverage.2"), "{said}");
-    assert!(said.contains(".coveragerc:2: [run] branhc is ignored") && !said.contains("[run] branch "), "{said}");
+    assert!(
+        said.contains(".coveragerc:2: [run] branhc is ignored") && !said.contains("[run] branch "),
+        "{said}"
+    );
     let none = playtrace(dir.path(), &["combine", "three/*"]);
     assert_eq!(none.status.code(), Some(4), "{}", text(&none));
 }
@@ -236,4 +239,28 @@ fn newer_releases_look_for_another_file() {
     let new = playtrace(dir.path(), &["combine", "--coverage-py", "7.13.0"]);
     assert!(new.status.success(), "{}", text(&new));
     assert_eq!(names(dir.path()), [".coveragerc.toml", "new.coverage"]);
+}
+
+#[test]
+fn without_space_for_the_output_everything_stays() {
+    let dir = TempDir::new().unwrap();
+    for line in 1..4 {
+        shard(dir.path(), "alice", line, line);
+    }
+    let before = names(dir.path());
+    // A limit on the size of files stands for a full disk; the signal that comes with it is ignored, as a service would.
+    let script = "trap '' XFSZ; ulimit -f 4; exec \"$0\" combine --data-file alice.coverage";
+    let ended = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_playtrace")])
+        .current_dir(dir.path())
+        .env_remove("COVERAGE_FILE")
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(6), "{}", text(&ended));
+    assert!(
+        text(&ended).contains("alice.coverage") && text(&ended).contains("nothing was deleted"),
+        "{}",
+        text(&ended)
+    );
+    assert_eq!(names(dir.path()), before);
 }

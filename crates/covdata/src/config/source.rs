@@ -84,7 +84,8 @@ fn toml_entries<'a>(path: &'a Path, text: &str, bare: bool) -> Result<Vec<Entry<
         .and_then(|coverage| coverage.get_ref().as_table());
     // A prefixed section counts where a file has both.
     let is_prefixed = |section: &str| prefixed.is_some_and(|prefixed| prefixed.contains_key(section));
-    let bare = bare.then_some(document).into_iter().flatten().filter(|(name, _)| !is_prefixed(name.get_ref()));
+    let bare =
+        bare.then_some(document).into_iter().flatten().filter(|(name, _)| !is_prefixed(name.get_ref()));
     let mut entries = Vec::new();
     for (section, options) in prefixed.into_iter().flatten().chain(bare) {
         let Some(options) = options.get_ref().as_table() else { continue };
@@ -192,9 +193,8 @@ impl Entry<'_> {
 }
 
 /// Where Python's `str.splitlines` splits.
-const LINE_ENDS: [char; 10] = [
-    '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}',
-];
+const LINE_ENDS: [char; 10] =
+    ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
 fn parts(text: &str, separators: &[char]) -> Vec<String> {
     text.split(separators).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()

@@ -117,10 +117,7 @@ pub(crate) fn build<W: Write + Seek>(
 }
 
 /// The page that says which tables there are, and where.
-fn first_page<W: Write>(
-    out: &mut PageFile<W>,
-    roots: &[(&str, u32, Option<u32>)],
-) -> io::Result<[u8; SIZE]> {
+fn first_page<W: Write>(out: &mut PageFile<W>, roots: &[(&str, u32, Option<u32>)]) -> io::Result<[u8; SIZE]> {
     let mut page = Page::new(100, Kind::TableLeaf);
     let (mut record, mut payload, mut cell) = (RecordWriter::default(), Vec::new(), Vec::new());
     let mut row = 0;
@@ -207,7 +204,8 @@ mod tests {
         assert_eq!(count("file"), files.len() as i64);
         assert_eq!(count("context"), contexts.len() as i64);
         // Found by its index, and by none: the last of each.
-        let by_index = "SELECT count(*) FROM context WHERE context = (SELECT max(context) FROM context NOT INDEXED)";
+        let by_index =
+            "SELECT count(*) FROM context WHERE context = (SELECT max(context) FROM context NOT INDEXED)";
         let found: i64 = db.query_row(by_index, [], |row| row.get(0)).unwrap();
         assert_eq!(found, i64::from(!contexts.is_empty()));
         assert_eq!(readers_agree(&path), cfg!(target_os = "linux").then_some(true));

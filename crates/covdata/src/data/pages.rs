@@ -50,7 +50,9 @@ impl PageReader {
         pages.each(1, &mut |_, row| {
             let mut row = Record::new(row)?;
             let (kind, name) = (row.next()?.text()?, row.next()?.text()?);
-            let Some(at) = schema::TABLE_NAMES.iter().position(|table| *table == name) else { return Some(()) };
+            let Some(at) = schema::TABLE_NAMES.iter().position(|table| *table == name) else {
+                return Some(());
+            };
             let (_, root) = (row.next()?, row.next()?.integer()?);
             let sql = row.next()?.text()?;
             if !accepted.contains(sql.as_bytes()) {

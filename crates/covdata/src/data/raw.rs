@@ -39,9 +39,7 @@ impl Names {
     pub(crate) fn position(&self, id: i64) -> Option<usize> {
         // They are numbered from 1 on, but where rows were deleted.
         let guess = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
-        guess
-            .filter(|guess| self.ids.get(*guess) == Some(&id))
-            .or_else(|| self.ids.binary_search(&id).ok())
+        guess.filter(|guess| self.ids.get(*guess) == Some(&id)).or_else(|| self.ids.binary_search(&id).ok())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
@@ -108,7 +106,9 @@ impl Raw {
 
     /// Bytes that lines and arcs take.
     pub(crate) fn size(&self) -> usize {
-        self.numbits.len() + self.lines.len() * size_of::<Row>() + self.arcs.len() * size_of::<(usize, usize, Arc)>()
+        self.numbits.len()
+            + self.lines.len() * size_of::<Row>()
+            + self.arcs.len() * size_of::<(usize, usize, Arc)>()
     }
 
     pub(crate) fn push_lines(&mut self, file: usize, context: usize, numbits: &[u8]) {

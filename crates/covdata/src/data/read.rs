@@ -104,7 +104,12 @@ impl Reader {
     /// Rows of a large file go to `take` part by part, and the last part stays in `raw`; its names, and all that is small,
     /// are whole in each part. A file that can't be read to its end has given no part, but for a fault of the disk in
     /// between: then what was taken is true, and not all.
-    pub(crate) fn read(&mut self, path: &Path, raw: &mut Raw, take: TakePart<'_>) -> Result<(), CovdataError> {
+    pub(crate) fn read(
+        &mut self,
+        path: &Path,
+        raw: &mut Raw,
+        take: TakePart<'_>,
+    ) -> Result<(), CovdataError> {
         if self.pages.read(path, raw).is_some() {
             return Ok(());
         }

@@ -325,12 +325,7 @@ impl IndexTree {
         Ok(())
     }
 
-    fn flush<W: Write>(
-        &mut self,
-        out: &mut PageFile<W>,
-        mut page: Page,
-        divider: &[u8],
-    ) -> io::Result<Page> {
+    fn flush<W: Write>(&mut self, out: &mut PageFile<W>, mut page: Page, divider: &[u8]) -> io::Result<Page> {
         let number = out.append(page.finish())?;
         self.level.push(number, divider);
         Ok(page)

@@ -60,8 +60,9 @@ impl CoverageData {
             Measured::Lines(data) => {
                 // A file in which nothing ran is said by its own row.
                 let rows = data.iter().filter(|(.., lines)| !lines.is_empty());
-                let mut rows: Vec<_> =
-                    rows.filter_map(|(context, path, lines)| Some((numbers(context, path)?, lines))).collect();
+                let mut rows: Vec<_> = rows
+                    .filter_map(|(context, path, lines)| Some((numbers(context, path)?, lines)))
+                    .collect();
                 rows.sort_unstable_by_key(|(numbers, _)| *numbers);
                 rows.into_iter()
                     .try_for_each(|((file, context), lines)| sink.lines(file, context, lines.as_numbits()))
@@ -107,7 +108,8 @@ pub(crate) fn stage_file(
         file.as_file().sync_all()?;
         Ok(file)
     };
-    let file = write().map_err(|source| CovdataError::Io { action: "write", path: path.to_owned(), source })?;
+    let file =
+        write().map_err(|source| CovdataError::Io { action: "write", path: path.to_owned(), source })?;
     Ok(Staged { file, path: path.to_owned() })
 }
 

@@ -290,7 +290,9 @@ impl Gatherer {
     }
 
     /// Tables of the rows that lie in a file.
-    pub(super) fn load_lines(rows: &mut impl Iterator<Item = io::Result<(u64, Vec<u8>)>>) -> io::Result<LineTable> {
+    pub(super) fn load_lines(
+        rows: &mut impl Iterator<Item = io::Result<(u64, Vec<u8>)>>,
+    ) -> io::Result<LineTable> {
         let mut table = LineTable::default();
         for row in rows {
             let (key, numbits) = row?;

@@ -24,7 +24,8 @@ pub fn combinable_files(data_file: &Path, paths: &[PathBuf]) -> Result<Vec<PathB
         _ => PathBuf::from("."),
     }];
     let mut files = BTreeSet::new();
-    let expanded: Vec<PathBuf> = paths.iter().map(|path| expand(path)).collect::<Result<Vec<_>, _>>()?.concat();
+    let expanded: Vec<PathBuf> =
+        paths.iter().map(|path| expand(path)).collect::<Result<Vec<_>, _>>()?.concat();
     for path in if paths.is_empty() { &here[..] } else { &expanded } {
         let meta = fs_err::symlink_metadata(path).map_err(|source| match source.kind() {
             ErrorKind::NotFound => CovdataError::Missing { path: path.clone() },
@@ -71,10 +72,14 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, CovdataError> {
         for dir in found {
             let listed = if dir.as_os_str().is_empty() { Path::new(".") } else { &dir };
             // What is not a directory, or can't be listed, has nothing that fits.
-            let names = std::fs::read_dir(listed).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            let names =
+                std::fs::read_dir(listed).into_iter().flatten().flatten().map(|entry| entry.file_name());
             // As in a shell, names that begin with a dot have to be meant.
-            let fits = |name: &&str| matcher.matches(name) && (pattern.starts_with('.') || !name.starts_with('.'));
-            next.extend(names.filter(|name| name.to_str().as_ref().is_some_and(fits)).map(|name| dir.join(name)));
+            let fits =
+                |name: &&str| matcher.matches(name) && (pattern.starts_with('.') || !name.starts_with('.'));
+            next.extend(
+                names.filter(|name| name.to_str().as_ref().is_some_and(fits)).map(|name| dir.join(name)),
+            );
         }
         found = next;
     }

@@ -150,7 +150,9 @@ fn read_one(
     gatherer.take_plugins(raw, input);
     let owner = Ownership::of(&raw.meta);
     // It is there whenever a file has been read.
-    let Some(state) = raw.state.take() else { return Ok(Err(CovdataError::Missing { path: path.to_owned() })) };
+    let Some(state) = raw.state.take() else {
+        return Ok(Err(CovdataError::Missing { path: path.to_owned() }));
+    };
     Ok(Ok(Facts { state, owner, fingerprint, has_arcs: raw.has_arcs }))
 }
 
@@ -228,7 +230,9 @@ fn plugins(
                 second_in: inputs[second_in].to_owned(),
             });
         }
-        plugins.extend(by_input.first().filter(|(_, name)| !name.is_empty()).map(|(_, name)| (file, (*name).to_owned())));
+        plugins.extend(
+            by_input.first().filter(|(_, name)| !name.is_empty()).map(|(_, name)| (file, (*name).to_owned())),
+        );
     }
     Ok(plugins)
 }

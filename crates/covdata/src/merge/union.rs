@@ -9,9 +9,7 @@ use std::sync::Mutex;
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath};
 
-use super::gather::{
-    Gatherer, SortedLines, Spill, key, parts, unite, unpack, write_arc, write_lines,
-};
+use super::gather::{Gatherer, SortedLines, Spill, key, parts, unite, unpack, write_arc, write_lines};
 use crate::CovdataError;
 use crate::data::{ArcData, CoverageData, Frame, Measured, Ownership, RowSink, Staged, stage_file};
 
@@ -49,8 +47,10 @@ impl Union {
     /// Sorts what threads have gathered, under the new numbers.
     pub(super) fn add_all(&mut self, gathered: Vec<(Gatherer, Numbers)>) -> io::Result<()> {
         let sorted = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                gathered.into_iter().map(|(mine, numbers)| scope.spawn(move || sort(mine, &numbers))).collect();
+            let threads: Vec<_> = gathered
+                .into_iter()
+                .map(|(mine, numbers)| scope.spawn(move || sort(mine, &numbers)))
+                .collect();
             threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -174,11 +174,8 @@ struct Sorted {
 
 fn sort(mine: Gatherer, numbers: &Numbers) -> io::Result<Sorted> {
     let rename = |key| numbers.rename(key);
-    let mut sorted = Sorted {
-        lines: mine.lines.sorted(rename),
-        arcs: mine.arcs.sorted(rename),
-        ..Sorted::default()
-    };
+    let mut sorted =
+        Sorted { lines: mine.lines.sorted(rename), arcs: mine.arcs.sorted(rename), ..Sorted::default() };
     // They were written under numbers that sort otherwise.
     for spill in mine.spilled {
         match spill {
@@ -212,8 +209,14 @@ fn rewound(file: &Mutex<File>) -> io::Result<File> {
 
 enum LineSource<'a> {
     /// The row before `next` is the present one.
-    Memory { lines: &'a SortedLines, next: usize },
-    Disk { rows: LineRows, numbits: Vec<u8> },
+    Memory {
+        lines: &'a SortedLines,
+        next: usize,
+    },
+    Disk {
+        rows: LineRows,
+        numbits: Vec<u8>,
+    },
 }
 
 impl LineSource<'_> {

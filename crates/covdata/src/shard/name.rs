@@ -79,7 +79,8 @@ pub(super) fn foreign(file_name: &str) -> Option<Option<(String, u32)>> {
     let is_ours = ShardName::parse(file_name).is_some();
     // A companion goes with its data file.
     let is_companion = ["-journal", "-wal", "-shm"].iter().any(|suffix| rest.ends_with(suffix));
-    (!is_ours && !is_companion).then(|| Suffix::parse(rest).map(|suffix| (suffix.host.to_owned(), suffix.pid)))
+    (!is_ours && !is_companion)
+        .then(|| Suffix::parse(rest).map(|suffix| (suffix.host.to_owned(), suffix.pid)))
 }
 
 /// The letters between two markers, in `Xabcdefx`.

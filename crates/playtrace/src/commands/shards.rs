@@ -110,7 +110,15 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         );
         let age = since(file.modified, now);
         let [profile, run] = ["-", "-"].map(str::to_owned);
-        rows.push([profile, run, owner, age, file.size.to_string(), State::Foreign.as_str().to_owned(), file_name(&file.path)]);
+        rows.push([
+            profile,
+            run,
+            owner,
+            age,
+            file.size.to_string(),
+            State::Foreign.as_str().to_owned(),
+            file_name(&file.path),
+        ]);
         states.push(State::Foreign);
     }
     let bytes = shards.iter().map(|shard| shard.size).chain(foreign.iter().map(|file| file.size)).sum();
