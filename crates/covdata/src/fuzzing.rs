@@ -67,7 +67,7 @@ pub fn config(bytes: &[u8]) {
         return;
     }
     let release = if kind & 4 == 0 { "7.11.3" } else { "7.17.0" }.parse().unwrap_or_default();
-    let environment = |name: &str| (name.len() % 2 == 0).then(|| format!("<{name}>"));
+    let environment = |name: &str| name.len().is_multiple_of(2).then(|| format!("<{name}>"));
     if let Err(error) = CoverageConfig::discover(dir.path(), None, release, &environment) {
         assert!(error.to_string().contains(name), "{error} does not name its file");
     }

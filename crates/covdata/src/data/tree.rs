@@ -11,6 +11,7 @@ use super::record::push_varint;
 pub(super) const SIZE: usize = 4096;
 
 /// The page that holds the bytes which `SQLite` locks: it must stay unused.
+#[expect(clippy::cast_possible_truncation, reason = "a small number")]
 const LOCKED_PAGE: u32 = (0x4000_0000 / SIZE + 1) as u32;
 
 /// The largest row that stays whole in its page.

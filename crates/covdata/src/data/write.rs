@@ -92,18 +92,18 @@ impl Ownership {
     }
 }
 
-/// Writes a data file beside `path`; see [`build`] for `fill`.
+/// Writes a data file beside `path`; see [`build`] for `rows`.
 pub(crate) fn stage_file(
     path: &Path,
     frame: &Frame<'_>,
-    fill: impl FnOnce(&mut RowSink<BufWriter<&File>>) -> std::io::Result<()>,
+    rows: impl FnOnce(&mut RowSink<BufWriter<&File>>) -> std::io::Result<()>,
 ) -> Result<Staged, CovdataError> {
     let write = || {
         let dir = directory(path);
         let group = fs_err::metadata(dir)?.gid();
         // A name that no pattern for shards matches.
         let file = tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir)?;
-        build(file.as_file(), frame, fill)?;
+        build(file.as_file(), frame, rows)?;
         share(file.as_file(), group)?;
         file.as_file().sync_all()?;
         Ok(file)

@@ -113,7 +113,6 @@ impl LineTable {
 
     /// The lines under the keys that `rename` gives, sorted by these; some may come more than once.
     pub(super) fn sorted(self, rename: impl Fn(u64) -> u64) -> SortedLines {
-        #[expect(clippy::iter_over_hash_type, reason = "they are sorted")]
         let mut places: Vec<(u64, Place)> =
             self.places.into_iter().map(|(key, place)| (rename(key), place)).collect();
         places.sort_unstable_by_key(|(key, place)| (*key, place.at));
@@ -253,18 +252,15 @@ impl Gatherer {
         }
         for (at, file) in raw.files.iter().enumerate() {
             let number = self.files.number(file);
-            match named.get(at).copied().filter(|name| !name.is_empty()) {
-                Some(name) => {
-                    self.plugged.entry((number, name.to_owned())).or_insert(input);
-                }
-                None => {
-                    let number = number as usize;
-                    if self.plain.len() <= number {
-                        self.plain.resize(number + 1, usize::MAX);
-                    }
-                    self.plain[number] = self.plain[number].min(input);
-                }
+            if let Some(name) = named.get(at).copied().filter(|name| !name.is_empty()) {
+                self.plugged.entry((number, name.to_owned())).or_insert(input);
+                continue;
             }
+            let number = number as usize;
+            if self.plain.len() <= number {
+                self.plain.resize(number + 1, usize::MAX);
+            }
+            self.plain[number] = self.plain[number].min(input);
         }
     }
 

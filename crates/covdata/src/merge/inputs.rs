@@ -64,7 +64,9 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, CovdataError> {
     for component in path.components() {
         let name = component.as_os_str();
         let Some(pattern) = name.to_str().filter(|name| is_pattern(name)) else {
-            found.iter_mut().for_each(|path| path.push(name));
+            for path in &mut found {
+                path.push(name);
+            }
             continue;
         };
         let matcher = GlobMatcher::new([pattern])?;

@@ -84,20 +84,19 @@ fn remove(path: &Path, identity: (u64, u64), read: &State) -> Result<(), Covdata
     }
     // Opened before the lock and closed after the removal: closing any handle on a file drops all the
     // locks that this process has on it, but for those that belong to a handle.
-    let (lock, file) = match reserve(path).filter(|_| in_place) {
-        Some(file) => (None, fs_err::File::from_parts(file, path)),
-        None => {
-            let file = fs_err::File::open(path).map_err(fault)?;
-            let lock = open_locked(path).map_err(|source| CovdataError::Sqlite {
-                action: "lock",
-                path: path.to_owned(),
-                source,
-            })?;
-            if lock.is_none() {
-                return Err(CovdataError::Locked { path: path.to_owned(), seconds: BUSY_SECONDS });
-            }
-            (lock, file)
+    let (lock, file) = if let Some(file) = reserve(path).filter(|_| in_place) {
+        (None, fs_err::File::from_parts(file, path))
+    } else {
+        let file = fs_err::File::open(path).map_err(fault)?;
+        let lock = open_locked(path).map_err(|source| CovdataError::Sqlite {
+            action: "lock",
+            path: path.to_owned(),
+            source,
+        })?;
+        if lock.is_none() {
+            return Err(CovdataError::Locked { path: path.to_owned(), seconds: BUSY_SECONDS });
         }
+        (lock, file)
     };
     if in_place && Header::of(path, &file)?.change_counter != read.change_counter {
         return Err(changed());

@@ -7,7 +7,7 @@ use playtrace_model::{RunToken, Slug};
 use rayon::prelude::*;
 
 use super::ShardName;
-use super::name::foreign;
+use super::name::{is_foreign, owner};
 use crate::CovdataError;
 use crate::data::Ownership;
 
@@ -89,8 +89,13 @@ pub fn foreign_files(dir: &Path) -> Result<Vec<ForeignFile>, CovdataError> {
     for entry in fs_err::read_dir(dir).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if let (Some(owner), Ok(meta)) = (foreign(&name), path.symlink_metadata()) {
-            files.push(ForeignFile { path, owner, size: meta.len(), modified: meta.modified().ok() });
+        if let (true, Ok(meta)) = (is_foreign(&name), path.symlink_metadata()) {
+            files.push(ForeignFile {
+                path,
+                owner: owner(&name),
+                size: meta.len(),
+                modified: meta.modified().ok(),
+            });
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));

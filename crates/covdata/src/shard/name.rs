@@ -73,8 +73,8 @@ impl<'a> Suffix<'a> {
 }
 
 /// Whether a file that is not a shard of a profile has a name as data files have: `.coverage.<host>.<pid>.X…x` of a run
-/// without a profile, or something else behind `.coverage.`. Host and process, where the name says them.
-pub(super) fn foreign(file_name: &str) -> Option<Option<(String, u32)>> {
+/// without a profile, or something else behind `.coverage.`.
+pub(super) fn is_foreign(file_name: &str) -> bool {
     let (_, rest) = file_name.split_once(EXTENSION)?;
     let is_ours = ShardName::parse(file_name).is_some();
     // A companion goes with its data file.
@@ -141,12 +141,16 @@ mod tests {
 
     #[test]
     fn foreign_names_say_whose_they_are_if_they_can() {
-        let of = |name| foreign(name);
-        assert_eq!(of(".coverage.web.12.Xabcdefx"), Some(Some(("web".to_owned(), 12))));
-        assert_eq!(of("Not A Slug.coverage.web.pid7.Xabcdefx"), Some(Some(("web".to_owned(), 7))));
-        assert_eq!(of("a.coverage.bak"), Some(None));
+        for (name, pid) in [
+            (".coverage.web.12.Xabcdefx", Some(12)),
+            ("Not A Slug.coverage.web.pid7.Xabcdefx", Some(7)),
+            ("a.coverage.bak", None),
+        ] {
+            assert!(is_foreign(name), "{name}");
+            assert_eq!(owner(name), pid.map(|pid| ("web".to_owned(), pid)));
+        }
         for name in ["a.coverage", "a.coverage.web.12.Xabcdefx", ".coverage.web.12.Xabcdefx-journal", "x"] {
-            assert_eq!(of(name), None, "{name}");
+            assert!(!is_foreign(name), "{name}");
         }
     }
 
