@@ -75,12 +75,15 @@ impl<'a> Suffix<'a> {
 /// Whether a file that is not a shard of a profile has a name as data files have: `.coverage.<host>.<pid>.X…x` of a run
 /// without a profile, or something else behind `.coverage.`.
 pub(super) fn is_foreign(file_name: &str) -> bool {
-    let (_, rest) = file_name.split_once(EXTENSION)?;
-    let is_ours = ShardName::parse(file_name).is_some();
     // A companion goes with its data file.
-    let is_companion = ["-journal", "-wal", "-shm"].iter().any(|suffix| rest.ends_with(suffix));
-    (!is_ours && !is_companion)
-        .then(|| Suffix::parse(rest).map(|suffix| (suffix.host.to_owned(), suffix.pid)))
+    let is_companion = ["-journal", "-wal", "-shm"].iter().any(|suffix| file_name.ends_with(suffix));
+    file_name.contains(EXTENSION) && ShardName::parse(file_name).is_none() && !is_companion
+}
+
+/// Host and process that wrote a data file, where its name says so.
+pub(super) fn owner(file_name: &str) -> Option<(String, u32)> {
+    let (_, rest) = file_name.split_once(EXTENSION)?;
+    Suffix::parse(rest).map(|suffix| (suffix.host.to_owned(), suffix.pid))
 }
 
 /// The letters between two markers, in `Xabcdefx`.
