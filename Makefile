@@ -74,6 +74,32 @@ fuzz-source: setup  ## A million mutated sources, or as many as fit into five mi
 	@PROPTEST_CASES=1000000 PLAYTRACE_FUZZ_SECONDS=300 \
 		cargo test --release --locked --package playtrace-pysource --test properties mutated_sources
 
+.PHONY: bench-data
+bench-data: setup  ## Merging data files, against two coverage.py: benches/results/bench-data.json and a table
+	@exec $(PYTHON) -m benches.data --program $(PROGRAM)
+
+# libFuzzer needs the compiler's counters, and nothing that only a nightly compiler has.
+FUZZED := numbits data_file config remapping
+FUZZ_SECONDS := 60
+FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Clink-dead-code --cfg fuzzing
+
+.PHONY: fuzz
+fuzz:  ## Fuzz what reads files of others, a minute each (FUZZ_SECONDS); what it finds is put into fuzz/findings
+	@echo '==> building the fuzz targets'
+	@RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --release --locked --manifest-path fuzz/Cargo.toml --target $(FUZZ_HOST) \
+		--target-dir target/fuzz
+	@mkdir -p fuzz/findings
+	@for target in $(FUZZED); do \
+		echo "==> $$target"; \
+		mkdir -p target/fuzz/corpus/$$target; \
+		target/fuzz/$(FUZZ_HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 \
+			-max_len=70000 -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/findings/$$target- \
+			target/fuzz/corpus/$$target fuzz/corpus/$$target; \
+	done
+
 .PHONY: stress
 stress: setup  ## Attribution under load: 20,000 requests a scenario, then agents with one fault each
 	@exec $(PYTHON) -m tests.stress

@@ -1,9 +1,10 @@
 //! coverage.py's configuration, as far as it says what to measure and what to report.
 //!
-//! The files, their syntax and their defaults are those of coverage.py 7.11.3.
+//! The files, their syntax and their defaults are those of coverage.py 7.11.3, but where a newer [`Release`] is asked for.
 
 mod ini;
 mod options;
+mod release;
 mod source;
 mod substitute;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::CovdataError;
 
+pub use release::Release;
 pub use substitute::Environment;
 
 /// What coverage.py excludes if the configuration says nothing.
@@ -47,6 +49,8 @@ pub struct Notice {
     pub key: String,
     /// Why it has no effect, or what happens instead.
     pub why: String,
+    /// Whether coverage.py doesn't know the key either: a slip of the pen, most likely.
+    pub is_unknown: bool,
     /// The configuration file.
     pub path: PathBuf,
     /// The line, from 1.
@@ -130,22 +134,24 @@ impl Default for CoverageConfig {
 impl CoverageConfig {
     /// Reads one file, as `--rcfile` does: INI, or TOML by its extension.
     pub fn read(path: &Path, environment: Environment<'_>) -> Result<Self, CovdataError> {
-        Self::read_as(path, true, environment).map(|(config, _)| config)
+        Self::read_as(path, true, Release::PINNED, environment).map(|(config, _)| config)
     }
 
     /// Finds the configuration as coverage.py does: `rcfile`, else `COVERAGE_RCFILE`, else the first in `dir` of
-    /// `.coveragerc`, `setup.cfg`, `tox.ini` and `pyproject.toml` that has settings, else the defaults.
+    /// `.coveragerc`, `.coveragerc.toml` (for releases that know it), `setup.cfg`, `tox.ini` and `pyproject.toml` that has
+    /// settings, else the defaults.
     pub fn discover(
         dir: &Path,
         rcfile: Option<&Path>,
+        release: Release,
         environment: Environment<'_>,
     ) -> Result<Self, CovdataError> {
         let named = rcfile
             .map(Path::to_owned)
             .or_else(|| environment("COVERAGE_RCFILE").filter(|name| !name.is_empty()).map(PathBuf::from));
         let mut config = match named {
-            Some(path) => Self::read(&dir.join(path), environment)?,
-            None => Self::first_of(dir, environment)?,
+            Some(path) => Self::read_as(&dir.join(path), true, release, environment)?.0,
+            None => Self::first_of(dir, release, environment)?,
         };
         if let Some(file) = environment("COVERAGE_FILE").filter(|name| !name.is_empty()) {
             config.data_file = file;
@@ -153,21 +159,48 @@ impl CoverageConfig {
         Ok(config)
     }
 
-    fn first_of(dir: &Path, environment: Environment<'_>) -> Result<Self, CovdataError> {
-        for (name, ours) in
-            [(".coveragerc", true), ("setup.cfg", false), ("tox.ini", false), ("pyproject.toml", false)]
-        {
-            match Self::read_as(&dir.join(name), ours, environment) {
-                Ok((config, any)) if ours || any => return Ok(config),
+    fn first_of(dir: &Path, release: Release, environment: Environment<'_>) -> Result<Self, CovdataError> {
+        let mut passed_over = None;
+        for (name, ours) in [
+            (".coveragerc", true),
+            (".coveragerc.toml", true),
+            ("setup.cfg", false),
+            ("tox.ini", false),
+            ("pyproject.toml", false),
+        ] {
+            let path = dir.join(name);
+            if name == ".coveragerc.toml" && !release.knows_toml_rc() {
+                passed_over = path.is_file().then_some(path);
+                continue;
+            }
+            match Self::read_as(&path, ours, release, environment) {
+                Ok((config, any)) if ours || any => return Ok(config.with_passed_over(passed_over, release)),
                 Ok(_) | Err(CovdataError::Missing { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self::default())
+        Ok(Self::default().with_passed_over(passed_over, release))
+    }
+
+    /// Says so where a file is there that this release doesn't look at.
+    fn with_passed_over(mut self, path: Option<PathBuf>, release: Release) -> Self {
+        self.notices.extend(path.map(|path| Notice {
+            key: ".coveragerc.toml".to_owned(),
+            why: format!("coverage.py {release} does not look at this file; 7.13.0 and later do"),
+            is_unknown: true,
+            path,
+            line: 1,
+        }));
+        self
     }
 
     /// The configuration, and whether the file said anything.
-    fn read_as(path: &Path, ours: bool, environment: Environment<'_>) -> Result<(Self, bool), CovdataError> {
+    fn read_as(
+        path: &Path,
+        ours: bool,
+        release: Release,
+        environment: Environment<'_>,
+    ) -> Result<(Self, bool), CovdataError> {
         let bytes = fs_err::read(path).map_err(|source| match source.kind() {
             ErrorKind::NotFound => CovdataError::Missing { path: path.to_owned() },
             _ => CovdataError::Io { action: "read", path: path.to_owned(), source },
@@ -180,7 +213,9 @@ impl CoverageConfig {
                 message: "this line is not UTF-8".to_owned(),
             }
         })?;
-        let entries = source::entries(path, &text, ours)?;
+        // Some editors begin a file with a mark of its encoding.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let entries = source::entries(path, text, ours, release)?;
         let mut config = Self { file: Some(path.to_owned()), ..Self::default() };
         let mut any = false;
         for entry in &entries {

@@ -1,9 +1,14 @@
 //! What a coverage.py data file holds, in memory.
 
 mod arcs;
+mod build;
+mod pages;
 mod probe;
+mod raw;
 mod read;
+mod record;
 mod snapshot;
+mod tree;
 mod write;
 
 use std::borrow::Cow;
@@ -12,9 +17,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
 
 pub use arcs::{Arc, ArcData};
+pub(crate) use build::{Frame, RowSink};
+pub(crate) use pages::reserve;
 pub(crate) use probe::{Header, sidecar};
-pub(crate) use read::{BUSY_SECONDS, Raw, open_locked, read_raw};
+pub(crate) use raw::Raw;
+#[doc(hidden)]
+pub use read::readers_agree;
+pub(crate) use read::{BUSY_SECONDS, Reader, open_locked};
 pub(crate) use snapshot::{State, Wal};
+pub(crate) use write::stage_file;
 pub use write::{Staged, share};
 
 /// What was measured: a data file has lines or arcs, never both.

@@ -9,6 +9,8 @@ pub mod config;
 pub mod data;
 mod error;
 pub mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 mod location;
 pub mod merge;

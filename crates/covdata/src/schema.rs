@@ -1,5 +1,7 @@
 //! The tables of a coverage.py data file, schema 7.
 
+use std::sync::LazyLock;
+
 use rusqlite::Connection;
 
 /// The schema's number in the `coverage_schema` table, the same in coverage.py 7.0 to 7.17.
@@ -14,20 +16,25 @@ pub(crate) const META_SLUG: &str = "playtrace_slug";
 /// The `meta` key under which a shard names its run.
 pub(crate) const META_RUN: &str = "playtrace_run";
 
-const TABLES: &str = "
-CREATE TABLE coverage_schema (version integer);
-CREATE TABLE meta (key text, value text, unique (key));
-CREATE TABLE file (id integer primary key, path text, unique (path));
-CREATE TABLE context (id integer primary key, context text, unique (context));
-CREATE TABLE line_bits (
+/// The tables, in the order in which they are made.
+pub(crate) const TABLE_NAMES: [&str; 7] =
+    ["coverage_schema", "meta", "file", "context", "line_bits", "arc", "tracer"];
+
+/// The statements that make them.
+pub(crate) const TABLES: [&str; TABLE_NAMES.len()] = [
+    "CREATE TABLE coverage_schema (version integer)",
+    "CREATE TABLE meta (key text, value text, unique (key))",
+    "CREATE TABLE file (id integer primary key, path text, unique (path))",
+    "CREATE TABLE context (id integer primary key, context text, unique (context))",
+    "CREATE TABLE line_bits (
     file_id integer,
     context_id integer,
     numbits blob,
     foreign key (file_id) references file (id),
     foreign key (context_id) references context (id),
     unique (file_id, context_id)
-);
-CREATE TABLE arc (
+)",
+    "CREATE TABLE arc (
     file_id integer,
     context_id integer,
     fromno integer,
@@ -35,17 +42,47 @@ CREATE TABLE arc (
     foreign key (file_id) references file (id),
     foreign key (context_id) references context (id),
     unique (file_id, context_id, fromno, tono)
-);
-CREATE TABLE tracer (
+)",
+    "CREATE TABLE tracer (
     file_id integer primary key,
     tracer text,
     foreign key (file_id) references file (id)
-);
-";
+)",
+];
+
+static KNOWN: LazyLock<Vec<String>> = LazyLock::new(|| TABLES.iter().map(|sql| bare(sql)).collect());
+
+/// Whether a statement makes the table of that number as coverage.py and we make it, whatever its blanks and comments.
+pub(crate) fn is_known(table: usize, sql: &str) -> bool {
+    KNOWN[table] == bare(sql)
+}
+
+/// A statement without comments and needless blanks.
+fn bare(sql: &str) -> String {
+    let mut words = String::with_capacity(sql.len());
+    for line in sql.lines() {
+        for c in line.split("--").next().unwrap_or_default().chars().chain([' ']) {
+            let needless = words.is_empty() || words.ends_with([' ', '(', ')', ',']);
+            match c {
+                '(' | ')' | ',' => {
+                    words.truncate(words.trim_end().len());
+                    words.push(c);
+                }
+                _ if c.is_whitespace() && needless => {}
+                _ if c.is_whitespace() => words.push(' '),
+                _ => words.push(c),
+            }
+        }
+    }
+    words.truncate(words.trim_end().len());
+    words
+}
 
 /// Makes the tables in an empty database and fills in `meta`.
 pub(crate) fn create(db: &Connection, meta: &[(&str, &str)]) -> rusqlite::Result<()> {
-    db.execute_batch(TABLES)?;
+    for table in TABLES {
+        db.execute_batch(table)?;
+    }
     db.execute("INSERT INTO coverage_schema (version) VALUES (?1)", [SCHEMA_VERSION])?;
     add_meta(db, meta)
 }

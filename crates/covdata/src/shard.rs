@@ -4,6 +4,6 @@ mod list;
 mod name;
 mod writer;
 
-pub use list::{ShardInfo, list, list_of};
+pub use list::{ForeignFile, ShardInfo, foreign_files, list, list_of};
 pub use name::ShardName;
 pub use writer::{ShardDraft, ShardWriter};

@@ -90,6 +90,41 @@ fn the_good_are_merged_and_the_damaged_are_kept() {
 }
 
 #[test]
+fn a_file_cut_off_at_any_page_is_named_and_the_rest_is_merged() {
+    let dir = TempDir::new().unwrap();
+    let good = dir.path().join("a.coverage.host.1.Xabcdefx");
+    datafile::lines(&good, "");
+    let cut = dir.path().join("a.coverage.host.2.Xabcdefx");
+    datafile::lines(&cut, "UPDATE line_bits SET numbits = zeroblob(9000) || x'01';");
+    let bytes = fs_err::read(&cut).unwrap();
+    assert!(bytes.len() > 4096 * 8);
+    for len in (0..bytes.len()).step_by(4096) {
+        fs_err::write(&cut, &bytes[..len]).unwrap();
+        let outcome = merge(&[good.clone(), cut.clone()], &MergeOptions::default()).unwrap();
+        let code = if len == 0 { "PT-COVDATA-007" } else { "PT-COVDATA-010" };
+        let problems: Vec<_> = outcome.problems.iter().map(|(path, why)| (path, why.code())).collect();
+        assert_eq!(problems, [(&cut, code)], "{len} bytes");
+        assert_eq!(lines_of(&outcome.data), [1, 2]);
+        assert_eq!(fs_err::metadata(&cut).unwrap().len(), len as u64);
+    }
+}
+
+#[test]
+fn what_vanishes_or_stays_locked_is_named_and_the_rest_is_merged() {
+    let dir = TempDir::new().unwrap();
+    let [good, locked, gone] =
+        ["1", "2", "3"].map(|pid| dir.path().join(format!("a.coverage.host.{pid}.Xabcdefx")));
+    datafile::lines(&good, "");
+    datafile::lines(&locked, "UPDATE line_bits SET numbits = x'f0'");
+    let writer = Connection::open(&locked).unwrap();
+    writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let outcome = merge(&[good, locked.clone(), gone.clone()], &MergeOptions::default()).unwrap();
+    let problems: Vec<_> = outcome.problems.iter().map(|(path, why)| (path, why.code())).collect();
+    assert_eq!(problems, [(&locked, "PT-COVDATA-014"), (&gone, "PT-COVDATA-004")]);
+    assert_eq!(lines_of(&outcome.data), [1, 2]);
+}
+
+#[test]
 fn a_hot_journal_is_rolled_back_on_a_copy() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("a.coverage.host.1.Xabcdefx");

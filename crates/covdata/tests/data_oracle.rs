@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use ask::ask;
 use playtrace_covdata::CoverageData;
-use playtrace_covdata::data::Ownership;
+use playtrace_covdata::data::{Ownership, readers_agree};
 use playtrace_covdata::merge::{Fate, MergeOptions, PathMap, combinable_files, merge, write_merged};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -55,6 +55,9 @@ proptest! {
         let theirs = ask("read", dir.path(), &json!(paths));
         let read: Vec<CoverageData> = paths.iter().map(|path| CoverageData::read(path).unwrap()).collect();
         prop_assert_eq!(&Value::Array(read.iter().map(described).collect()), &theirs);
+        for path in &paths {
+            prop_assert_eq!(readers_agree(path), cfg!(target_os = "linux").then_some(true));
+        }
 
         for (data, path) in read.iter().zip(&paths) {
             data.write(path, &Ownership::default()).unwrap();

@@ -6,6 +6,7 @@
 mod ask;
 
 use ask::ask;
+use playtrace_covdata::config::Release;
 use playtrace_covdata::{CoverageConfig, Disposition, FileFilter, GlobMatcher, Installation};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -92,7 +93,7 @@ fn ini_files_are_read_as_cpython_reads_them() {
 
 /// Our configuration in the form in which the oracle gives its own.
 fn described(config: &CoverageConfig) -> Value {
-    let unknown = config.notices.iter().filter(|notice| notice.why.contains("no such option")).count();
+    let unknown = config.notices.iter().filter(|notice| notice.is_unknown).count();
     json!({
         "used": true,
         "unknown": unknown,
@@ -166,7 +167,7 @@ fn settings_are_coverage_pys() {
     for ((name, _), theirs) in files.iter().zip(answers.as_array().unwrap()) {
         let path = dir.path().join(name);
         let ours = if *name == "setup.cfg" {
-            CoverageConfig::discover(dir.path(), None, &environment)
+            CoverageConfig::discover(dir.path(), None, Release::PINNED, &environment)
         } else {
             CoverageConfig::read(&path, &environment)
         };

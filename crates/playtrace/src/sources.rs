@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use playtrace_covdata::config::DEFAULT_EXCLUDE;
+use playtrace_covdata::config::{DEFAULT_EXCLUDE, Release};
 use playtrace_covdata::{CoverageConfig, FileFilter, Installation};
 use playtrace_model::MeasuredPath;
 use playtrace_pysource::{
@@ -98,7 +98,7 @@ impl Sources {
         let config = match &args.config {
             Some(config) => CoverageConfig::read(config, &environment)?,
             None if usual.is_file() => CoverageConfig::read(&usual, &environment)?,
-            None => CoverageConfig::discover(root, None, &environment)?,
+            None => CoverageConfig::discover(root, None, Release::PINNED, &environment)?,
         };
         let filter = FileFilter::new(&config, root, &Installation::default())?;
         let exclude = with_defaults_of(args.coverage_version, config.exclude);

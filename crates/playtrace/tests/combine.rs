@@ -194,6 +194,14 @@ fn shards_are_listed_with_their_owners() {
     assert!(line(&mine).contains("(running)") && line(&mine).contains("in use"), "{said}");
     assert!(line(&orphan).contains("(ended)") && line(&orphan).contains("orphan"), "{said}");
 
+    // What coverage.py leaves of work without a profile.
+    let foreign = dir.path().join(".coverage.elsewhere.12.Xabcdefx");
+    datafile::lines(&foreign, "");
+    let listed = playtrace(dir.path(), &["shards", "."]);
+    assert!(listed.status.success(), "{}", text(&listed));
+    let found = text(&listed);
+    assert!(found.contains("12 on elsewhere (unknown)") && found.contains("1 foreign"), "{found}");
+
     Damage::Zeroed.make(&dir.path().join("alice.coverage.host.2.Xabcdefx"));
     let listed = playtrace(dir.path(), &["shards", "."]);
     assert_eq!(listed.status.code(), Some(3), "{}", text(&listed));
@@ -204,4 +212,62 @@ fn shards_are_listed_with_their_owners() {
     );
     let gone = playtrace(dir.path(), &["shards", "gone"]);
     assert_eq!(gone.status.code(), Some(6), "{}", text(&gone));
+}
+
+#[test]
+fn patterns_are_expanded_and_slips_in_the_configuration_named() {
+    let dir = TempDir::new().unwrap();
+    fs_err::create_dir(dir.path().join("one")).unwrap();
+    fs_err::create_dir(dir.path().join("two")).unwrap();
+    datafile::lines(&dir.path().join("one/x.coverage.1"), "");
+    datafile::lines(&dir.path().join("two/x.coverage.2"), "");
+    fs_err::write(dir.path().join(".coveragerc"), "[run]\nbranhc = yes\nbranch = yes\n").unwrap();
+    let ended = playtrace(dir.path(), &["combine", "--keep", "[ot]*/x.coverage.?"]);
+    assert!(ended.status.success(), "{}", text(&ended));
+    let said = text(&ended);
+    assert!(said.contains("Combined data file one/x.coverage.1"), "{said}");
+    assert!(said.contains("Skipped duplicate data two/x.coverage.2"), "{said}");
+    assert!(
+        said.contains(".coveragerc:2: [run] branhc is ignored") && !said.contains("[run] branch "),
+        "{said}"
+    );
+    let none = playtrace(dir.path(), &["combine", "three/*"]);
+    assert_eq!(none.status.code(), Some(4), "{}", text(&none));
+}
+
+#[test]
+fn newer_releases_look_for_another_file() {
+    let dir = TempDir::new().unwrap();
+    datafile::lines(&dir.path().join("new.coverage.1"), "");
+    fs_err::write(dir.path().join(".coveragerc.toml"), "[run]\ndata_file = 'new.coverage'\n").unwrap();
+    let old = playtrace(dir.path(), &["combine"]);
+    assert_eq!(old.status.code(), Some(4), "{}", text(&old));
+    assert!(text(&old).contains("7.11.3 does not look at this file"), "{}", text(&old));
+    let new = playtrace(dir.path(), &["combine", "--coverage-py", "7.13.0"]);
+    assert!(new.status.success(), "{}", text(&new));
+    assert_eq!(names(dir.path()), [".coveragerc.toml", "new.coverage"]);
+}
+
+#[test]
+fn without_space_for_the_output_everything_stays() {
+    let dir = TempDir::new().unwrap();
+    for line in 1..4 {
+        shard(dir.path(), "alice", line, line);
+    }
+    let before = names(dir.path());
+    // A limit on the size of files stands for a full disk; the signal that comes with it is ignored, as a service would.
+    let script = "trap '' XFSZ; ulimit -f 4; exec \"$0\" combine --data-file alice.coverage";
+    let ended = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_playtrace")])
+        .current_dir(dir.path())
+        .env_remove("COVERAGE_FILE")
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(6), "{}", text(&ended));
+    assert!(
+        text(&ended).contains("alice.coverage") && text(&ended).contains("nothing was deleted"),
+        "{}",
+        text(&ended)
+    );
+    assert_eq!(names(dir.path()), before);
 }

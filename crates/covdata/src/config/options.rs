@@ -111,7 +111,10 @@ impl CoverageConfig {
             // A section that coverage.py doesn't know is a plug-in's, or another program's.
             None => false,
             Some(_) => {
-                self.notice(entry, "coverage.py 7.11 has no such option");
+                self.notice(entry, "coverage.py has no such option");
+                if let Some(notice) = self.notices.last_mut() {
+                    notice.is_unknown = true;
+                }
                 false
             }
         }
@@ -121,6 +124,7 @@ impl CoverageConfig {
         self.notices.push(Notice {
             key: format!("[{}] {}", entry.section, entry.key),
             why: why.to_owned(),
+            is_unknown: false,
             path: entry.path.to_owned(),
             line: entry.line,
         });

@@ -5,8 +5,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::ini;
 use super::substitute::{Environment, substitute};
+use super::{Release, ini};
 use crate::CovdataError;
 
 /// A value as the file has it.
@@ -33,9 +33,14 @@ pub(super) struct Entry<'a> {
 
 /// The options of the sections that are coverage.py's, in order. `ours`: the file is coverage.py's own, so that
 /// its sections need no prefix.
-pub(super) fn entries<'a>(path: &'a Path, text: &str, ours: bool) -> Result<Vec<Entry<'a>>, CovdataError> {
+pub(super) fn entries<'a>(
+    path: &'a Path,
+    text: &str,
+    ours: bool,
+    release: Release,
+) -> Result<Vec<Entry<'a>>, CovdataError> {
     if path.extension().is_some_and(|extension| extension == "toml") {
-        return toml_entries(path, text);
+        return toml_entries(path, text, ours && release.knows_toml_rc());
     }
     let sections = ini::parse(text).map_err(|(line, message)| CovdataError::Config {
         path: path.to_owned(),
@@ -63,22 +68,26 @@ pub(super) fn entries<'a>(path: &'a Path, text: &str, ours: bool) -> Result<Vec<
     Ok(entries)
 }
 
-fn toml_entries<'a>(path: &'a Path, text: &str) -> Result<Vec<Entry<'a>>, CovdataError> {
+/// `bare`: sections need no `tool.coverage`.
+fn toml_entries<'a>(path: &'a Path, text: &str, bare: bool) -> Result<Vec<Entry<'a>>, CovdataError> {
     let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
     let document = DeTable::parse(text).map_err(|error| CovdataError::Config {
         path: path.to_owned(),
         line: error.span().map_or(1, |span| line_of(span.start)),
         message: error.message().to_owned(),
     })?;
-    let coverage = document
-        .get_ref()
+    let document = document.get_ref();
+    let prefixed = document
         .get("tool")
         .and_then(|tool| tool.get_ref().as_table())
         .and_then(|tool| tool.get("coverage"))
         .and_then(|coverage| coverage.get_ref().as_table());
-    let Some(coverage) = coverage else { return Ok(Vec::new()) };
+    // A prefixed section counts where a file has both.
+    let is_prefixed = |section: &str| prefixed.is_some_and(|prefixed| prefixed.contains_key(section));
+    let bare =
+        bare.then_some(document).into_iter().flatten().filter(|(name, _)| !is_prefixed(name.get_ref()));
     let mut entries = Vec::new();
-    for (section, options) in coverage {
+    for (section, options) in prefixed.into_iter().flatten().chain(bare) {
         let Some(options) = options.get_ref().as_table() else { continue };
         entries.extend(options.iter().map(|(key, value)| Entry {
             path,
@@ -165,7 +174,7 @@ impl Entry<'_> {
     pub(super) fn lines(&self, environment: Environment<'_>) -> Result<Vec<String>, CovdataError> {
         if let Value::Ini(text) = &self.value {
             let text = self.substituted(text, environment)?;
-            return Ok(parts(&text, &['\n']));
+            return Ok(parts(&text, &LINE_ENDS));
         }
         let list = self.toml_list(environment)?;
         Ok(list.iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
@@ -182,6 +191,10 @@ impl Entry<'_> {
             .collect()
     }
 }
+
+/// Where Python's `str.splitlines` splits.
+const LINE_ENDS: [char; 10] =
+    ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
 fn parts(text: &str, separators: &[char]) -> Vec<String> {
     text.split(separators).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()

@@ -56,7 +56,7 @@ impl Header {
         Self::parse(path, &bytes, file.metadata().map_err(fault)?.len())
     }
 
-    fn parse(path: &Path, bytes: &[u8], len: u64) -> Result<Self, CovdataError> {
+    pub(super) fn parse(path: &Path, bytes: &[u8], len: u64) -> Result<Self, CovdataError> {
         let path = path.to_owned();
         if bytes.is_empty() {
             return Err(CovdataError::Empty { path });

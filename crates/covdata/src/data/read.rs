@@ -1,6 +1,6 @@
 //! Data files into memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -8,9 +8,11 @@ use std::time::Duration;
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, RunToken, Slug};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
+use super::pages::PageReader;
 use super::probe::Header;
+use super::raw::{Names, Raw};
 use super::snapshot::{Snapshot, State, Wal};
-use super::{Arc, ArcData, CoverageData, Measured, Ownership};
+use super::{ArcData, CoverageData, Measured, Ownership};
 use crate::{CovdataError, schema};
 
 /// How long to wait for a writer: one of its transactions takes milliseconds.
@@ -20,66 +22,55 @@ const BUSY: Duration = Duration::from_secs(BUSY_SECONDS);
 /// How often to read again when a writer came in between.
 const ATTEMPTS: usize = 20;
 
-/// The rows of a data file, not yet under their names.
-#[derive(Debug)]
-pub(crate) struct Raw {
-    pub(crate) files: Vec<MeasuredPath>,
-    pub(crate) contexts: Vec<ContextLabel>,
-    /// Index of the file, index of the context, lines.
-    pub(crate) lines: Vec<(usize, usize, LineBits)>,
-    /// Index of the file, index of the context, arc.
-    pub(crate) arcs: Vec<(usize, usize, Arc)>,
-    pub(crate) tracers: Vec<(usize, String)>,
-    /// `None`: the file doesn't say and has neither.
-    pub(crate) has_arcs: Option<bool>,
-    pub(crate) meta: BTreeMap<String, String>,
-    pub(crate) state: State,
-}
-
 impl CoverageData {
     /// Reads a data file of coverage.py or of ours.
     ///
     /// The file is not changed, not even where its writer was killed and left a journal to roll back.
     pub fn read(path: &Path) -> Result<Self, CovdataError> {
         let mut data = Self::default();
-        let raw = read_raw(path)?;
+        let mut raw = Raw::default();
+        Reader::default().read(path, &mut raw, &mut |part| data.take(part))?;
         data.expect(raw.has_arcs);
-        let names = raw.files.clone();
-        data.take(raw, &names);
+        data.take(&raw);
+        for (file, tracer) in &raw.tracers {
+            if let Some(name) = raw.files.iter().nth(*file) {
+                data.tracers.insert(MeasuredPath::new(name), tracer.clone());
+            }
+        }
+        data.files.extend(raw.files.iter().map(MeasuredPath::new));
+        data.contexts.extend(raw.contexts.iter().map(ContextLabel::new));
         Ok(data)
     }
 
-    /// Fixes what is going to be measured, where a file says so.
+    /// Fixes what is measured, where a file says so and has nothing of it.
     pub(crate) fn expect(&mut self, has_arcs: Option<bool>) {
-        match has_arcs {
-            Some(true) => self.measured = Measured::Arcs(ArcData::default()),
-            Some(false) => self.measured = Measured::Lines(LineData::new()),
-            None => {}
+        match (&self.measured, has_arcs) {
+            (Measured::Nothing, Some(true)) => self.measured = Measured::Arcs(ArcData::default()),
+            (Measured::Nothing, Some(false)) => self.measured = Measured::Lines(LineData::new()),
+            _ => {}
         }
     }
 
-    /// Takes `raw` in, its files under `names`. Lines and arcs don't mix: the caller has seen to that.
-    pub(crate) fn take(&mut self, raw: Raw, names: &[MeasuredPath]) {
-        for (index, context, lines) in &raw.lines {
-            if let Measured::Lines(data) = &mut self.measured {
-                data.add(&raw.contexts[*context], &names[*index], lines);
+    /// Takes the lines and arcs of `raw` in.
+    fn take(&mut self, raw: &Raw) {
+        let files: Vec<MeasuredPath> = raw.files.iter().map(MeasuredPath::new).collect();
+        let contexts: Vec<ContextLabel> = raw.contexts.iter().map(ContextLabel::new).collect();
+        if !raw.lines.is_empty() {
+            self.expect(Some(false));
+        }
+        if !raw.arcs.is_empty() {
+            self.expect(Some(true));
+        }
+        if let Measured::Lines(data) = &mut self.measured {
+            for row in &raw.lines {
+                let lines = LineBits::from_numbits(raw.numbits(row).to_vec());
+                data.add(&contexts[row.context], &files[row.file], &lines);
             }
         }
-        for (index, context, arc) in &raw.arcs {
-            if let Measured::Arcs(data) = &mut self.measured {
-                data.add(&raw.contexts[*context], &names[*index], *arc);
+        if let Measured::Arcs(data) = &mut self.measured {
+            for (file, context, arc) in &raw.arcs {
+                data.add(&contexts[*context], &files[*file], *arc);
             }
-        }
-        for (index, tracer) in raw.tracers {
-            self.tracers.insert(names[index].clone(), tracer);
-        }
-        for name in names {
-            if !self.files.contains(name) {
-                self.files.insert(name.clone());
-            }
-        }
-        for context in raw.contexts {
-            self.contexts.insert(context);
         }
     }
 }
@@ -98,26 +89,58 @@ impl Ownership {
     }
 }
 
-/// Reads the rows of a data file.
-pub(crate) fn read_raw(path: &Path) -> Result<Raw, CovdataError> {
-    open(path, |db, state| rows(db, state.clone()))
+/// Takes a part of the rows of a file that is too large to be held as a whole.
+pub(crate) type TakePart<'a> = &'a mut dyn FnMut(&Raw);
+
+/// Reads data files, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    pages: PageReader,
 }
 
-impl Raw {
-    /// Turns arcs into the lines at their ends.
-    pub(crate) fn prune_branches(&mut self) {
-        if self.has_arcs != Some(true) {
-            return;
+impl Reader {
+    /// Reads the data file at `path` in place of what `raw` holds.
+    ///
+    /// Rows of a large file go to `take` part by part, and the last part stays in `raw`; its names, and all that is small,
+    /// are whole in each part. A file that can't be read to its end has given no part, but for a fault of the disk in
+    /// between: then what was taken is true, and not all.
+    pub(crate) fn read(
+        &mut self,
+        path: &Path,
+        raw: &mut Raw,
+        take: TakePart<'_>,
+    ) -> Result<(), CovdataError> {
+        if self.pages.read(path, raw).is_some() {
+            return Ok(());
         }
-        let mut lines: BTreeMap<(usize, usize), LineBits> = BTreeMap::new();
-        for (file, context, (from, to)) in self.arcs.drain(..) {
-            let ends = [from, to].into_iter().filter_map(|line| u32::try_from(line).ok());
-            lines.entry((file, context)).or_default().extend(ends.filter(|line| *line > 0));
-        }
-        self.lines = lines.into_iter().map(|((file, context), bits)| (file, context, bits)).collect();
-        self.has_arcs = Some(false);
+        let is_large = fs_err::metadata(path).is_ok_and(|meta| meta.len() > PARTS_ABOVE);
+        let state = open(path, |db, state| {
+            if is_large {
+                rows(db, raw, &mut |_| ())?;
+            }
+            rows(db, raw, take)?;
+            Ok(state.clone())
+        })?;
+        raw.state = Some(state);
+        Ok(())
     }
 }
+
+/// Whether the data file at `path` has the same rows, read from its pages and by `SQLite`; `None` if one of them refuses it.
+#[doc(hidden)]
+pub fn readers_agree(path: &Path) -> Option<bool> {
+    let (mut ours, mut theirs) = (Raw::default(), Raw::default());
+    PageReader::default().read(path, &mut ours)?;
+    open(path, |db, _| rows(db, &mut theirs, &mut |_| ())).ok()?;
+    theirs.state.clone_from(&ours.state);
+    Some(ours == theirs)
+}
+
+/// The largest file whose rows are held as a whole.
+const PARTS_ABOVE: u64 = 32 << 20;
+
+/// The bytes of rows that are held at once.
+const PART: usize = 16 << 20;
 
 /// A fault while reading rows.
 enum RowFault {
@@ -136,7 +159,7 @@ impl From<rusqlite::Error> for RowFault {
 /// Opens a data file, whatever state its writer left it in, and reads from it in one transaction.
 fn open<T>(
     path: &Path,
-    read: impl Fn(&Connection, &State) -> Result<T, RowFault>,
+    mut read: impl FnMut(&Connection, &State) -> Result<T, RowFault>,
 ) -> Result<T, CovdataError> {
     let fault = |fault| match fault {
         RowFault::Sqlite(source) => named(path, source),
@@ -249,76 +272,60 @@ fn text(value: &rusqlite::types::ValueRef<'_>) -> String {
     }
 }
 
-fn rows(db: &Connection, state: State) -> Result<Raw, RowFault> {
-    let meta = meta(db)?;
-    let (files, file_at) =
-        names(db, "SELECT id, path FROM file ORDER BY id", |text: String| MeasuredPath::new(text))?;
-    let (contexts, context_at) =
-        names(db, "SELECT id, context FROM context ORDER BY id", |text: String| ContextLabel::new(text))?;
-    let lookup = |ids: &HashMap<i64, usize>, table: &str, what: &str, id: i64| {
-        ids.get(&id).copied().ok_or_else(|| {
+/// Reads all rows in place of what `raw` holds.
+fn rows(db: &Connection, raw: &mut Raw, take: TakePart<'_>) -> Result<(), RowFault> {
+    raw.clear();
+    raw.meta = meta(db)?;
+    names(db, "SELECT id, path FROM file ORDER BY id", &mut raw.files)?;
+    names(db, "SELECT id, context FROM context ORDER BY id", &mut raw.contexts)?;
+    let lookup = |names: &Names, table: &str, what: &str, id: i64| {
+        names.position(id).ok_or_else(|| {
             RowFault::Damaged(format!("table {table} refers to {what} {id}, which is not in the file"))
         })
     };
 
-    let mut lines = Vec::new();
     let mut query = db.prepare("SELECT file_id, context_id, numbits FROM line_bits")?;
     let mut found = query.query([])?;
     while let Some(row) = found.next()? {
-        lines.push((
-            lookup(&file_at, "line_bits", "file", row.get(0)?)?,
-            lookup(&context_at, "line_bits", "context", row.get(1)?)?,
-            LineBits::from_numbits(row.get(2)?),
-        ));
+        let file = lookup(&raw.files, "line_bits", "file", row.get(0)?)?;
+        let context = lookup(&raw.contexts, "line_bits", "context", row.get(1)?)?;
+        let numbits = row.get_ref(2)?.as_blob().map_err(|error| RowFault::Damaged(error.to_string()))?;
+        raw.push_lines(file, context, numbits);
+        if raw.size() > PART {
+            take(raw);
+            raw.next_part();
+        }
     }
 
-    let mut arcs = Vec::new();
     let mut query = db.prepare("SELECT file_id, context_id, fromno, tono FROM arc")?;
     let mut found = query.query([])?;
     while let Some(row) = found.next()? {
-        arcs.push((
-            lookup(&file_at, "arc", "file", row.get(0)?)?,
-            lookup(&context_at, "arc", "context", row.get(1)?)?,
-            (row.get(2)?, row.get(3)?),
-        ));
+        let file = lookup(&raw.files, "arc", "file", row.get(0)?)?;
+        let context = lookup(&raw.contexts, "arc", "context", row.get(1)?)?;
+        raw.push_arc(file, context, (row.get(2)?, row.get(3)?));
+        if raw.size() > PART {
+            take(raw);
+            raw.next_part();
+        }
     }
 
-    let mut tracers = Vec::new();
     let mut query = db.prepare("SELECT file_id, tracer FROM tracer")?;
     let mut found = query.query([])?;
     while let Some(row) = found.next()? {
-        tracers.push((lookup(&file_at, "tracer", "file", row.get(0)?)?, row.get(1)?));
+        raw.tracers.push((lookup(&raw.files, "tracer", "file", row.get(0)?)?, row.get(1)?));
     }
-
-    let has_arcs = match meta.get("has_arcs").map(String::as_str) {
-        Some("0") => Some(false),
-        Some("1") => Some(true),
-        Some(other) => return Err(RowFault::Damaged(format!("its has_arcs is {other:?}, not 0 or 1"))),
-        None if !arcs.is_empty() => Some(true),
-        None if !lines.is_empty() => Some(false),
-        None => None,
-    };
-    if (has_arcs == Some(true) && !lines.is_empty()) || (has_arcs == Some(false) && !arcs.is_empty()) {
-        return Err(RowFault::Damaged("it holds lines and branches at once".to_owned()));
-    }
-    Ok(Raw { files, contexts, lines, arcs, tracers, has_arcs, meta, state })
+    raw.settle_kind().map_err(RowFault::Damaged)
 }
 
-/// Names in the order of their ids, and where each id is in that order.
-fn names<T>(
-    db: &Connection,
-    sql: &str,
-    make: impl Fn(String) -> T,
-) -> Result<(Vec<T>, HashMap<i64, usize>), RowFault> {
-    let mut values = Vec::new();
-    let mut at = HashMap::new();
+/// Reads texts in the order of their ids.
+fn names(db: &Connection, sql: &str, into: &mut Names) -> Result<(), RowFault> {
     let mut query = db.prepare(sql)?;
     let mut found = query.query([])?;
     while let Some(row) = found.next()? {
-        at.insert(row.get(0)?, values.len());
-        values.push(make(row.get(1)?));
+        let text = row.get_ref(1)?.as_str().map_err(|error| RowFault::Damaged(error.to_string()))?;
+        into.push(row.get(0)?, text);
     }
-    Ok((values, at))
+    Ok(())
 }
 
 /// Opens the file itself, locked against other writers; a leftover journal is rolled back by that.

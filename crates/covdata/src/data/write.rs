@@ -1,12 +1,14 @@
 //! Memory into data files.
 
+use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
-use std::io::Write as _;
+use std::io::BufWriter;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use playtrace_model::{ContextLabel, MeasuredPath};
 
+use super::build::{Frame, RowSink, build};
 use super::{CoverageData, Measured, Ownership};
 use crate::{CovdataError, schema};
 
@@ -35,80 +37,80 @@ impl CoverageData {
     /// The first half of [`CoverageData::write`]: the whole file is safe on disk, and `path` is as it was. What has to appear
     /// together with other files is staged with them: after that no disk can be too full for it.
     pub fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError> {
-        let image = self.image(owner).map_err(|source| CovdataError::Sqlite {
-            action: "build",
-            path: path.to_owned(),
-            source,
-        })?;
-        let file = stage(path, &image).map_err(|source| CovdataError::Io {
-            action: "write",
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Staged { file, path: path.to_owned() })
-    }
-
-    fn image(&self, owner: &Ownership) -> rusqlite::Result<Vec<u8>> {
-        let mut db = Connection::open_in_memory()?;
-        let mut meta = vec![("version", schema::WRITER_VERSION)];
-        match self.measured {
-            Measured::Nothing => {}
-            Measured::Lines(_) => meta.push(("has_arcs", "0")),
-            Measured::Arcs(_) => meta.push(("has_arcs", "1")),
-        }
-        meta.extend(owner.slug.as_ref().map(|slug| (schema::META_SLUG, slug.as_str())));
-        meta.extend(owner.run.as_ref().map(|run| (schema::META_RUN, run.as_str())));
-        schema::create(&db, &meta)?;
-        let transaction = db.transaction()?;
-        self.insert(&transaction)?;
-        transaction.commit()?;
-        schema::image(&mut db)
-    }
-
-    fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
-        use std::collections::BTreeMap;
-        let mut insert = db.prepare("INSERT INTO file (id, path) VALUES (?1, ?2)")?;
-        let mut files = BTreeMap::new();
-        for (path, id) in self.files.iter().zip(1i64..) {
-            insert.execute(params![id, path.as_str()])?;
-            files.insert(path, id);
-        }
-        let mut insert = db.prepare("INSERT INTO context (id, context) VALUES (?1, ?2)")?;
-        let mut contexts = BTreeMap::new();
-        for (context, id) in self.contexts.iter().zip(1i64..) {
-            insert.execute(params![id, context.as_str()])?;
-            contexts.insert(context, id);
-        }
-        match &self.measured {
-            Measured::Nothing => {}
+        let files: BTreeMap<&MeasuredPath, u32> = self.files.iter().zip(1..).collect();
+        let contexts: BTreeMap<&ContextLabel, u32> = self.contexts.iter().zip(1..).collect();
+        let numbers = |context, path| Some((*files.get(path)?, *contexts.get(context)?));
+        let has_arcs = match self.measured {
+            Measured::Nothing => None,
+            Measured::Lines(_) => Some(false),
+            Measured::Arcs(_) => Some(true),
+        };
+        let frame = Frame {
+            meta: owner.meta(has_arcs),
+            files: self.files.iter().map(MeasuredPath::as_str).collect(),
+            contexts: self.contexts.iter().map(ContextLabel::as_str).collect(),
+            tracers: self
+                .tracers
+                .iter()
+                .filter_map(|(path, tracer)| Some((*files.get(path)?, tracer.as_str())))
+                .collect(),
+        };
+        stage_file(path, &frame, |sink| match &self.measured {
+            Measured::Nothing => Ok(()),
             Measured::Lines(data) => {
-                let mut insert =
-                    db.prepare("INSERT INTO line_bits (file_id, context_id, numbits) VALUES (?1, ?2, ?3)")?;
-                for (context, path, lines) in data.iter() {
-                    // A file in which nothing ran is said by its own row.
-                    if let (Some(file), Some(context), false) =
-                        (files.get(path), contexts.get(context), lines.is_empty())
-                    {
-                        insert.execute(params![file, context, lines.as_numbits()])?;
-                    }
-                }
+                // A file in which nothing ran is said by its own row.
+                let rows = data.iter().filter(|(.., lines)| !lines.is_empty());
+                let mut rows: Vec<_> = rows
+                    .filter_map(|(context, path, lines)| Some((numbers(context, path)?, lines)))
+                    .collect();
+                rows.sort_unstable_by_key(|(numbers, _)| *numbers);
+                rows.into_iter()
+                    .try_for_each(|((file, context), lines)| sink.lines(file, context, lines.as_numbits()))
             }
             Measured::Arcs(data) => {
-                let mut insert = db
-                    .prepare("INSERT INTO arc (file_id, context_id, fromno, tono) VALUES (?1, ?2, ?3, ?4)")?;
-                for (context, path, arcs) in data.iter() {
-                    for (from, to) in arcs {
-                        insert.execute(params![files.get(path), contexts.get(context), from, to])?;
-                    }
-                }
+                let mut rows: Vec<_> = data
+                    .iter()
+                    .filter_map(|(context, path, arcs)| Some((numbers(context, path)?, arcs)))
+                    .collect();
+                rows.sort_unstable_by_key(|(numbers, _)| *numbers);
+                rows.into_iter().try_for_each(|((file, context), arcs)| {
+                    arcs.iter().try_for_each(|arc| sink.arc(file, context, *arc))
+                })
             }
-        }
-        let mut insert = db.prepare("INSERT INTO tracer (file_id, tracer) VALUES (?1, ?2)")?;
-        for (path, tracer) in &self.tracers {
-            insert.execute(params![files.get(path), tracer])?;
-        }
-        Ok(())
+        })
     }
+}
+
+impl Ownership {
+    /// The rows of `meta`.
+    pub(crate) fn meta(&self, has_arcs: Option<bool>) -> Vec<(&str, &str)> {
+        let mut meta = vec![("version", schema::WRITER_VERSION)];
+        meta.extend(has_arcs.map(|has_arcs| ("has_arcs", if has_arcs { "1" } else { "0" })));
+        meta.extend(self.slug.as_ref().map(|slug| (schema::META_SLUG, slug.as_str())));
+        meta.extend(self.run.as_ref().map(|run| (schema::META_RUN, run.as_str())));
+        meta
+    }
+}
+
+/// Writes a data file beside `path`; see [`build`] for `rows`.
+pub(crate) fn stage_file(
+    path: &Path,
+    frame: &Frame<'_>,
+    rows: impl FnOnce(&mut RowSink<BufWriter<&File>>) -> std::io::Result<()>,
+) -> Result<Staged, CovdataError> {
+    let write = || {
+        let dir = directory(path);
+        let group = fs_err::metadata(dir)?.gid();
+        // A name that no pattern for shards matches.
+        let file = tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir)?;
+        build(file.as_file(), frame, rows)?;
+        share(file.as_file(), group)?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    };
+    let file =
+        write().map_err(|source| CovdataError::Io { action: "write", path: path.to_owned(), source })?;
+    Ok(Staged { file, path: path.to_owned() })
 }
 
 /// A data file that is written and has not got its name yet; dropped, it leaves nothing.
@@ -137,15 +139,4 @@ impl Staged {
 
 fn directory(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn stage(path: &Path, image: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
-    let dir = directory(path);
-    let group = fs_err::metadata(dir)?.gid();
-    // A name that no pattern for shards matches.
-    let mut file = tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir)?;
-    file.write_all(image)?;
-    share(file.as_file(), group)?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }

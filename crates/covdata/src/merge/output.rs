@@ -3,9 +3,11 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::MergeOutcome;
-use crate::CovdataError;
-use crate::data::{BUSY_SECONDS, Header, Ownership, State, Wal, open_locked, sidecar};
+use rayon::prelude::*;
+
+use super::{MergeOutcome, Union};
+use crate::data::{BUSY_SECONDS, Header, Ownership, Staged, State, Wal, open_locked, reserve, sidecar};
+use crate::{CovdataError, CoverageData};
 
 /// What becomes of inputs after a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,55 +18,64 @@ pub enum Fate {
     Remove,
 }
 
+/// Data that can be written to a file.
+pub trait Stage {
+    /// Writes all of it beside `path`, safe on disk; `path` itself is as it was.
+    fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError>;
+}
+
+impl Stage for CoverageData {
+    fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError> {
+        Self::stage(self, path, owner)
+    }
+}
+
+impl Stage for Union {
+    fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError> {
+        Self::stage(self, path, owner)
+    }
+}
+
 /// Writes the merged data to `output`, and then lets go of the inputs as `fate` says.
 ///
 /// Returns the inputs that were not removed although they should have been, with the reason: above all
 /// those that were written to in the meantime. What was written then is in them alone, so they must be
 /// merged again.
-pub fn write_merged(
-    outcome: &MergeOutcome,
+pub fn write_merged<D: Stage>(
+    outcome: &MergeOutcome<D>,
     output: &Path,
     owner: &Ownership,
     fate: Fate,
 ) -> Result<Vec<(PathBuf, CovdataError)>, CovdataError> {
-    outcome.data.write(output, owner)?;
+    outcome.data.stage(output, owner)?.place()?;
     Ok(if fate == Fate::Remove { remove_inputs(outcome, output) } else { Vec::new() })
 }
 
 /// Removes the inputs of a merge whose data is safe on disk in `output`; returns those that stay, with the reason, as
 /// [`write_merged`] does.
-pub fn remove_inputs(outcome: &MergeOutcome, output: &Path) -> Vec<(PathBuf, CovdataError)> {
-    let mut kept = Vec::new();
-    for (path, state) in &outcome.states {
-        // The output may be one of the inputs (--append); it is a new file now.
-        if is_same(path, output) {
-            continue;
-        }
-        if let Err(reason) = remove(path, state) {
-            kept.push((path.clone(), reason));
-        }
-    }
+pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBuf, CovdataError)> {
+    // The output may be one of the inputs (--append), under whatever path; it is a new file now.
+    let output = fs_err::metadata(output).ok().map(|meta| (meta.dev(), meta.ino()));
+    let states: Vec<_> = outcome.states.iter().collect();
+    let remove = |(path, state): &(&PathBuf, &State)| match fs_err::metadata(path) {
+        // Someone else removed it; that is what we wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Ok(meta) if Some((meta.dev(), meta.ino())) == output => Ok(()),
+        Ok(meta) => remove(path, (meta.dev(), meta.ino()), state),
+        Err(source) => Err(CovdataError::Io { action: "remove", path: (*path).clone(), source }),
+    };
+    let kept = states.par_iter().filter_map(|input| remove(input).err().map(|why| (input.0.clone(), why)));
+    let mut kept: Vec<_> = kept.collect();
+    kept.sort_by(|(a, _), (b, _)| a.cmp(b));
     kept
-}
-
-fn is_same(path: &Path, output: &Path) -> bool {
-    match (fs_err::canonicalize(path), fs_err::canonicalize(output)) {
-        (Ok(path), Ok(output)) => path == output,
-        _ => false,
-    }
 }
 
 /// Removes a data file under its write lock, if it is still what was read: a writer that comes later finds
 /// its file gone (and starts a new one), and one that came before has changed the counter.
-fn remove(path: &Path, read: &State) -> Result<(), CovdataError> {
+fn remove(path: &Path, identity: (u64, u64), read: &State) -> Result<(), CovdataError> {
     let changed = || CovdataError::Changed { path: path.to_owned() };
     let fault = |source| CovdataError::Io { action: "remove", path: path.to_owned(), source };
-    let meta = match fs_err::metadata(path) {
-        // Someone else removed it; that is what we wanted.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        meta => meta.map_err(fault)?,
-    };
-    if (meta.dev(), meta.ino()) != read.identity {
+    if identity != read.identity {
         return Err(changed());
     }
     let in_place = read.wal == Wal::Unused;
@@ -72,16 +83,21 @@ fn remove(path: &Path, read: &State) -> Result<(), CovdataError> {
         return Err(changed());
     }
     // Opened before the lock and closed after the removal: closing any handle on a file drops all the
-    // locks that this process has on it.
-    let file = fs_err::File::open(path).map_err(fault)?;
-    let lock = open_locked(path).map_err(|source| CovdataError::Sqlite {
-        action: "lock",
-        path: path.to_owned(),
-        source,
-    })?;
-    if lock.is_none() {
-        return Err(CovdataError::Locked { path: path.to_owned(), seconds: BUSY_SECONDS });
-    }
+    // locks that this process has on it, but for those that belong to a handle.
+    let (lock, file) = if let Some(file) = reserve(path).filter(|_| in_place) {
+        (None, fs_err::File::from_parts(file, path))
+    } else {
+        let file = fs_err::File::open(path).map_err(fault)?;
+        let lock = open_locked(path).map_err(|source| CovdataError::Sqlite {
+            action: "lock",
+            path: path.to_owned(),
+            source,
+        })?;
+        if lock.is_none() {
+            return Err(CovdataError::Locked { path: path.to_owned(), seconds: BUSY_SECONDS });
+        }
+        (lock, file)
+    };
     if in_place && Header::of(path, &file)?.change_counter != read.change_counter {
         return Err(changed());
     }

@@ -174,3 +174,11 @@ impl Mapping {
         self.names.get(path).unwrap_or(path)
     }
 }
+
+/// The new names of measured files.
+#[doc(hidden)]
+pub fn remapped(map: &PathMap, paths: &[&str]) -> Vec<String> {
+    let paths: Vec<MeasuredPath> = paths.iter().map(|path| MeasuredPath::new(*path)).collect();
+    let mapping = Mapping::new(map, paths.iter());
+    paths.iter().map(|path| mapping.get(path).to_string()).collect()
+}

@@ -7,6 +7,7 @@ use playtrace_model::{RunToken, Slug};
 use rayon::prelude::*;
 
 use super::ShardName;
+use super::name::{is_foreign, owner};
 use crate::CovdataError;
 use crate::data::Ownership;
 
@@ -65,4 +66,38 @@ fn list_where(dir: &Path, wanted: impl Fn(&ShardName) -> bool) -> Result<Vec<Sha
         Some(ShardInfo { path, name, owner, size, modified })
     });
     Ok(shards.collect())
+}
+
+/// A file that is called as data files are, and belongs to no profile.
+#[derive(Debug)]
+pub struct ForeignFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Host and process that wrote it, where its name says so.
+    pub owner: Option<(String, u32)>,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last written.
+    pub modified: Option<SystemTime>,
+}
+
+/// The files in `dir` whose names are like those of data files and are no shards' of a profile, sorted by name: nothing here
+/// merges them unasked.
+pub fn foreign_files(dir: &Path) -> Result<Vec<ForeignFile>, CovdataError> {
+    let fault = |source| CovdataError::Io { action: "list", path: dir.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(dir).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if let (true, Ok(meta)) = (is_foreign(&name), path.symlink_metadata()) {
+            files.push(ForeignFile {
+                path,
+                owner: owner(&name),
+                size: meta.len(),
+                modified: meta.modified().ok(),
+            });
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
 }

@@ -41,31 +41,56 @@ impl ShardName {
     pub fn parse(file_name: &str) -> Option<Self> {
         // A slug never contains ".coverage", so that the first one ends it.
         let (slug, rest) = file_name.split_once(EXTENSION)?;
-        let slug = Slug::parse(slug).ok()?;
-        let (rest, hash) = match rest.rsplit_once('.') {
+        let Suffix { host, pid, random, hash } = Suffix::parse(rest)?;
+        let [host, random] = [host, random].map(str::to_owned);
+        Some(Self { slug: Slug::parse(slug).ok()?, host, pid, random, hash: hash.map(str::to_owned) })
+    }
+}
+
+/// What coverage.py adds to the name of a data file.
+struct Suffix<'a> {
+    host: &'a str,
+    pid: u32,
+    random: &'a str,
+    hash: Option<&'a str>,
+}
+
+impl<'a> Suffix<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (rest, hash) = match text.rsplit_once('.') {
             Some((before, last)) if last.starts_with('H') => (before, Some(marked(last, 'H', 'h')?)),
-            _ => (rest, None),
+            _ => (text, None),
         };
         let (rest, random) = rest.rsplit_once('.')?;
-        let random = marked(random, 'X', 'x')?;
-        if random.len() != LETTERS {
-            return None;
-        }
+        let random = marked(random, 'X', 'x').filter(|random| random.len() == LETTERS)?;
         let (host, pid) = rest.rsplit_once('.')?;
         let pid = pid.strip_prefix("pid").unwrap_or(pid);
         if host.is_empty() || !pid.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        let pid = pid.parse().ok()?;
-        Some(Self { slug, host: host.to_owned(), pid, random, hash })
+        Some(Self { host, pid: pid.parse().ok()?, random, hash })
     }
 }
 
+/// Whether a file that is not a shard of a profile has a name as data files have: `.coverage.<host>.<pid>.X…x` of a run
+/// without a profile, or something else behind `.coverage.`.
+pub(super) fn is_foreign(file_name: &str) -> bool {
+    // A companion goes with its data file.
+    let is_companion = ["-journal", "-wal", "-shm"].iter().any(|suffix| file_name.ends_with(suffix));
+    file_name.contains(EXTENSION) && ShardName::parse(file_name).is_none() && !is_companion
+}
+
+/// Host and process that wrote a data file, where its name says so.
+pub(super) fn owner(file_name: &str) -> Option<(String, u32)> {
+    let (_, rest) = file_name.split_once(EXTENSION)?;
+    Suffix::parse(rest).map(|suffix| (suffix.host.to_owned(), suffix.pid))
+}
+
 /// The letters between two markers, in `Xabcdefx`.
-fn marked(part: &str, first: char, last: char) -> Option<String> {
+fn marked(part: &str, first: char, last: char) -> Option<&str> {
     let inner = part.strip_prefix(first)?.strip_suffix(last)?;
     let fits = !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    fits.then(|| inner.to_owned())
+    fits.then_some(inner)
 }
 
 impl fmt::Display for ShardName {
@@ -114,6 +139,21 @@ mod tests {
             "../a.coverage.host.1.Xabcdefx",
         ] {
             assert_eq!(ShardName::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn foreign_names_say_whose_they_are_if_they_can() {
+        for (name, pid) in [
+            (".coverage.web.12.Xabcdefx", Some(12)),
+            ("Not A Slug.coverage.web.pid7.Xabcdefx", Some(7)),
+            ("a.coverage.bak", None),
+        ] {
+            assert!(is_foreign(name), "{name}");
+            assert_eq!(owner(name), pid.map(|pid| ("web".to_owned(), pid)));
+        }
+        for name in ["a.coverage", "a.coverage.web.12.Xabcdefx", ".coverage.web.12.Xabcdefx-journal", "x"] {
+            assert!(!is_foreign(name), "{name}");
         }
     }
 

@@ -5,8 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use playtrace_covdata::config::Release;
 use playtrace_covdata::data::ContextPolicy;
-use playtrace_covdata::merge::{Fate, MergeOptions, PathMap, combinable_files, merge, write_merged};
+use playtrace_covdata::merge::{Fate, MergeOptions, PathMap, combinable_files, merge_files, write_merged};
 use playtrace_covdata::{CovdataError, CoverageConfig};
 use playtrace_model::{RunToken, Slug};
 
@@ -20,8 +22,8 @@ use crate::service::settings;
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
-    /// Data files, or directories with files called `<data file>.*` [default: the data file's directory]. With
-    /// --profile, the directory of the shards [default: `PROFILE_COVERAGE_DIR`].
+    /// Data files, patterns for them, or directories with files called `<data file>.*` [default: the data file's directory].
+    /// With --profile, the directory of the shards [default: `PROFILE_COVERAGE_DIR`].
     #[arg(value_name = "PATHS")]
     paths: Vec<PathBuf>,
     /// Add to the data file instead of replacing it.
@@ -36,9 +38,12 @@ pub struct Args {
     /// The file to write [default: the configuration's, `COVERAGE_FILE`, or .coverage].
     #[arg(long, value_name = "FILE")]
     data_file: Option<PathBuf>,
-    /// Configuration file [default: .coveragerc, setup.cfg, tox.ini or pyproject.toml].
+    /// Configuration file [default: .coveragerc, .coveragerc.toml, setup.cfg, tox.ini or pyproject.toml].
     #[arg(long, value_name = "FILE")]
     rcfile: Option<PathBuf>,
+    /// Read the configuration as this release of coverage.py does.
+    #[arg(long, value_name = "VERSION", default_value_t = Release::PINNED)]
+    coverage_py: Release,
     /// Merge one run of this profile into <profile>.coverage, with its verdict.
     #[arg(long, value_name = "SLUG", conflicts_with_all = ["append", "rcfile", "prune_branches"])]
     profile: Option<String>,
@@ -90,7 +95,13 @@ fn combine_files(args: &Args) -> Result<Exit, Failure> {
     let here = std::env::current_dir().map_err(|error| {
         Failure::new(Exit::Io, "PT-COVDATA-001", format!("no working directory: {error}"))
     })?;
-    let config = CoverageConfig::discover(&here, args.rcfile.as_deref(), &|name| std::env::var(name).ok())?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let config = CoverageConfig::discover(&here, args.rcfile.as_deref(), args.coverage_py, &environment)?;
+    // Keys that have no effect on playtrace's own tracing don't matter here; slips of the pen do.
+    for notice in config.notices.iter().filter(|notice| notice.is_unknown) {
+        let place = format!("{}:{}", short(&notice.path, &here), notice.line);
+        warn("PT-CLI-COMBINE-005", &format_args!("{place}: {} is ignored: {}", notice.key, notice.why));
+    }
     let output = args.data_file.clone().unwrap_or_else(|| PathBuf::from(&config.data_file));
     let mut inputs = combinable_files(&output, &args.paths).map_err(not_found)?;
     let found = inputs.len();
@@ -103,7 +114,10 @@ fn combine_files(args: &Args) -> Result<Exit, Failure> {
         prune_branches: args.prune_branches,
         contexts: args.contexts.into(),
     };
-    let outcome = merge(&inputs, &options)?;
+    let progress = progress(inputs.len(), args.quiet);
+    let outcome = merge_files(&inputs, &options, &|| progress.inc(1));
+    progress.finish_and_clear();
+    let outcome = outcome?;
     if let Some((_, error)) = outcome.problems.iter().find(|(path, _)| *path == output) {
         // To go on would replace by the rest what could not be read.
         return Err(Failure::new(
@@ -191,6 +205,18 @@ fn combine_profile(args: &Args, slug: &str) -> Result<Exit, Failure> {
         say(&lines);
     }
     Ok(merged.exit())
+}
+
+/// A bar on stderr, if that is a terminal.
+fn progress(inputs: usize, quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(inputs as u64);
+    match ProgressStyle::with_template("{bar:30} {pos} of {len} data files ({eta})") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// coverage.py ends these with 1; here they have codes of their own.

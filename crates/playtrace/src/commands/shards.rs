@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use playtrace_covdata::CovdataError;
-use playtrace_covdata::shard::{ShardInfo, list};
+use playtrace_covdata::shard::{ShardInfo, foreign_files, list};
 use playtrace_ledger::{Layout, Record, RunLedger};
 use playtrace_model::{RunToken, Slug};
 
@@ -44,6 +44,18 @@ enum State {
     Orphan,
     /// It can't be read.
     Unreadable,
+    /// It is called as data files are, and belongs to no profile.
+    Foreign,
+}
+
+impl Owner {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Ended => "ended",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 impl State {
@@ -54,6 +66,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Orphan => "orphan",
             Self::Unreadable => "unreadable",
+            Self::Foreign => "foreign",
         }
     }
 }
@@ -63,10 +76,12 @@ const HEAD: [&str; 7] = ["PROFILE", "RUN", "OWNER", "AGE", "SIZE", "STATE", "FIL
 /// Runs it.
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let dir = args.dir.unwrap_or_else(settings::coverage_dir);
-    let shards = list(&dir).map_err(|error| {
+    let unlisted = |error| {
         Failure { exit: Exit::Io, ..Failure::from(error) }
             .help("is it the directory that the app writes to (PROFILE_COVERAGE_DIR)?")
-    })?;
+    };
+    let shards = list(&dir).map_err(unlisted)?;
+    let foreign = foreign_files(&dir).map_err(unlisted)?;
     let mut runs = Runs { layout: Layout::new(&dir), known: BTreeMap::new() };
     let now = SystemTime::now();
     let mut rows = Vec::new();
@@ -77,29 +92,41 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             Ok(owner) => owner.run.as_ref().map_or("-", RunToken::as_str),
             Err(_) => "?",
         };
-        let life = match owner {
-            Owner::Running => "running",
-            Owner::Ended => "ended",
-            Owner::Unknown => "unknown",
-        };
         rows.push([
             shard.name.slug.to_string(),
             run.to_owned(),
-            format!("{} on {} ({life})", shard.name.pid, shard.name.host),
-            shard
-                .modified
-                .map_or_else(|| "?".to_owned(), |at| age(now.duration_since(at).map_or(0, |d| d.as_secs()))),
+            format!("{} on {} ({})", shard.name.pid, shard.name.host, owner.as_str()),
+            since(shard.modified, now),
             shard.size.to_string(),
             state.as_str().to_owned(),
             file_name(&shard.path),
         ]);
         states.push(state);
     }
-    print(&dir, &shards, &rows, &states);
+    for file in &foreign {
+        let owner = file.owner.as_ref().map_or_else(
+            || "?".to_owned(),
+            |(host, pid)| format!("{pid} on {host} ({})", process(host, *pid).as_str()),
+        );
+        let age = since(file.modified, now);
+        let [profile, run] = ["-", "-"].map(str::to_owned);
+        rows.push([
+            profile,
+            run,
+            owner,
+            age,
+            file.size.to_string(),
+            State::Foreign.as_str().to_owned(),
+            file_name(&file.path),
+        ]);
+        states.push(State::Foreign);
+    }
+    let bytes = shards.iter().map(|shard| shard.size).chain(foreign.iter().map(|file| file.size)).sum();
+    print(&dir, &shards, bytes, &rows, &states);
     Ok(if states.contains(&State::Unreadable) { Exit::Partial } else { Exit::Success })
 }
 
-fn print(dir: &Path, shards: &[ShardInfo], rows: &[[String; 7]], states: &[State]) {
+fn print(dir: &Path, shards: &[ShardInfo], bytes: u64, rows: &[[String; 7]], states: &[State]) {
     let mut out = anstream::stdout().lock();
     // Who reads no further doesn't want to know.
     if rows.is_empty() {
@@ -110,15 +137,15 @@ fn print(dir: &Path, shards: &[ShardInfo], rows: &[[String; 7]], states: &[State
         let _ = writeln!(out, "{line}");
     }
     let count = |wanted: State| states.iter().filter(|state| **state == wanted).count();
-    let bytes: u64 = shards.iter().map(|shard| shard.size).sum();
     let _ = writeln!(
         out,
-        "{} shards, {bytes} bytes: {} in use, {} waiting, {} merged, {} orphans, {} unreadable",
+        "{} shards, {bytes} bytes: {} in use, {} waiting, {} merged, {} orphans, {} foreign, {} unreadable",
         rows.len(),
         count(State::InUse),
         count(State::Waiting),
         count(State::Merged),
         count(State::Orphan),
+        count(State::Foreign),
         count(State::Unreadable),
     );
     for error in shards.iter().filter_map(|shard| shard.owner.as_ref().err()) {
@@ -137,11 +164,11 @@ impl Runs {
         let run = match &shard.owner {
             Ok(owner) => owner.run.clone(),
             Err(CovdataError::Missing { .. }) => None,
-            Err(_) => return Ok((process(shard), State::Unreadable)),
+            Err(_) => return Ok((process(&shard.name.host, shard.name.pid), State::Unreadable)),
         };
         let Some(run) = run else {
             // coverage.py wrote it: all there is to go by is the process id.
-            let owner = process(shard);
+            let owner = process(&shard.name.host, shard.name.pid);
             return Ok((owner, if owner == Owner::Ended { State::Orphan } else { State::InUse }));
         };
         let key = (shard.name.slug.clone(), run);
@@ -176,7 +203,7 @@ fn owner(shard: &ShardInfo, ledger: &RunLedger) -> Owner {
         .filter(|(process, _)| process.pid == shard.name.pid && process.host == shard.name.host)
         .map(|(process, _)| process.is_alive());
     match lives.max() {
-        None => process(shard),
+        None => process(&shard.name.host, shard.name.pid),
         Some(Some(true)) => Owner::Running,
         Some(Some(false)) => Owner::Ended,
         Some(None) => Owner::Unknown,
@@ -184,11 +211,12 @@ fn owner(shard: &ShardInfo, ledger: &RunLedger) -> Owner {
 }
 
 /// By its number alone.
-fn process(shard: &ShardInfo) -> Owner {
+fn process(host: &str, pid: u32) -> Owner {
     let here = playtrace_ledger::ProcessId::current();
-    if shard.name.host != here.host || here.start == 0 {
+    // Newer releases of coverage.py write hosts without dots.
+    if (host != here.host && host != here.host.replace('.', "_")) || here.start == 0 {
         Owner::Unknown
-    } else if Path::new(&format!("/proc/{}", shard.name.pid)).exists() {
+    } else if Path::new(&format!("/proc/{pid}")).exists() {
         Owner::Running
     } else {
         Owner::Ended
@@ -197,6 +225,11 @@ fn process(shard: &ShardInfo) -> Owner {
 
 fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The age of what was last written then.
+fn since(modified: Option<SystemTime>, now: SystemTime) -> String {
+    modified.map_or_else(|| "?".to_owned(), |at| age(now.duration_since(at).map_or(0, |d| d.as_secs())))
 }
 
 /// Seconds in the largest unit that fits.

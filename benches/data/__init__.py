@@ -1,0 +1,1 @@
+"""`make bench-data`: merging data files, against coverage.py."""

@@ -1,0 +1,132 @@
+"""The rows of `combine`: all shards of a set into one file, by `playtrace combine` and by each coverage.py."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..tracer.estimate import Estimate, estimate, judge
+from ..tracer.results import Row
+from .inputs import Shards, copy, prepare
+from .measure import Cost, run
+from .peers import Peer
+
+#: The issue's table, in its order: row, shards, seconds, and megabytes where it names them.
+ROWS: dict[str, tuple[Shards, float, float | None]] = {
+    "combine-contexts": (Shards("contexts", 1_000, 300, 80, 1, 1_000), 0.5, 60.0),
+    "combine-20-contexts": (Shards("20-contexts", 1_000, 300, 80, 1, 20), 0.25, None),
+    "combine-many-rows": (Shards("many-rows", 200, 300, 80, 20, 4_000), 1.8, None),
+    "combine-small": (Shards("small", 5_000, 8, 80, 1, 5_000), 0.6, None),
+}
+
+
+class NotEqual(Exception):
+    """The program and coverage.py came to different content."""
+
+
+@dataclass
+class _Samples:
+    cold: list[Cost] = field(default_factory=list)
+    warm: list[Cost] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured, where, how often."""
+
+    program: Path
+    found: Sequence[Peer]
+    home: Path
+    rounds: int
+    say: Callable[[str], None]
+
+
+def rows(ident: str, setting: Setting, how: str) -> list[Row]:
+    """One row of the table and what belongs to it.
+
+    Raises:
+        NotEqual: Outputs differ; nothing was timed.
+        CommandFailed: A command could not be measured.
+    """
+    wanted, seconds, memory = ROWS[ident]
+    shards = prepare(wanted, setting.home / "shards", setting.found[0].python, setting.say)
+    work = setting.home / "work"
+    ours: list[Path | str] = [setting.program, "combine", "-q", "--data-file", ".coverage"]
+    commands: dict[str, list[Path | str]] = {"ours": ours, "twin": ours}
+    for peer in setting.found:
+        commands[peer.name] = [peer.python, "-m", "coverage", "combine", "-q", "--data-file", ".coverage"]
+    _compare(commands, shards, work, setting)
+
+    samples = {name: _Samples() for name in commands}
+    for turn in range(setting.rounds):
+        setting.say(f"{ident}: round {turn + 1} of {setting.rounds}")
+        names = list(commands) if turn % 2 == 0 else list(reversed(commands))
+        for name in names:
+            if name not in ("ours", "twin") and turn >= max(2, setting.rounds // 4):
+                # It takes many times as long, and its spread is small beside that.
+                continue
+            copy(shards, work)
+            samples[name].cold.append(run(commands[name], work))
+            if name != "twin":
+                copy(shards, work)
+                for path in work.iterdir():
+                    path.read_bytes()
+                samples[name].warm.append(run(commands[name], work))
+    shutil.rmtree(work)
+
+    made = [_row(ident, samples, seconds, "s", lambda cost: cost.seconds, how)]
+    if memory is not None:
+        made.append(_row(f"{ident}.memory", samples, memory, "MB", lambda cost: cost.memory, how))
+    made.append(_row(f"{ident}.processor", samples, None, "s of processors", lambda cost: cost.processor, how))
+    warm = {name: _Samples(cold=sample.warm) for name, sample in samples.items() if name != "twin"}
+    made.append(_row(f"{ident}.warm", warm, None, "s", lambda cost: cost.seconds, f"{how}; files in the caches"))
+    return made
+
+
+def _row(
+    ident: str, samples: dict[str, _Samples], target: float | None, unit: str, of: Callable[[Cost], float], how: str
+) -> Row:
+    values = {name: [of(cost) for cost in sample.cold] for name, sample in samples.items()}
+    measured = estimate([values["ours"]])
+    peers = {name: estimate([found]).value for name, found in values.items() if name not in ("ours", "twin") and found}
+    if "twin" not in values:
+        return _besides(ident, measured, unit, how, peers)
+    control = estimate([[a - b for a, b in zip(values["twin"], values["ours"], strict=True)]])
+    if target is None:
+        return _besides(ident, measured, unit, how, peers, control)
+    verdict = judge(measured, control, target, 0.0)
+    span, stray = (measured.low, measured.high), (control.low, control.high)
+    return Row(ident, measured.value, unit, target, verdict.met, how, peers, span, stray, verdict.note)
+
+
+def _besides(
+    ident: str, measured: Estimate, unit: str, how: str, peers: dict[str, float], control: Estimate | None = None
+) -> Row:
+    """A row without a target of its own: met where it is less than every peer's."""
+    least = min(peers.values())
+    stray = None if control is None else (control.low, control.high)
+    return Row(
+        ident, measured.value, unit, least, measured.high <= least, how, peers, (measured.low, measured.high), stray
+    )
+
+
+def _compare(commands: dict[str, list[Path | str]], shards: Path, work: Path, setting: Setting) -> None:
+    """Each command once, and that all come to the same content."""
+    digests = {}
+    script = Path(__file__).with_name("content.py")
+    for name, command in commands.items():
+        if name == "twin":
+            continue
+        copy(shards, work)
+        run(command, work)
+        left = [path.name for path in work.iterdir()]
+        if left != [".coverage"]:
+            raise NotEqual(f"{name} left {len(left)} files")
+        asked = [setting.found[0].python, script, work / ".coverage"]
+        digests[name] = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    if len(set(digests.values())) > 1:
+        raise NotEqual(f"{shards.name}: {digests}")
+    setting.say(f"{shards.name}: equal content")

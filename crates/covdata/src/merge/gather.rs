@@ -1,0 +1,354 @@
+//! The union of many files' rows, in little memory: what one reading thread has gathered.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::Entry as Slot;
+use std::fs::File;
+use std::io::{self, BufWriter};
+
+use rustc_hash::FxHashMap;
+
+use crate::data::{Arc, Raw};
+
+/// A file and a context, each by its number: the file in the upper half.
+pub(super) fn key(file: u32, context: u32) -> u64 {
+    u64::from(file) << 32 | u64::from(context)
+}
+
+/// The file and the context of a key.
+#[expect(clippy::cast_possible_truncation, reason = "halves")]
+pub(super) const fn parts(key: u64) -> (u32, u32) {
+    ((key >> 32) as u32, key as u32)
+}
+
+/// An arc whose order as a number is its order as two.
+pub(super) fn pack(arc: Arc) -> u64 {
+    let half = |line: i32| line.cast_unsigned() ^ (1 << 31);
+    key(half(arc.0), half(arc.1))
+}
+
+/// Reverses [`pack`].
+pub(super) const fn unpack(arc: u64) -> Arc {
+    let (from, to) = parts(arc);
+    ((from ^ (1 << 31)).cast_signed(), (to ^ (1 << 31)).cast_signed())
+}
+
+/// Texts, numbered as they come.
+#[derive(Debug, Default)]
+pub(super) struct Interner {
+    numbers: FxHashMap<Box<str>, u32>,
+}
+
+impl Interner {
+    #[expect(clippy::cast_possible_truncation, reason = "so many names don't fit into memory")]
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        let number = self.numbers.len() as u32;
+        self.numbers.insert(text.into(), number);
+        number
+    }
+
+    /// The texts by their numbers.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        let mut texts = vec![""; self.numbers.len()];
+        #[expect(clippy::iter_over_hash_type, reason = "each goes to its own place")]
+        for (text, number) in &self.numbers {
+            texts[*number as usize] = text;
+        }
+        texts
+    }
+}
+
+/// Where the lines of a key are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// In units of [`UNIT`] bytes.
+    at: u32,
+    len: u32,
+}
+
+/// Lines get whole units, so that a set that grows a little stays where it is.
+const UNIT: usize = 8;
+
+/// Lines of many keys.
+#[derive(Debug, Default)]
+pub(super) struct LineTable {
+    places: FxHashMap<u64, Place>,
+    bytes: Vec<u8>,
+}
+
+impl LineTable {
+    fn add(&mut self, key: u64, numbits: &[u8]) {
+        let len = numbits.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let numbits = &numbits[..len];
+        if len == 0 {
+            // Measured, and nothing ran: the names say that.
+            return;
+        }
+        let bytes = &mut self.bytes;
+        match self.places.entry(key) {
+            Slot::Vacant(slot) => {
+                slot.insert(put(bytes, numbits));
+            }
+            Slot::Occupied(mut slot) => {
+                let place = slot.get_mut();
+                if len > (place.len as usize).next_multiple_of(UNIT) {
+                    let old = place.range();
+                    *place = put(bytes, numbits);
+                    let (before, new) = bytes.split_at_mut(place.range().start);
+                    unite(new, &before[old]);
+                } else {
+                    unite(&mut bytes[place.range().start..], numbits);
+                    place.len = place.len.max(u32::try_from(len).unwrap_or(u32::MAX));
+                }
+            }
+        }
+    }
+
+    /// What it takes in memory, about.
+    fn size(&self) -> usize {
+        self.bytes.len() + self.places.len() * 32
+    }
+
+    /// The lines under the keys that `rename` gives, sorted by these; some may come more than once.
+    pub(super) fn sorted(self, rename: impl Fn(u64) -> u64) -> SortedLines {
+        let mut places: Vec<(u64, Place)> =
+            self.places.into_iter().map(|(key, place)| (rename(key), place)).collect();
+        places.sort_unstable_by_key(|(key, place)| (*key, place.at));
+        SortedLines { places, bytes: self.bytes }
+    }
+}
+
+impl Place {
+    fn range(self) -> std::ops::Range<usize> {
+        let start = self.at as usize * UNIT;
+        start..start + self.len as usize
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "32 GB of lines are not held in memory")]
+fn put(bytes: &mut Vec<u8>, numbits: &[u8]) -> Place {
+    let place = Place { at: (bytes.len() / UNIT) as u32, len: numbits.len() as u32 };
+    bytes.extend_from_slice(numbits);
+    bytes.resize(bytes.len().next_multiple_of(UNIT), 0);
+    place
+}
+
+pub(super) fn unite(mine: &mut [u8], theirs: &[u8]) {
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        *mine |= theirs;
+    }
+}
+
+/// Lines in the order of their keys.
+#[derive(Debug, Default)]
+pub(super) struct SortedLines {
+    places: Vec<(u64, Place)>,
+    bytes: Vec<u8>,
+}
+
+impl SortedLines {
+    pub(super) fn get(&self, index: usize) -> Option<(u64, &[u8])> {
+        let (key, place) = self.places.get(index)?;
+        Some((*key, &self.bytes[place.range()]))
+    }
+}
+
+/// Arcs of many keys.
+#[derive(Debug, Default)]
+pub(super) struct ArcTable {
+    arcs: Vec<(u64, u64)>,
+    /// So many are there before those that came more than once are looked for.
+    next: usize,
+}
+
+impl ArcTable {
+    fn add(&mut self, key: u64, arc: Arc) {
+        if self.arcs.len() >= self.next.max(1 << 16) {
+            self.compact();
+            self.next = self.arcs.len() * 2;
+        }
+        self.arcs.push((key, pack(arc)));
+    }
+
+    fn compact(&mut self) {
+        self.arcs.sort_unstable();
+        self.arcs.dedup();
+    }
+
+    fn size(&self) -> usize {
+        self.arcs.capacity() * size_of::<(u64, u64)>()
+    }
+
+    /// The arcs under the keys that `rename` gives, sorted.
+    pub(super) fn sorted(mut self, rename: impl Fn(u64) -> u64) -> Vec<(u64, u64)> {
+        for (key, _) in &mut self.arcs {
+            *key = rename(*key);
+        }
+        self.compact();
+        self.arcs
+    }
+}
+
+/// What one thread has gathered.
+#[derive(Debug, Default)]
+pub(super) struct Gatherer {
+    pub(super) files: Interner,
+    pub(super) contexts: Interner,
+    pub(super) lines: LineTable,
+    pub(super) arcs: ArcTable,
+    /// What did not fit into memory, in files without names: rows as [`Spill`] has them.
+    pub(super) spilled: Vec<Spill>,
+    /// For each file's number, the first input that measured it without a plug-in.
+    pub(super) plain: Vec<usize>,
+    /// A file's number and the plug-in that measured it, and the first input that says so.
+    pub(super) plugged: BTreeMap<(u32, String), usize>,
+    budget: usize,
+}
+
+/// Rows on disk.
+#[derive(Debug)]
+pub(super) enum Spill {
+    /// Key (8 bytes), length (4 bytes), numbits.
+    Lines(File),
+    /// Key and packed arc (8 bytes each).
+    Arcs(File),
+}
+
+impl Gatherer {
+    /// Keeps about `budget` bytes of rows in memory.
+    pub(super) fn new(budget: usize) -> Self {
+        Self { budget, ..Self::default() }
+    }
+
+    /// Takes lines and arcs.
+    pub(super) fn take_rows(&mut self, raw: &Raw) -> io::Result<()> {
+        let files: Vec<u32> = raw.files.iter().map(|file| self.files.number(file)).collect();
+        let contexts: Vec<u32> = raw.contexts.iter().map(|context| self.contexts.number(context)).collect();
+        for row in &raw.lines {
+            self.lines.add(key(files[row.file], contexts[row.context]), raw.numbits(row));
+        }
+        for (file, context, arc) in &raw.arcs {
+            self.arcs.add(key(files[*file], contexts[*context]), *arc);
+        }
+        if self.lines.size() > self.budget {
+            self.spill_lines()?;
+        }
+        if self.arcs.size() > self.budget {
+            self.arcs.compact();
+            if self.arcs.arcs.len() * 2 * size_of::<(u64, u64)>() > self.budget {
+                self.spill_arcs()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what stands beside the rows of `input`.
+    pub(super) fn take_plugins(&mut self, raw: &Raw, input: usize) {
+        let mut named = vec![""; if raw.tracers.is_empty() { 0 } else { raw.files.len() }];
+        for (file, tracer) in &raw.tracers {
+            named[*file] = tracer;
+        }
+        for (at, file) in raw.files.iter().enumerate() {
+            let number = self.files.number(file);
+            if let Some(name) = named.get(at).copied().filter(|name| !name.is_empty()) {
+                self.plugged.entry((number, name.to_owned())).or_insert(input);
+                continue;
+            }
+            let number = number as usize;
+            if self.plain.len() <= number {
+                self.plain.resize(number + 1, usize::MAX);
+            }
+            self.plain[number] = self.plain[number].min(input);
+        }
+    }
+
+    fn spill_lines(&mut self) -> io::Result<()> {
+        let table = std::mem::take(&mut self.lines);
+        let mut out = BufWriter::new(tempfile::tempfile()?);
+        #[expect(clippy::iter_over_hash_type, reason = "they are sorted when they are read")]
+        for (key, place) in &table.places {
+            write_lines(&mut out, *key, &table.bytes[place.range()])?;
+        }
+        self.spilled.push(Spill::Lines(out.into_inner().map_err(io::IntoInnerError::into_error)?));
+        Ok(())
+    }
+
+    fn spill_arcs(&mut self) -> io::Result<()> {
+        let table = std::mem::take(&mut self.arcs);
+        let mut out = BufWriter::new(tempfile::tempfile()?);
+        for arc in &table.arcs {
+            write_arc(&mut out, *arc)?;
+        }
+        self.spilled.push(Spill::Arcs(out.into_inner().map_err(io::IntoInnerError::into_error)?));
+        Ok(())
+    }
+
+    /// Tables of the rows that lie in a file.
+    pub(super) fn load_lines(
+        rows: &mut impl Iterator<Item = io::Result<(u64, Vec<u8>)>>,
+    ) -> io::Result<LineTable> {
+        let mut table = LineTable::default();
+        for row in rows {
+            let (key, numbits) = row?;
+            table.add(key, &numbits);
+        }
+        Ok(table)
+    }
+
+    /// As [`Gatherer::load_lines`].
+    pub(super) fn load_arcs(rows: &mut impl Iterator<Item = io::Result<(u64, u64)>>) -> io::Result<ArcTable> {
+        let arcs = rows.collect::<io::Result<_>>()?;
+        Ok(ArcTable { arcs, next: 0 })
+    }
+}
+
+pub(super) fn write_lines(out: &mut impl io::Write, key: u64, numbits: &[u8]) -> io::Result<()> {
+    out.write_all(&key.to_le_bytes())?;
+    #[expect(clippy::cast_possible_truncation, reason = "it was a u32 before")]
+    out.write_all(&(numbits.len() as u32).to_le_bytes())?;
+    out.write_all(numbits)
+}
+
+pub(super) fn write_arc(out: &mut impl io::Write, (key, arc): (u64, u64)) -> io::Result<()> {
+    out.write_all(&key.to_le_bytes())?;
+    out.write_all(&arc.to_le_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn packed_arcs_keep_their_order(a: Arc, b: Arc) {
+            prop_assert_eq!(unpack(pack(a)), a);
+            prop_assert_eq!(pack(a).cmp(&pack(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_table_of_lines_is_a_map_of_sets(
+            rows in proptest::collection::vec((0u64..4, proptest::collection::vec(any::<u8>(), 0..40)), 0..30)
+        ) {
+            use playtrace_model::LineBits;
+            let mut table = LineTable::default();
+            let mut sets: BTreeMap<u64, LineBits> = BTreeMap::new();
+            for (key, bytes) in rows {
+                table.add(key, &bytes);
+                let bits = LineBits::from_numbits(bytes);
+                if !bits.is_empty() {
+                    sets.entry(key).or_default().union_with(&bits);
+                }
+            }
+            let sorted = table.sorted(|key| key);
+            let found: Vec<(u64, Vec<u8>)> =
+                (0..).map_while(|at| sorted.get(at)).map(|(key, bytes)| (key, bytes.to_vec())).collect();
+            let expected: Vec<(u64, Vec<u8>)> =
+                sets.into_iter().map(|(key, bits)| (key, bits.as_numbits().to_vec())).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
