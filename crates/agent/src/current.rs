@@ -191,7 +191,7 @@ pub(crate) fn set_entered(token: Option<Token>) {
 
 /// Sets what the running code's context holds.
 pub(crate) fn set(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> PyResult<()> {
-    put(py, held.map(|held| held.as_any()))
+    put(py, held.map(Bound::as_any))
 }
 
 /// Sets the variable to what [`value`] answered, a token, or `None`. `Ellipsis` is as good as a variable that was never set.
