@@ -25,7 +25,7 @@ class _Made(NamedTuple):
 
     unit: units.Unit
     #: What the thread belonged to before the call.
-    before: _native.Token | None
+    before: _native.Held
     child: str
 
 
@@ -42,7 +42,7 @@ def change_messages(module: ModuleType) -> None:
     _queues = module
 
 
-def leave(unit: units.Unit, before: _native.Token | None, child: str) -> None:
+def leave(unit: units.Unit, before: _native.Held, child: str) -> None:
     """Leave a call that was made: what the worker does with its result is still part of it.
 
     A worker goes straight on to send the result, so the next message of this thread is the result. Only until then do
@@ -123,9 +123,7 @@ def receive(child: str, payload: bytes) -> Any:
     unit = _awaited.pop(child, None)
     if unit is None:
         return workitems.pickler().loads(payload)
-    before = _native.enter(unit)
     try:
-        return workitems.pickler().loads(payload)
+        return _native.call_within(unit, workitems.pickler().loads, payload)
     finally:
-        _native.enter(before)
         units.end(unit)

@@ -49,12 +49,15 @@ def _for_nobody(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(*args: Any, **kwargs: Any) -> Any:
         if not _native.traced():
             return original(*args, **kwargs)
-        before, pending = _native.enter(None), processes.pending
-        outer, pending.process = pending.process, processes.NewProcess("a worker", serves_all=True)
+        before, pending = _native.held(), processes.pending
+        outer = pending.process
         try:
+            # Within the block: a signal's handler may raise as soon as this has been done.
+            _native.hold(None)
+            pending.process = processes.NewProcess("a worker", serves_all=True)
             return original(*args, **kwargs)
         finally:
             pending.process = outer
-            _native.enter(before)
+            _native.hold(before)
 
     return start

@@ -54,17 +54,20 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
             return original(self)
         serving = propagation.served(self)
         pending = processes.pending
-        before = pending.process
-        pending.process = processes.NewProcess(
+        before, prepared = pending.process, None
+        process = processes.NewProcess(
             workitems.printable(f"multiprocessing: {self.name}"), serves_all=serving is not None
         )
-        prepared = _initializer(self, serving[1]) if serving is not None and serving[1] is not None else None
         try:
+            # Within the block: a signal's handler may raise as soon as it is set.
+            pending.process = process
+            if serving is not None and serving[1] is not None:
+                prepared = _initializer(self, serving[1])
             original(self)
             if prepared is not None:
                 setattr(self, _INITIALIZER, prepared)
         except BaseException:
-            for promised in (prepared, pending.process.promised):
+            for promised in (prepared, process.promised):
                 if promised is not None:
                     promised.never_started("it could not be started")
             raise

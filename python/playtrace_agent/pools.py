@@ -95,8 +95,9 @@ def _for_who_waits(pool: Any, start: Callable[..., None], *args: Any) -> None:
     within = None
     while waiting and within is None:
         within = waiting.popleft().within()
-    before = _native.enter(within)
+    before = _native.held()
     try:
+        _native.enter(within)
         start(*args)
     finally:
         _native.enter(before)
@@ -247,18 +248,15 @@ class _Feed(_UnitOfJob):
 
     def __next__(self) -> Any:
         unit = self.unit
-        before = _native.enter(unit) if unit is not None else None
         try:
-            # The app's iterable runs here.
-            return self._follow(next(self.tasks))
+            return self._next() if unit is None else _native.call_within(unit, self._next)
         except BaseException:
             self.dropped()
             raise
-        finally:
-            if unit is not None:
-                _native.enter(before)
 
-    def _follow(self, task: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _next(self) -> tuple[Any, ...]:
+        # The app's iterable runs here.
+        task: tuple[Any, ...] = next(self.tasks)
         job, index, fn, args, kwds = task
         # How the iterable's own exception travels; the worker knows the function by its identity.
         if self.unit is None or fn is self.module._helper_reraises_exception:
@@ -282,11 +280,9 @@ class _Callbacks(_UnitOfJob):
             unit = self.unit
             if unit is None:
                 return callback(value)
-            before = _native.enter(unit)
             try:
-                return callback(value)
+                return _native.call_within(unit, callback, value)
             finally:
-                _native.enter(before)
                 self.dropped()
 
         return follow

@@ -126,22 +126,25 @@ def _start_serving(
 ) -> None:
     """Start a thread that belongs to nobody; its initializer belongs to what submits, or else to what is running."""
     task = None
-    before = _native.enter(submitter) if submitter is not None else None
-    args = thread._args
-    if initializer is not None and len(args) > initializer + 1 and callable(args[initializer]):
-        unit = units.begin_within("thread", what=f"{_name(args[initializer])}, an initializer")
-        if unit is not None:
-            task = Task(args[initializer], unit)
-            thread._args = (*args[:initializer], task, *args[initializer + 1 :])
-    previous = _native.enter(None)
+    before = _native.held()
     try:
+        # All within the block: a signal's handler may raise as soon as something has been done.
+        if submitter is not None:
+            _native.hold(submitter)
+        args = thread._args
+        if initializer is not None and len(args) > initializer + 1 and callable(args[initializer]):
+            unit = units.begin_within("thread", what=f"{_name(args[initializer])}, an initializer")
+            if unit is not None:
+                task = Task(args[initializer], unit)
+                thread._args = (*args[:initializer], task, *args[initializer + 1 :])
+        _native.hold(None)
         original(thread)
     except BaseException:
         if task is not None:
             task.end()
         raise
     finally:
-        _native.enter(before if submitter is not None else previous)
+        _native.hold(before)
 
 
 def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
@@ -171,16 +174,18 @@ def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
             return original(self, fn, *args, **kwargs)
         task = Task(fn, unit)
         # A thread that the pool makes now lives on after this work: it must not belong to it.
-        before = _native.enter(None)
-        outer, _submitting.token = _submitting.token, before
+        before, outer = _native.held(), _submitting.token
         try:
+            # Within the block: a signal's handler may raise as soon as something has been done.
+            _submitting.token = before if isinstance(before, _native.Token) else None
+            _native.hold(None)
             future = original(self, task, *args, **kwargs)
         except BaseException:
             task.end()
             raise
         finally:
             _submitting.token = outer
-            _native.enter(before)
+            _native.hold(before)
         future.add_done_callback(task.settled)
         return future
 
@@ -199,12 +204,9 @@ class Task:
         unit = self.unit
         if unit is None:
             return self.fn(*args, **kwargs)
-        before = None
         try:
-            before = _native.enter(unit)
-            return self.fn(*args, **kwargs)
+            return _native.call_within(unit, self.fn, *args, **kwargs)
         finally:
-            _native.enter(before)
             self.end()
 
     def settled(self, _future: Future[Any] | None = None) -> None:
@@ -246,18 +248,17 @@ class Carried:
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
-        self.token = _native.enter(None)
-        _native.enter(self.token)
+        self.token = _native.held()
 
     def __call__(self, *args: Any) -> Any:
         """Call it, once under the token: what is called may outlive the work."""
-        before = None
+        before = _native.held()
         try:
-            before = _native.enter(self.token)
+            _native.hold(self.token)
             self.token = None
             return self.fn(*args)
         finally:
-            _native.enter(before)
+            _native.hold(before)
 
 
 def _name(fn: object) -> str:
@@ -304,8 +305,10 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
             kwargs["env"] = child.environment
         else:
             args = (*args[: len(_POPEN) - 1], child.environment, *args[len(_POPEN) :])
-        inner, processes.pending.by_subprocess = processes.pending.by_subprocess, True
+        inner = processes.pending.by_subprocess
         try:
+            # Within the block: a signal's handler may raise as soon as it is set.
+            processes.pending.by_subprocess = True
             return original(self, *args, **kwargs)
         except BaseException:
             child.never_started()

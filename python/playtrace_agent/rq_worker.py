@@ -148,13 +148,9 @@ def traced(job: Any, work: Callable[[], Any], *, by_worker: bool) -> Any:
 def _within(unit: units.Unit, work: Callable[[], Any]) -> Any:
     from . import _native
 
-    before = None
     try:
-        # Within the block: a signal's handler may raise as soon as this has been done.
-        before = _native.enter(unit)
-        return work()
+        return _native.call_within(unit, work)
     finally:
-        _native.enter(before)
         units.end(unit)
 
 

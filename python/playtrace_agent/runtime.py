@@ -197,11 +197,13 @@ def say(level: int, message: str, *args: object) -> None:
         # The agent could not be switched on.
         log.log(level, message, *args)
         return
-    before = native.enter(None)
+    before = native.held()
     try:
+        # Within the block: a signal's handler may raise as soon as this has been done.
+        native.hold(None)
         log.log(level, message, *args)
     finally:
-        native.enter(before)
+        native.hold(before)
 
 
 def lose(what: str) -> None:

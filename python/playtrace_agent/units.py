@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NewType
+from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any, NewType
 
 from . import runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
 
 #: The number of a unit that is open in this process.
@@ -35,17 +36,22 @@ def begin(
     """
     number, first = runtime.native.open_unit(slug, run, kind, step=step, job=job, child=child, what=what, scope=scope)
     if first:
-        settings = runtime.current_settings()
-        runtime.say(
-            logging.INFO,
-            "tracing started: profile %s, run %s, data file %s, context %s:%s",
-            slug,
-            run or "(none)",
-            settings.directory / f"{slug}.coverage",
-            settings.prefix,
-            slug,
-        )
+        say_began(slug, run)
     return Unit(number)
+
+
+def say_began(slug: str, run: str | None) -> None:
+    """Log that the first unit of a run was opened here."""
+    settings = runtime.current_settings()
+    runtime.say(
+        logging.INFO,
+        "tracing started: profile %s, run %s, data file %s, context %s:%s",
+        slug,
+        run or "(none)",
+        settings.directory / f"{slug}.coverage",
+        settings.prefix,
+        slug,
+    )
 
 
 def begin_within(kind: str, *, what: str = "") -> Unit | None:
@@ -78,22 +84,30 @@ def say_written(written: Iterable[tuple[str, int, int]]) -> None:
         runtime.say(logging.INFO, "shard written: %s (%d new lines in %d files)", shard, lines, files)
 
 
-@contextmanager
-def block(slug: str, run: str | None) -> Iterator[None]:
-    """Trace a block as work of a profile."""
+def block(slug: str, run: str | None) -> AbstractContextManager[None]:
+    """Return a block of work of a profile."""
     if not runtime.start("other"):
-        yield
-        return
-    unit = begin("block", slug, run, what="trace()")
-    before = None
-    try:
-        # Within the block: a signal's handler may raise as soon as this has been done.
-        before = runtime.native.enter_here(unit)
-        yield
-    finally:
-        # The frame around the block goes on under what was before.
-        runtime.native.enter_here(before)
-        end(unit)
+        return _Untraced(slug, run)
+    from .block import Block
+
+    return Block(slug, run)
+
+
+class _Untraced(ContextDecorator):
+    """Stands for a block where the agent is off."""
+
+    def __init__(self, slug: str, run: str | None) -> None:
+        self.of = slug, run
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_raised: object) -> None:
+        pass
+
+    def _recreate_cm(self) -> Any:
+        # A function that was decorated may be called when the agent is on.
+        return block(*self.of)
 
 
 def current_run() -> tuple[str, str | None] | None:

@@ -138,9 +138,11 @@ class Call:
         unit, self.unit = self.unit or self.promised.begin(), None
         if unit is None:
             return self.fn(*self.args, **self.kwargs)
-        before = _native.enter(unit)
+        before = _native.held()
         sent = False
         try:
+            # Within the block: a signal's handler may raise as soon as this has been done.
+            _native.enter(unit)
             result = self.fn(*self.args, **self.kwargs)
             sent = self.answered
             return result
@@ -158,10 +160,11 @@ class Call:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the call in one piece: the app's code that takes part in it (``__getstate__``) is traced work."""
         handed, what = self.handed, self.promised.what
-        before = _native.enter(handed.token if handed is not None else None)
-        unit = units.begin_within("thread", what=f"sending {what}")
-        sent = False
+        before = _native.held()
+        sent, unit = False, None
         try:
+            _native.enter(handed.token if handed is not None else None)
+            unit = units.begin_within("thread", what=f"sending {what}")
             payload = bytes(pickler().dumps((self.fn, self.args, self.kwargs)))
             sent = True
         except BaseException:
@@ -188,16 +191,13 @@ def receive(answered: bool, promised: tuple[Any, ...], payload: bytes) -> Call |
     # Of a call whose result was never sent.
     answers.leave_last()
     unit = promise_.begin()
-    before = _native.enter(unit) if unit is not None else None
+    loads = pickler().loads
     try:
-        fn, args, kwargs = pickler().loads(payload)
+        fn, args, kwargs = loads(payload) if unit is None else _native.call_within(unit, loads, payload)
     except BaseException:
         if unit is not None:
-            _native.enter(before)
             units.end(unit)
         raise
-    if unit is not None:
-        _native.enter(before)
     call = Call(promise_, None, fn, args, kwargs, answered=answered)
     call.unit = unit
     return call
@@ -212,9 +212,8 @@ def pickler() -> Any:
 
 def own_token() -> _native.Token | None:
     """Return what the running code belongs to, the process's own run not counted."""
-    token = _native.enter(None)
-    _native.enter(token)
-    return token
+    held = _native.held()
+    return held if isinstance(held, _native.Token) else None
 
 
 def call(

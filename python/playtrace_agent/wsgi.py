@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import operator
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import runtime, units
 
@@ -25,6 +27,9 @@ STATUS_HEADER = "X-Profile-Trace-Status"
 
 #: Bodies that are there already.
 _PLAIN = (list, tuple, bytes)
+#: Files that are read by C functions, and those that read another one.
+_FILES = (io.FileIO, io.BytesIO)
+_BUFFERED = (io.BufferedReader, io.BufferedRandom)
 
 
 class TraceMiddleware:
@@ -88,7 +93,7 @@ class TraceMiddleware:
     def _traced(self, unit: units.Unit, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             body: Iterable[bytes] = self._within(unit, self.app, environ, start_response)
-            if not _needs_no_code(body, environ):
+            if not _needs_no_code(body, environ, unit):
                 return self._body(body, unit, units.end)
         except BaseException:
             units.end(unit)
@@ -106,12 +111,26 @@ def _for_header(reason: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in reason)[:300]
 
 
-def _needs_no_code(body: object, environ: WSGIEnvironment) -> bool:
+def _needs_no_code(body: object, environ: WSGIEnvironment, unit: units.Unit) -> bool:
     """Say whether sending the body runs no code of the app: then the server must see the body itself."""
-    if isinstance(body, _PLAIN):
+    # A class that is derived from one of them may make its pieces as it likes.
+    if type(body) in _PLAIN:
         return True
     wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
+    return isinstance(wrapper, type) and type(body) is wrapper and _is_file(getattr(body, "filelike", None), unit)
+
+
+def _is_file(filelike: Any, unit: units.Unit) -> bool:
+    """Say whether the server reads this without the app's code."""
+    try:
+        # What a buffer reads may be the app's.
+        if type(filelike.raw if type(filelike) in _BUFFERED else filelike) in _FILES:
+            return True
+        # With a descriptor, servers send what the file holds, which need not be what `read` makes of it.
+        runtime.native.call_within(unit, operator.methodcaller("fileno"), filelike)
+    except Exception:  # noqa: BLE001 - whatever the app's object raises: the server reads it piece by piece
+        return False
+    return True
 
 
 def _step(text: str | None) -> int | None:

@@ -435,10 +435,10 @@ def enter(token):
     return before
 
 
-def call_within(unit, work, *args):
+def call_within(unit, work, *args, **kwargs):
     before = enter(unit)
     try:
-        return work(*args)
+        return work(*args, **kwargs)
     finally:
         enter(before)
 

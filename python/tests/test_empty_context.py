@@ -103,3 +103,59 @@ def test_untraced_work_in_an_empty_context_is_nobodys(workspace: Workspace) -> N
     )
     assert judge(workspace, statuses(outcome)).status == "complete"
     assert workspace.look().ledger_lines("p", "r")["profile:p"]["work.py"] == [5]
+
+
+def test_a_block_in_an_empty_context_leaves_it_empty(workspace: Workspace) -> None:
+    workspace.write("driver_client.py", CLIENT)
+    workspace.write("work.py", WORK)
+    workspace.run(
+        """
+        import contextvars, playtrace_agent, work
+        from driver_client import Client
+
+        def driven():
+            with playtrace_agent.trace("q", "r"):
+                pass
+            work.inner()
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            contextvars.Context().run(driven)
+            return [b""]
+
+        Client(app).get()
+        """
+    )
+    assert judge(workspace, None).names("code ran in a context that knows no profile")
+
+
+@pytest.mark.parametrize("what", ["to_thread(work.inner)", "sleep(0)"])
+def test_other_tasks_beside_a_block_are_nobodys(workspace: Workspace, what: str) -> None:
+    """A block in a task says nothing of its thread, also after it has handed work to a pool."""
+    workspace.write("work.py", WORK)
+    workspace.run(
+        f"""
+        import asyncio, playtrace_agent, work
+
+        async def traced(entered, done):
+            with playtrace_agent.trace("p", "r"):
+                work.inner()
+                await asyncio.{what}
+                entered.set()
+                await done.wait()
+
+        async def beside(entered, done):
+            await entered.wait()
+            work.other()
+            done.set()
+
+        async def both():
+            events = asyncio.Event(), asyncio.Event()
+            await asyncio.gather(traced(*events), beside(*events))
+
+        asyncio.run(both())
+        """
+    )
+    judged = judge(workspace, None)
+    assert judged.status == "consistent", judged.reasons
+    assert workspace.look().ledger_lines("p", "r")["profile:p"]["work.py"] == [5]

@@ -165,6 +165,84 @@ for app, slug in [(bodies.plain, "v1"), (bodies.streamed, "v2"), (bodies.lazy, "
     assert source.index("        Body.closed += 1") + 1 in wrote.lines("streamed", "bodies.py")
 
 
+MADE_BY_CODE = """
+import io
+
+
+class Lazy(list):
+    def __iter__(self):
+        for piece in list.__iter__(self):
+            yield piece * 2  # lazy
+
+    def close(self):
+        self.clear()  # lazy
+
+
+class File:
+    left = 2
+
+    def read(self, size=-1):
+        self.left -= 1  # file
+        return b"x" if self.left >= 0 else b""
+
+    def close(self):
+        self.left = 0  # file
+
+
+class WithDescriptor(File):
+    def fileno(self):
+        return 0  # fileno
+
+
+class Raw(io.RawIOBase):
+    left = 2
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self.left -= 1  # raw
+        return max(self.left, 0)
+
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    wrapper = environ["wsgi.file_wrapper"]
+    return {
+        "/lazy": lambda: Lazy([b"x"]),
+        "/file": lambda: wrapper(File()),
+        "/fileno": lambda: wrapper(WithDescriptor()),
+        "/raw": lambda: wrapper(io.BufferedReader(Raw())),
+        "/bytes": lambda: wrapper(io.BytesIO(b"xx")),
+    }[environ["PATH_INFO"]]()
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "passes"), [("lazy", False), ("file", False), ("raw", False), ("fileno", True), ("bytes", True)]
+)
+def test_a_body_that_code_makes_is_traced_whatever_wraps_it(workspace: Workspace, what: str, passes: bool) -> None:
+    workspace.write("bodies.py", MADE_BY_CODE)
+    outcome = workspace.run(
+        HARNESS
+        + f"""
+body, seen = call(wrap(bodies.app), "p", PATH_INFO="/{what}")
+assert status(seen) == "on"
+print(type(body).__name__, len(b"".join(body)))
+if hasattr(body, "close"):
+    body.close()
+"""
+    )
+    name, length = outcome.out.split()
+    assert (name == "FileWrapper") == passes
+    assert int(length) == (1 if what == "raw" else 2)
+    source = MADE_BY_CODE.lstrip("\n").splitlines()
+    wanted = {number for number, line in enumerate(source, 1) if line.endswith(f"# {what}")}
+    assert wanted <= set(outcome.wrote.lines("p", "bodies.py"))
+    assert wanted or what == "bytes"
+    assert outcome.wrote.unclosed("p") == []
+
+
 def test_errors_of_the_app_come_through_and_close_the_unit(bodies: Workspace) -> None:
     outcome = bodies.run(
         HARNESS

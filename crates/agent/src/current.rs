@@ -71,7 +71,7 @@ pub(crate) fn create(py: Python<'_>) -> PyResult<()> {
 }
 
 /// The variable's value where it is set, `Ellipsis` where it is not. Runs no Python code.
-fn value(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+pub(crate) fn value(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     let (variable, get) = (VARIABLE.load(Ordering::Relaxed), GET.load(Ordering::Relaxed));
     if variable.is_null() || get.is_null() {
         return None;
@@ -177,14 +177,25 @@ pub(crate) fn set_base(token: Option<Token>) {
 }
 
 /// Sets what the running code's context holds, for the length of a call.
-pub(crate) fn enter(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> PyResult<()> {
-    set(py, held)?;
-    ENTERED.set(held.map_or(0, |held| held.get().token().raw()));
+pub(crate) fn enter(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    put(py, value)?;
+    let token = value.and_then(|value| value.cast_exact::<TokenObject>().ok());
+    set_entered(token.map(|token| token.get().token()));
     Ok(())
+}
+
+/// Sets the token that the running thread's work has: back to what it was.
+pub(crate) fn set_entered(token: Option<Token>) {
+    ENTERED.set(token.map_or(0, Token::raw));
 }
 
 /// Sets what the running code's context holds.
 pub(crate) fn set(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> PyResult<()> {
+    put(py, held.map(Bound::as_any))
+}
+
+/// Sets the variable to what [`value`] answered, a token, or `None`. `Ellipsis` is as good as a variable that was never set.
+pub(crate) fn put(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let (variable, set) = (VARIABLE.load(Ordering::Relaxed), SET.load(Ordering::Relaxed));
     if variable.is_null() || set.is_null() {
         return Ok(());
@@ -194,7 +205,7 @@ pub(crate) fn set(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> PyRe
     // a reference of ours (what `ContextVar.reset` would take), or an error. The function's type is the one that
     // CPython documents since 3.7.1.
     unsafe {
-        let value = held.map_or_else(|| ffi::Py_None(), Bound::as_ptr);
+        let value = value.map_or_else(|| ffi::Py_None(), Bound::as_ptr);
         let undo = if quick.is_null() {
             ffi::PyObject_CallFunctionObjArgs(set, value, null_mut::<ffi::PyObject>())
         } else {

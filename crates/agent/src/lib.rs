@@ -6,6 +6,7 @@
 
 mod agent;
 mod behind;
+mod block;
 mod body;
 mod callbacks;
 mod cell;
@@ -34,9 +35,10 @@ use playtrace_model::{RunToken, Slug};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::agent::{Agent, Opened, UnitId, UnitSpec};
+use crate::block::Block;
 use crate::body::Body;
 use crate::cell::AttachedCell;
 use crate::error::AgentError;
@@ -336,68 +338,74 @@ fn collect(py: Python<'_>) -> bool {
     true
 }
 
-/// Lets the running code belong to `to`: a unit's number, what an earlier call answered, or `None` (nobody). Answers
-/// with what it belonged to before.
+/// What the running code's context holds: a token, `None`, or `Ellipsis` where it knows nothing of us. For `hold` and `enter`.
+#[pyfunction]
+fn held(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    current::value(py)
+}
+
+/// Sets that, for code that is about to be called and comes back: what the thread works for stays the same.
+///
+/// A signal's handler may raise as soon as this returns: ask `held` before a `try` block, and call this within it.
+#[pyfunction]
+#[pyo3(signature = (to))]
+fn hold(py: Python<'_>, to: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    current::put(py, named(py, to)?.as_ref())
+}
+
+/// Lets the running code belong to `to`: a unit's number, what `held` answered, or `None` (nobody). Answers with what `held`
+/// would have answered.
 ///
 /// For callers under which nothing that is running now goes on: a function that calls another one and then goes back.
 #[pyfunction]
 #[pyo3(signature = (to))]
-fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, TokenObject>>> {
-    let before = current::own(py);
+fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let before = current::value(py);
     current::enter(py, named(py, to)?.as_ref())?;
     Ok(before)
 }
 
-/// The same for a caller that returns into the work: the code that is running now goes on under it.
-#[pyfunction]
-#[pyo3(signature = (to))]
-fn enter_here<'py>(
-    py: Python<'py>,
-    to: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Option<Bound<'py, TokenObject>>> {
-    let before = current::own(py);
-    current::set(py, named(py, to)?.as_ref())?;
-    // Its own, or that of the process.
-    if let Some(token) = current::token(py) {
-        monitor::rearm_stack(py, token);
-    }
-    Ok(before)
-}
-
-/// Calls `work(*args)` as work of a unit, and goes back to what there was before.
+/// Calls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.
 ///
 /// Natively, in one step: no signal's handler can raise in between, and no frame of ours stands in a traceback.
 #[pyfunction]
-#[pyo3(signature = (unit, work, *args))]
+#[pyo3(signature = (unit, work, /, *args, **kwargs))]
 fn call_within<'py>(
     py: Python<'py>,
     unit: UnitId,
     work: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    within(py, unit, || work.call1(args))
+    within(py, unit, || work.call(args, kwargs))
 }
 
 /// Does `work` as work of a unit, and goes back to what there was before.
 fn within<R>(py: Python<'_>, unit: UnitId, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.clone_ref(py))).flatten();
-    let before = current::own(py);
-    current::enter(py, token.as_ref().map(|token| token.bind(py)))?;
+    let (before, entered) = (current::value(py), current::entered());
+    let token = token_of(py, unit);
+    current::enter(py, token.as_ref())?;
     // Given back before the work: only what runs under the unit keeps its token.
     drop(token);
     let done = work();
-    current::enter(py, before.as_ref()).and(done)
+    let back = current::put(py, before.as_ref());
+    current::set_entered(entered);
+    back.and(done)
 }
 
-/// The token that `to` means.
-fn named<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, TokenObject>>> {
+/// What the variable is to hold for `to`.
+fn named<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(to) = to else { return Ok(None) };
-    if let Ok(held) = to.cast::<TokenObject>() {
-        return Ok(Some(held.clone()));
+    if to.is_instance_of::<TokenObject>() || to.is(py.Ellipsis()) {
+        return Ok(Some(to.clone()));
     }
-    let unit: UnitId = to.extract()?;
+    Ok(token_of(py, to.extract()?))
+}
+
+/// A unit's token, while it is open.
+fn token_of(py: Python<'_>, unit: UnitId) -> Option<Bound<'_, PyAny>> {
     let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.clone_ref(py))).flatten();
-    Ok(token.map(|token| token.into_bound(py)))
+    token.map(|token| token.into_bound(py).into_any())
 }
 
 /// Whether the running code is traced.
@@ -586,6 +594,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
     module.add_class::<Body>()?;
+    module.add_class::<Block>()?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     for function in [
@@ -596,8 +605,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(open_unit, module)?,
         wrap_pyfunction!(open_within, module)?,
         wrap_pyfunction!(close_unit, module)?,
+        wrap_pyfunction!(held, module)?,
+        wrap_pyfunction!(hold, module)?,
         wrap_pyfunction!(enter, module)?,
-        wrap_pyfunction!(enter_here, module)?,
         wrap_pyfunction!(call_within, module)?,
         wrap_pyfunction!(traced, module)?,
         wrap_pyfunction!(current_run, module)?,

@@ -64,26 +64,24 @@ class Agent:
         settings = {"DIR": self._shards, "CONFIG": config, "ROOT": directory}
         os.environ["ENABLE_PROFILE_COVERAGE"] = "1"
         os.environ.update({f"PROFILE_COVERAGE_{name}": str(value) for name, value in settings.items()})
-        from playtrace_agent import _native, runtime, units
+        import playtrace_agent
 
-        runtime.start("other")
-        self._units = units
-        self._native = _native
-        self._unit = units.begin("block", "parity", None, what="trace()")
+        self._block = playtrace_agent.trace("parity")
 
     def start(self) -> None:
         """Begin to trace."""
-        self._native.enter_here(self._unit)
+        self._block.__enter__()
 
     def stop(self) -> None:
         """End it."""
-        self._native.enter(None)
+        self._block.__exit__(None, None, None)
 
     def seen(self) -> Seen:
         """Return what stands in the shards of this very process, imports included."""
         import coverage
+        import playtrace_agent
 
-        self._units.end(self._unit)
+        playtrace_agent.flush()
         found: Seen = {}
         for shard in self._shards.glob(f"parity.coverage.*.{os.getpid()}.*"):
             data = coverage.CoverageData(str(shard))
