@@ -14,9 +14,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import thread as futures_thread
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from . import _native, children, onimport, processes, units
+from . import _native, children, names, onimport, processes, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,34 +85,41 @@ def serves_all(target: Any, *, initializer: int | None = None) -> None:
     They outlive the work that starts them. The target's argument of that index is an initializer, the next one the
     initializer's arguments: they are the work of whoever starts the thread or process.
     """
-    target = getattr(target, "__func__", target)
+    target = _function(target)
     _serving[id(target)] = target, initializer
 
 
 def served(worker: Any) -> tuple[object, int | None] | None:
     """Return what `serves_all` was told of this thread or process; ``None`` if it does not serve all."""
     target = vars(worker).get("_target")
-    return _serving.get(id(getattr(target, "__func__", target))) or _serving.get(id(type(worker)))
+    return _serving.get(id(_function(target))) or _serving.get(id(type(worker)))
+
+
+def _function(target: Any) -> Any:
+    return target.__func__ if type(target) is MethodType else target
 
 
 def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
         submitter = _submitting.token
-        # A thread that runs already will be refused by the original.
-        if not (submitter is not None or _native.traced()) or self.ident is not None:
+        if not (submitter is not None or _native.traced()):
             return original(self)
+        # A subclass may have its own idea of attributes.
+        own = self.__dict__
+        if own.get("_ident") is not None or not own.get("_initialized"):
+            return original(self)  # refuses
         serving = served(self)
         if serving is not None:
             return _start_serving(original, self, serving[1], submitter)
-        unit = units.begin_within("thread", what=self.name)
+        unit = units.begin_within("thread", what=names.attribute(self, "_name"))
         if unit is None:
             return original(self)
-        setattr(self, _UNIT, unit)
+        own[_UNIT] = unit
         try:
             return original(self)
         except BaseException:
-            if self.__dict__.pop(_UNIT, None) is not None:
+            if own.pop(_UNIT, None) is not None:
                 units.end(unit)
             raise
 
@@ -129,7 +137,7 @@ def _start_serving(
     before = _native.enter(submitter) if submitter is not None else None
     args = thread._args
     if initializer is not None and len(args) > initializer + 1 and callable(args[initializer]):
-        unit = units.begin_within("thread", what=f"{_name(args[initializer])}, an initializer")
+        unit = units.begin_within("thread", what=f"{names.function(args[initializer])}, an initializer")
         if unit is not None:
             task = Task(args[initializer], unit)
             thread._args = (*args[:initializer], task, *args[initializer + 1 :])
@@ -166,7 +174,7 @@ def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[thre
 def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        unit = units.begin_within("thread", what=_name(fn)) if _native.traced() else None
+        unit = units.begin_within("thread", what=names.function(fn)) if _native.traced() else None
         if unit is None:
             return original(self, fn, *args, **kwargs)
         task = Task(fn, unit)
@@ -228,9 +236,10 @@ def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
         # It will be called by a thread of the pool, which is nobody's.
         if not _native.traced():
             return original(self, fn)
-        if str(getattr(fn, "__module__", "")).startswith(_PLUMBING):
-            return original(self, fn if isinstance(getattr(fn, "__self__", None), Task) else Carried(fn))
-        unit = units.begin_within("thread", what=f"{_name(fn)}, when a future is done")
+        if names.module(fn).startswith(_PLUMBING):
+            ours = type(fn) is MethodType and type(fn.__self__) is Task
+            return original(self, fn if ours else Carried(fn))
+        unit = units.begin_within("thread", what=f"{names.function(fn)}, when a future is done")
         return original(self, fn if unit is None else Task(fn, unit))
 
     return add_done_callback
@@ -258,10 +267,6 @@ class Carried:
             return self.fn(*args)
         finally:
             _native.enter(before)
-
-
-def _name(fn: object) -> str:
-    return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)[:200]
 
 
 #: The parameters of `Popen` that may be given by position, as far as we need them.
