@@ -285,6 +285,25 @@ _POPEN = (
 )
 
 
+def _with_preparation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Have the lines of a ``preexec_fn`` written: the program takes the place of the child that executed them."""
+    index = _POPEN.index("preexec_fn")
+    work = args[index] if len(args) > index else kwargs.get("preexec_fn")
+    if work is None:
+        return args, kwargs
+
+    # Whatever it is: an object that can't be called is refused in the child, as it would be without us.
+    def preexec_fn() -> None:
+        try:
+            work()
+        finally:
+            units.flush()
+
+    if len(args) > index:
+        return (*args[:index], preexec_fn, *args[index + 1 :]), kwargs
+    return args, {**kwargs, "preexec_fn": preexec_fn}
+
+
 def _popen(original: Callable[..., None]) -> Callable[..., None]:
     # Not by the original's signature: another wrapper, there before ours, may have none that tells anything.
     @functools.wraps(original)
@@ -297,6 +316,7 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
             # It may be read once only: `subprocess` gets what we read.
             words = list(words)
             args, kwargs = ((words, *args[1:]), kwargs) if args else (args, {**kwargs, "args": words})
+        args, kwargs = _with_preparation(args, kwargs)
         child = children.promise(
             words,
             executable=given.get("executable"),
