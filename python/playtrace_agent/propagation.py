@@ -6,6 +6,7 @@ goes elsewhere is a unit of its own: the verdict waits for it, and names it if i
 
 from __future__ import annotations
 
+import _thread
 import functools
 import importlib
 import os
@@ -50,6 +51,9 @@ def install() -> None:
     thread: Any = threading.Thread
     thread.start = _thread_start(thread.start)
     thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
+    # `threading` has its own references to the originals.
+    for name in ("start_new_thread", "start_new"):
+        setattr(_thread, name, _start_new_thread(getattr(_thread, name)))
     serves_all(futures_thread._worker, initializer=2)
     ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
     Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
@@ -171,6 +175,24 @@ def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[thre
     return _bootstrap_inner
 
 
+def _start_new_thread(original: Callable[..., int]) -> Callable[..., int]:
+    @functools.wraps(original)
+    def start_new_thread(*args: Any) -> int:
+        if not _native.traced() or not args or not callable(args[0]):
+            return original(*args)
+        unit = units.begin_within("thread", what=names.function(args[0]))
+        if unit is None:
+            return original(*args)
+        task = Task(args[0], unit)
+        try:
+            return original(task, *args[1:])
+        except BaseException:
+            task.end()
+            raise
+
+    return start_new_thread
+
+
 def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -201,6 +223,10 @@ class Task:
     def __init__(self, fn: Callable[..., Any], unit: units.Unit) -> None:
         self.fn = fn
         self.unit: units.Unit | None = unit
+
+    def __repr__(self) -> str:
+        """Return the function's: what a thread can't raise is reported with it."""
+        return repr(self.fn)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Make the call."""
