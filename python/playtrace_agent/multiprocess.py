@@ -11,7 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import processes, propagation, runtime, workitems
+from . import names, processes, propagation, runtime, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
         pending = processes.pending
         before, prepared = pending.process, None
         process = processes.NewProcess(
-            workitems.printable(f"multiprocessing: {self.name}"), serves_all=serving is not None
+            names.printable(f"multiprocessing: {names.attribute(self, '_name')}"), serves_all=serving is not None
         )
         try:
             # Within the block: a signal's handler may raise as soon as it is set.

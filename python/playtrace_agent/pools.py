@@ -11,7 +11,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _native, propagation, runtime, units, workitems
+from . import _native, names, propagation, runtime, units, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +49,7 @@ def _submit(original: Callable[..., Any], process_chunk: Callable[..., Any]) -> 
             return original(self, fn, *args, **kwargs)
         # `map` submits chunks.
         chunk = isinstance(fn, functools.partial) and fn.func is process_chunk
-        what = workitems.name(fn.args[0] if chunk else fn)  # type: ignore[attr-defined]
+        what = names.function(fn.args[0] if chunk else fn)  # type: ignore[attr-defined]
         promised = workitems.call(f"{what} in a process pool", fn, args, kwargs)
         if promised is None:
             return original(self, fn, *args, **kwargs)
@@ -122,7 +122,7 @@ def change_pool(module: ModuleType) -> None:
 def _task(module: ModuleType, pool: Any, fn: Any, args: Any, kwds: Any) -> tuple[Any, Any, Any, _Part] | None:
     """Return the function, arguments and keywords that stand for a call in a pool, and what is under way for it."""
     chunk = fn is module.mapstar or fn is module.starmapstar
-    what = workitems.name(args[0][0] if chunk else fn)
+    what = names.function(args[0][0] if chunk else fn)
     if isinstance(pool, module.ThreadPool):
         unit = units.begin_within("thread", what=what)
         if unit is None:
@@ -209,7 +209,7 @@ def _task_generation(original: Callable[..., Any], module: ModuleType) -> Callab
     @functools.wraps(original)
     def _guarded_task_generation(self: Any, result_job: int, func: Any, iterable: Any) -> Any:
         tasks = original(self, result_job, func, iterable)
-        unit = units.begin_within("thread", what=f"tasks of {workitems.name(func)} for a pool")
+        unit = units.begin_within("thread", what=f"tasks of {names.function(func)} for a pool")
         if unit is None:
             return tasks
         feed = _Feed(self, module, tasks, unit)

@@ -6,6 +6,7 @@ goes elsewhere is a unit of its own: the verdict waits for it, and names it if i
 
 from __future__ import annotations
 
+import _thread
 import functools
 import importlib
 import os
@@ -14,9 +15,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import thread as futures_thread
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from . import _native, children, onimport, processes, units
+from . import _native, children, names, onimport, processes, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +51,9 @@ def install() -> None:
     thread: Any = threading.Thread
     thread.start = _thread_start(thread.start)
     thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
+    # `threading` has its own references to the originals.
+    for name in ("start_new_thread", "start_new"):
+        setattr(_thread, name, _start_new_thread(getattr(_thread, name)))
     serves_all(futures_thread._worker, initializer=2)
     ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
     Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
@@ -84,34 +89,41 @@ def serves_all(target: Any, *, initializer: int | None = None) -> None:
     They outlive the work that starts them. The target's argument of that index is an initializer, the next one the
     initializer's arguments: they are the work of whoever starts the thread or process.
     """
-    target = getattr(target, "__func__", target)
+    target = _function(target)
     _serving[id(target)] = target, initializer
 
 
 def served(worker: Any) -> tuple[object, int | None] | None:
     """Return what `serves_all` was told of this thread or process; ``None`` if it does not serve all."""
     target = vars(worker).get("_target")
-    return _serving.get(id(getattr(target, "__func__", target))) or _serving.get(id(type(worker)))
+    return _serving.get(id(_function(target))) or _serving.get(id(type(worker)))
+
+
+def _function(target: Any) -> Any:
+    return target.__func__ if type(target) is MethodType else target
 
 
 def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
         submitter = _submitting.token
-        # A thread that runs already will be refused by the original.
-        if not (submitter is not None or _native.traced()) or self.ident is not None:
+        if not (submitter is not None or _native.traced()):
             return original(self)
+        # A subclass may have its own idea of attributes.
+        own = self.__dict__
+        if own.get("_ident") is not None or not own.get("_initialized"):
+            return original(self)  # refuses
         serving = served(self)
         if serving is not None:
             return _start_serving(original, self, serving[1], submitter)
-        unit = units.begin_within("thread", what=self.name)
+        unit = units.begin_within("thread", what=names.attribute(self, "_name"))
         if unit is None:
             return original(self)
-        setattr(self, _UNIT, unit)
+        own[_UNIT] = unit
         try:
             return original(self)
         except BaseException:
-            if self.__dict__.pop(_UNIT, None) is not None:
+            if own.pop(_UNIT, None) is not None:
                 units.end(unit)
             raise
 
@@ -133,7 +145,7 @@ def _start_serving(
             _native.hold(submitter)
         args = thread._args
         if initializer is not None and len(args) > initializer + 1 and callable(args[initializer]):
-            unit = units.begin_within("thread", what=f"{_name(args[initializer])}, an initializer")
+            unit = units.begin_within("thread", what=f"{names.function(args[initializer])}, an initializer")
             if unit is not None:
                 task = Task(args[initializer], unit)
                 thread._args = (*args[:initializer], task, *args[initializer + 1 :])
@@ -166,10 +178,28 @@ def _thread_main(original: Callable[[threading.Thread], None]) -> Callable[[thre
     return _bootstrap_inner
 
 
+def _start_new_thread(original: Callable[..., int]) -> Callable[..., int]:
+    @functools.wraps(original)
+    def start_new_thread(*args: Any) -> int:
+        if not _native.traced() or not args or not callable(args[0]):
+            return original(*args)
+        unit = units.begin_within("thread", what=names.function(args[0]))
+        if unit is None:
+            return original(*args)
+        task = Task(args[0], unit)
+        try:
+            return original(task, *args[1:])
+        except BaseException:
+            task.end()
+            raise
+
+    return start_new_thread
+
+
 def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        unit = units.begin_within("thread", what=_name(fn)) if _native.traced() else None
+        unit = units.begin_within("thread", what=names.function(fn)) if _native.traced() else None
         if unit is None:
             return original(self, fn, *args, **kwargs)
         task = Task(fn, unit)
@@ -198,6 +228,10 @@ class Task:
     def __init__(self, fn: Callable[..., Any], unit: units.Unit) -> None:
         self.fn = fn
         self.unit: units.Unit | None = unit
+
+    def __repr__(self) -> str:
+        """Return the function's: what a thread can't raise is reported with it."""
+        return repr(self.fn)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Make the call."""
@@ -230,9 +264,10 @@ def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
         # It will be called by a thread of the pool, which is nobody's.
         if not _native.traced():
             return original(self, fn)
-        if str(getattr(fn, "__module__", "")).startswith(_PLUMBING):
-            return original(self, fn if isinstance(getattr(fn, "__self__", None), Task) else Carried(fn))
-        unit = units.begin_within("thread", what=f"{_name(fn)}, when a future is done")
+        if names.module(fn).startswith(_PLUMBING):
+            ours = type(fn) is MethodType and type(fn.__self__) is Task
+            return original(self, fn if ours else Carried(fn))
+        unit = units.begin_within("thread", what=f"{names.function(fn)}, when a future is done")
         return original(self, fn if unit is None else Task(fn, unit))
 
     return add_done_callback
@@ -261,10 +296,6 @@ class Carried:
             _native.hold(before)
 
 
-def _name(fn: object) -> str:
-    return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)[:200]
-
-
 #: The parameters of `Popen` that may be given by position, as far as we need them.
 _POPEN = (
     "args",
@@ -281,6 +312,25 @@ _POPEN = (
 )
 
 
+def _with_preparation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Have the lines of a ``preexec_fn`` written: the program takes the place of the child that executed them."""
+    index = _POPEN.index("preexec_fn")
+    work = args[index] if len(args) > index else kwargs.get("preexec_fn")
+    if work is None:
+        return args, kwargs
+
+    # Whatever it is: an object that can't be called is refused in the child, as it would be without us.
+    def preexec_fn() -> None:
+        try:
+            work()
+        finally:
+            units.flush()
+
+    if len(args) > index:
+        return (*args[:index], preexec_fn, *args[index + 1 :]), kwargs
+    return args, {**kwargs, "preexec_fn": preexec_fn}
+
+
 def _popen(original: Callable[..., None]) -> Callable[..., None]:
     # Not by the original's signature: another wrapper, there before ours, may have none that tells anything.
     @functools.wraps(original)
@@ -293,6 +343,7 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
             # It may be read once only: `subprocess` gets what we read.
             words = list(words)
             args, kwargs = ((words, *args[1:]), kwargs) if args else (args, {**kwargs, "args": words})
+        args, kwargs = _with_preparation(args, kwargs)
         child = children.promise(
             words,
             executable=given.get("executable"),

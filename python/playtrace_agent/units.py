@@ -6,7 +6,7 @@ import logging
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, NewType
 
-from . import runtime
+from . import names, runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,10 +57,11 @@ def say_began(slug: str, run: str | None) -> None:
 def begin_within(kind: str, *, what: str = "") -> Unit | None:
     """Open a unit that belongs where the running code belongs; ``None`` outside traced work, or if it can't be."""
     try:
-        opened = runtime.native.open_within(kind, what=what)
+        opened = runtime.native.open_within(kind, what=names.printable(what))
     except runtime.native.SwitchedOffError:
         return None
-    except runtime.native.TraceError as error:
+    except (runtime.native.TraceError, TypeError, ValueError) as error:
+        # Not every exception: what a signal's handler raises here is for the app.
         runtime.say(logging.WARNING, "not traced: %s %s: %s", kind, what, error)
         return None
     return Unit(opened) if opened is not None else None

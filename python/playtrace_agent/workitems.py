@@ -6,12 +6,11 @@ disk) before its result goes back. Where it was handed over, a unit lasts until 
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _native, answers, runtime, units
+from . import _native, answers, names, runtime, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -57,7 +56,7 @@ class Promise(NamedTuple):
 
 def promise(what: str) -> Promise | None:
     """Promise work that the running code hands to another process; ``None`` outside traced work or if that fails."""
-    what = printable(what)
+    what = names.printable(what)
     try:
         promised = _native.spawn(what, True)
         if promised is None:
@@ -225,7 +224,7 @@ def call(
 
 def initializer(fn: Callable[..., Any], args: Iterable[Any]) -> Call | None:
     """Return the initializer of a worker, whose result nobody asks for, as such a call."""
-    promised = _promised(f"{name(fn)}, an initializer", fn, args, {}, answered=False)
+    promised = _promised(f"{names.function(fn)}, an initializer", fn, args, {}, answered=False)
     return None if promised is None else promised[0]
 
 
@@ -237,15 +236,3 @@ def _promised(
         return None
     handed = Handed(promised, own_token())
     return Call(promised, handed, fn, args, kwargs, answered=answered), handed
-
-
-def printable(what: str) -> str:
-    """Return what the ledger takes: not too long, and text, which a name need not be."""
-    return what[:200].encode(errors="backslashreplace").decode()
-
-
-def name(fn: object) -> str:
-    """Return a function's name, for people."""
-    if isinstance(fn, functools.partial):
-        return name(fn.func)
-    return str(getattr(fn, "__qualname__", None) or type(fn).__qualname__)[:200]

@@ -390,3 +390,27 @@ def test_contexts_are_the_programs(workspace: Workspace) -> None:
         print(playtrace_agent.current_slug(), variable.get())
         """,
     )
+
+
+def test_what_is_reachable_no_more_is_freed_when_the_app_allows_it(workspace: Workspace) -> None:
+    """A unit's end collects cycles where something still has its token: not where the app switched that off."""
+    twice(
+        workspace,
+        """
+        class Loop:
+            def __init__(self):
+                self.itself = self
+
+            def __del__(self):
+                print("freed")
+
+        gc.disable()
+        with playtrace_agent.trace("p"):
+            work.plain(1)
+            Loop()
+            kept = contextvars.copy_context()
+        print("after the block")
+        gc.enable()
+        gc.collect()
+        """,
+    )

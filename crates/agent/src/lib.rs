@@ -332,9 +332,13 @@ fn is_held(token: &Py<TokenObject>) -> bool {
     (unsafe { pyo3::ffi::Py_REFCNT(token.as_ptr()) }) > 1
 }
 
-/// Frees what was made lately and is reachable no more; true, whatever comes of it.
+/// Frees what was made lately and is reachable no more, unless the app forbade it; true, whatever comes of it.
 fn collect(py: Python<'_>) -> bool {
-    let _ = py.import("gc").and_then(|gc| gc.call_method1("collect", (1,)));
+    let _ = py.import("gc").and_then(|gc| {
+        // Finalizers are the app's code: with `gc.disable()` it decides itself when they run.
+        let enabled = gc.call_method0("isenabled")?.is_truthy()?;
+        if enabled { gc.call_method1("collect", (1,)).map(drop) } else { Ok(()) }
+    });
     true
 }
 
