@@ -1,5 +1,6 @@
 //! Code that an import runs belongs to the import, not to the request that happened to come first.
 
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -8,7 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::token::TokenObject;
-use crate::{AGENT, current, monitor, names};
+use crate::{AGENT, calling, current, monitor, names};
 
 /// The `exec_module` that was there before ours.
 static ORIGINAL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
@@ -30,7 +31,7 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     let original = loader.getattr("exec_module")?;
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: c"exec_module".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: exec_module },
+        ml_meth: calling::definition(exec_module),
         ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
         ml_doc: c"exec_module($self, module)\n--\n\nExecute the module.".as_ptr(),
     }));
@@ -44,7 +45,7 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
 }
 
 /// `loader.exec_module(module)`.
-unsafe extern "C" fn exec_module(
+unsafe extern "C-unwind" fn exec_module(
     loader: *mut ffi::PyObject,
     args: *mut ffi::PyObject,
     keywords: *mut ffi::PyObject,
@@ -52,10 +53,11 @@ unsafe extern "C" fn exec_module(
     // SAFETY: the interpreter calls methods with its lock held.
     let py = unsafe { Python::assume_attached() };
     let _ = catch_unwind(AssertUnwindSafe(|| foresee(py, loader)));
-    let scope = catch_unwind(AssertUnwindSafe(|| Scope::enter(py))).ok().flatten();
+    // Not dropped where the call never comes back: see `calling`.
+    let scope = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| Scope::enter(py))).ok().flatten());
     // Whatever is wrong with the arguments, the original says it.
     // SAFETY: the lock is held, the original lives for ever, and the caller lent a tuple and a dictionary or null for the
-    // length of the call.
+    // length of the call. Nothing here is dropped by itself.
     let result = unsafe {
         let first = ffi::PyTuple_Pack(1, loader);
         let all = if first.is_null() { null_mut() } else { ffi::PySequence_Concat(first, args) };
@@ -63,20 +65,25 @@ unsafe extern "C" fn exec_module(
         if all.is_null() {
             null_mut()
         } else {
-            let result = ffi::PyObject_Call(ORIGINAL.load(Ordering::Relaxed), all, keywords);
+            let result = calling::call(ORIGINAL.load(Ordering::Relaxed), all, keywords);
             ffi::Py_DECREF(all);
             result
         }
     };
-    if let Some(scope) = scope {
-        // Leaving calls into Python, which must not happen with an error set: a failing import goes on failing.
-        let error = if result.is_null() { PyErr::take(py) } else { None };
-        let _ = catch_unwind(AssertUnwindSafe(|| scope.leave(py)));
-        if let Some(error) = error {
-            error.restore(py);
-        }
+    if scope.is_some() {
+        leave(py, scope, result.is_null());
     }
     result
+}
+
+/// The import is over.
+fn leave(py: Python<'_>, scope: ManuallyDrop<Option<Scope>>, failed: bool) {
+    // Leaving calls into Python, which must not happen with an error set: a failing import goes on failing.
+    let error = if failed { PyErr::take(py) } else { None };
+    let _ = catch_unwind(AssertUnwindSafe(|| ManuallyDrop::into_inner(scope).map(|scope| scope.leave(py))));
+    if let Some(error) = error {
+        error.restore(py);
+    }
 }
 
 /// Looks at the file of a module before its code runs: what it holds now is what is loaded.

@@ -9,6 +9,7 @@ mod behind;
 mod block;
 mod body;
 mod callbacks;
+mod calling;
 mod cell;
 mod current;
 mod error;
@@ -35,7 +36,6 @@ use playtrace_model::{RunToken, Slug};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
 
 use crate::agent::{Agent, Opened, UnitId, UnitSpec};
 use crate::block::Block;
@@ -369,21 +369,6 @@ fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Optio
     Ok(before)
 }
 
-/// Calls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.
-///
-/// Natively, in one step: no signal's handler can raise in between, and no frame of ours stands in a traceback.
-#[pyfunction]
-#[pyo3(signature = (unit, work, /, *args, **kwargs))]
-fn call_within<'py>(
-    py: Python<'py>,
-    unit: UnitId,
-    work: &Bound<'py, PyAny>,
-    args: &Bound<'py, PyTuple>,
-    kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    within(py, unit, || work.call(args, kwargs))
-}
-
 /// Does `work` as work of a unit, and goes back to what there was before.
 fn within<R>(py: Python<'_>, unit: UnitId, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
     let (before, entered) = (current::value(py), current::entered());
@@ -612,7 +597,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(held, module)?,
         wrap_pyfunction!(hold, module)?,
         wrap_pyfunction!(enter, module)?,
-        wrap_pyfunction!(call_within, module)?,
         wrap_pyfunction!(traced, module)?,
         wrap_pyfunction!(current_run, module)?,
         wrap_pyfunction!(enqueue, module)?,
@@ -632,5 +616,5 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ] {
         module.add_function(function)?;
     }
-    Ok(())
+    calling::add_to(module)
 }

@@ -1,0 +1,48 @@
+"""Daemon threads that are at work when the interpreter ends: CPython ends them where they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from judged import CLIENT
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+WORK = """
+import threading, time
+
+begun = threading.Semaphore(0)
+
+
+def goes_on(*_):
+    begun.release()
+    while True:
+        time.sleep(0.0001)
+
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    goes_on()
+"""
+SCRIPTS = {
+    "request": "threading.Thread(target=client.get, daemon=True).start()",
+    "thread": 'with playtrace_agent.trace("p"):\n    threading.Thread(target=work.goes_on, daemon=True).start()',
+    "pool": 'pool = ThreadPool(3)\nwith playtrace_agent.trace("p"):\n    pool.map_async(work.goes_on, range(3), 1)',
+    "import": 'def start():\n    with playtrace_agent.trace("p"):\n        import lazy\n'
+    "threading.Thread(target=start, daemon=True).start()",
+}
+
+
+@pytest.mark.parametrize("what", SCRIPTS)
+def test_the_process_ends_as_it_would_without_us(workspace: Workspace, what: str) -> None:
+    workspace.write("driver_client.py", CLIENT)
+    workspace.write("work.py", WORK)
+    workspace.write("lazy.py", "import work\nwork.goes_on()\n")
+    begin = "import threading, playtrace_agent, work\nfrom multiprocessing.pool import ThreadPool\n"
+    begin += "from driver_client import Client\nclient = Client(work.app)\n"
+    for _ in range(4):
+        # A pool that nobody closed is what the interpreter would warn of.
+        outcome = workspace.run(f"{begin}{SCRIPTS[what]}\nwork.begun.acquire()\n", warnings="ignore")
+        assert outcome.err == ""
