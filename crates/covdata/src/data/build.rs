@@ -201,8 +201,8 @@ mod tests {
         let count = |table: &str| -> i64 {
             db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
         };
-        assert_eq!(count("file"), files.len() as i64);
-        assert_eq!(count("context"), contexts.len() as i64);
+        assert_eq!(count("file"), i64::try_from(files.len()).unwrap());
+        assert_eq!(count("context"), i64::try_from(contexts.len()).unwrap());
         // Found by its index, and by none: the last of each.
         let by_index =
             "SELECT count(*) FROM context WHERE context = (SELECT max(context) FROM context NOT INDEXED)";
@@ -231,7 +231,7 @@ mod tests {
         fn files_of_any_shape_are_sane(
             files in 0usize..40, contexts in 0usize..60, name in 0usize..1500, len in 0usize..9000, arcs in 0i32..20
         ) {
-            let rows = (files * contexts) as i64;
+            let rows = i64::try_from(files * contexts).unwrap();
             let arcs = if len % 2 == 0 { 0 } else { arcs };
             let expected = if arcs == 0 { (rows, 0) } else { (0, rows * i64::from(arcs)) };
             prop_assert_eq!(check(&names(files, name), &names(contexts, name * 3), len, arcs), expected);

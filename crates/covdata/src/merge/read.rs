@@ -252,7 +252,9 @@ mod tests {
             let context = ContextLabel::new(format!("c{context}"));
             let path = MeasuredPath::new(format!("f{file}.py"));
             lines.add(&context, &path, &numbers.iter().map(|line| u32::from(*line) + 1).collect());
-            numbers.iter().for_each(|line| found.add(&context, &path, (-1, i32::from(*line))));
+            for line in numbers {
+                found.add(&context, &path, (-1, i32::from(*line)));
+            }
         }
         let mut data = CoverageData::from_lines(lines);
         if arcs {
@@ -283,7 +285,9 @@ mod tests {
             }
             prop_assert_eq!(fs_err::read(&files[0]).unwrap(), fs_err::read(&files[1]).unwrap());
             let mut expected = CoverageData::default();
-            parts.iter().for_each(|part| assert!(expected.include(data(arcs, part))));
+            for part in &parts {
+                assert!(expected.include(data(arcs, part)));
+            }
             prop_assert_eq!(spilled.data.into_data().unwrap(), expected);
         }
     }

@@ -357,8 +357,8 @@ fn lines_that_no_shard_has_yet_are_told_until_one_has_them_or_a_merge_came() {
     assert_eq!(behind.verdict.status, Status::Consistent);
 
     let into = "p.coverage".to_owned();
-    let merger = writer(12, Role::Merger, vec![Record::Merged { shards: vec![], into }]);
-    let merged = judged(vec![writer(9, Role::Web, records.clone()), merger]);
+    let combined = writer(12, Role::Merger, vec![Record::Merged { shards: vec![], into }]);
+    let merged = judged(vec![writer(9, Role::Web, records.clone()), combined]);
     assert!(merged.behind.is_empty() && merged.verdict.notes.is_empty(), "{:?}", merged.verdict);
 
     records.extend([open("3", 3), closed("3", &[])]);
