@@ -2,24 +2,26 @@
 //!
 //! Nothing here calls into Python; see [`AttachedCell`](crate::cell::AttachedCell).
 
+mod lines;
+mod process;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Granularity, Journal, Layout, Record, RunLedger, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Lacked, Rearm, Token, Tracer, Wants};
+use playtrace_tracer::{CodeId, ContextId, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
+use self::lines::Kept;
 use crate::behind::Urgency;
-use crate::current::Held;
 use crate::error::AgentError;
 use crate::jobs;
 use crate::run::{Draft, Place, Run, Written, now};
 use crate::sources::Sources;
 use crate::token::{self, Holders};
 use crate::trails::Trails;
-use crate::unflushed::{LineNote, Tail};
 
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
@@ -84,21 +86,6 @@ struct Unit {
     kind: UnitKind,
     /// Whether it is over but for what it left behind.
     left: bool,
-}
-
-/// Where a line was kept from being lost by a kill.
-#[derive(Debug)]
-struct Kept {
-    context: ContextId,
-    file: FileId,
-    note: LineNote,
-    tail: Tail,
-}
-
-impl Kept {
-    fn is_like(&self, fresh: Fresh) -> bool {
-        (self.context, self.file) == (fresh.context, fresh.file)
-    }
 }
 
 /// The agent of this process.
@@ -562,163 +549,14 @@ impl Agent {
         Some(unit)
     }
 
-    /// Keeps a line from being lost by a kill.
-    pub(crate) fn keep(&mut self, fresh: Fresh) {
-        if let Some(kept) = self.kept_like(fresh)
-            && kept.tail.note_again(kept.note, fresh.line).is_some()
-        {
-            return;
-        }
-        let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
-        let run = owners.get(&fresh.context).and_then(|run| runs.get_mut(run));
-        // What is not kept here leaves what was kept last as good as it was.
-        let Some((note, tail)) = run.and_then(|run| run.keep(place, sources, fresh)) else { return };
-        if !self.kept[0].as_ref().is_some_and(|kept| kept.is_like(fresh)) {
-            self.kept.swap(0, 1);
-        }
-        self.kept[0] = Some(Kept { context: fresh.context, file: fresh.file, note, tail });
-    }
-
-    /// Where a line of the same context and file was kept lately.
-    fn kept_like(&self, fresh: Fresh) -> Option<&Kept> {
-        self.kept.iter().flatten().find(|kept| kept.is_like(fresh))
-    }
-
-    /// A line was reached under `token`, whose value is what the variable holds: the next ones of its code object are like it.
-    /// Answers with what is to be done about its place.
-    pub(crate) fn line(
-        &mut self,
-        code: usize,
-        id: CodeId,
-        line: u32,
-        token: Token,
-        held: Option<Held>,
-    ) -> Lacked {
-        let Some(fresh) = self.tracer.line(id, line, token) else {
-            return self.tracer.lacked_by_others(id, line, Some(token));
-        };
-        self.keep(fresh);
-        let trail = self.tracer.trail(id, token);
-        if let Some(kept) = self.kept_like(fresh)
-            && let (Some(held), Some(trail)) = (held, trail)
-        {
-            let noted = (kept.note, kept.tail.clone());
-            self.trails.learn(code, id, held, trail, noted);
-        }
-        Lacked::Keep
-    }
-
-    /// A line was executed within the work of `token`, in a context that knows nothing of it: whose it is can't be told.
-    pub(crate) fn miss_line(&mut self, code: CodeId, line: u32, token: Token) {
-        if self.tracer.lacks_line(code, line, token) {
-            self.miss(token);
-        }
-    }
-
-    /// The same for a function that was entered, where these are all that is recorded.
-    pub(crate) fn miss_entry(&mut self, code: CodeId, token: Token) {
-        if self.granularity() == Granularity::Symbol && self.tracer.lacks_entry(code, token) {
-            self.miss(token);
-        }
-    }
-
-    /// Code began to run where there was no stack left to listen to it.
-    pub(crate) fn miss_code(&mut self, token: Token) {
-        let reason = "code ran for the first time at the end of the stack or of memory: what it executed there was not seen";
-        self.lose(token, reason);
-    }
-
-    fn miss(&mut self, token: Token) {
-        let reason = "code ran in a context that knows no profile (contextvars.Context().run, or one made elsewhere) \
-            within traced work: whose it is can't be told";
-        self.lose(token, reason);
-    }
-
-    /// Says that something is lost, once a run.
-    fn lose(&mut self, token: Token, reason: &'static str) {
-        let run = self.tracer.resolve(token).and_then(|context| self.owners.get(&context).copied());
-        let Some((id, run)) = run.and_then(|id| Some((id, self.runs.get_mut(&id)?))) else { return };
-        if run.lost.insert(reason) {
-            // If the ledger can't be written, the open unit tells of it.
-            let _ = self.append(id, Record::Lost { unit: None, reason: reason.to_owned() });
-        }
-    }
-
     /// The run that a token belongs to.
     pub(crate) fn run_of(&self, token: Token) -> Option<&Run> {
         self.runs.get(self.owners.get(&self.tracer.resolve(token)?)?)
-    }
-
-    /// Says that a child process is about to be started by the token's work; answers with the child's own token.
-    pub(crate) fn spawn(&mut self, token: Token, command: String, python: bool) -> Option<Promised> {
-        let context = self.tracer.resolve(token)?;
-        let id = *self.owners.get(&context)?;
-        self.last_child += 1;
-        let process = playtrace_ledger::ProcessId::current();
-        let child = format!("{}-{}-{}", process.pid, process.start, self.last_child);
-        self.append(id, Record::Spawn { child: child.clone(), command, python }).ok()?;
-        let run = self.runs.get_mut(&id)?;
-        let scope = run.scope_of(context).map(|scope| scope.name.clone());
-        Some(Promised { child, slug: run.slug.clone(), run: run.token.clone(), scope })
     }
 
     /// Writes everything that is not written yet.
     pub(crate) fn flush_all(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
         let ids: Vec<RunId> = self.runs.keys().copied().collect();
         ids.into_iter().map(|id| self.flush_run(id, None, Urgency::Now)).collect()
-    }
-
-    /// Makes a unit the one that ends with the process.
-    pub(crate) fn set_process_unit(&mut self, unit: UnitId) {
-        self.process_unit = Some(unit);
-    }
-
-    /// The process ends: closes its unit and writes what is left.
-    pub(crate) fn finish(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
-        // Threads that still run now are daemons: the end of the process is theirs. Requests are cut off, and stay open.
-        // So is it of what a unit left behind.
-        let over = |unit: &Unit| unit.left || unit.kind == UnitKind::Thread;
-        let daemons = self.units.iter().filter(|(_, unit)| over(unit)).map(|(id, _)| *id);
-        let ending: Vec<UnitId> = daemons.chain(self.process_unit.take()).collect();
-        let mut results: Vec<_> = ending.into_iter().map(|unit| self.put_down(unit)).collect();
-        results.extend(self.flush_all());
-        results
-    }
-
-    /// This is a forked child now. What is open belongs to the parent; the run of `token` goes on here with nothing
-    /// seen. Answers with whether there is one, and the code objects to arm again.
-    pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Rearm) {
-        let context = token.and_then(|token| self.tracer.resolve(token));
-        let kept = context.and_then(|context| self.owners.get(&context).copied());
-        // Imports that the units kept open are the parent's; the one around the fork, if any, goes on here.
-        for unit in std::mem::take(&mut self.units).into_values() {
-            if let Some(run) = self.runs.get_mut(&unit.run).filter(|run| run.import == unit.context) {
-                run.imports = run.imports.saturating_sub(1);
-            }
-        }
-        self.process_unit = None;
-        self.booted = false;
-        // The maps are the parent's.
-        self.kept = [None, None];
-        self.trails.clear();
-        let ids: Vec<RunId> = self.runs.keys().copied().filter(|id| Some(*id) != kept).collect();
-        for id in ids {
-            if let Some(run) = self.remove_run(id) {
-                run.abandon();
-            }
-        }
-        let run = kept.and_then(|id| self.runs.get_mut(&id));
-        let contexts = run.map(|run| {
-            run.start_over();
-            // Other requests' scopes are the parent's, like their units.
-            run.scopes.retain(|scope| Some(scope.context) == context);
-            for scope in &mut run.scopes {
-                scope.units = 0;
-            }
-            run.contexts().collect::<Vec<_>>()
-        });
-        let rearm = self.tracer.after_fork(contexts.as_deref().unwrap_or_default());
-        self.owners.retain(|context, _| contexts.iter().flatten().any(|kept| kept == context));
-        (kept.is_some(), rearm)
     }
 }

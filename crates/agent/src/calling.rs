@@ -12,6 +12,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::agent::UnitId;
 use crate::{current, token_of};
 
 type Call = unsafe extern "C-unwind" fn(
@@ -52,13 +53,36 @@ pub(crate) fn definition(method: Method) -> ffi::PyMethodDefPointer {
     }
 }
 
-/// What was there before work of a unit, and what to call. Nothing in it drops.
+/// What was there before work of a unit. Nothing in it drops; it is given to [`leave`], or lost.
+#[derive(Clone, Copy)]
+pub(crate) struct Before {
+    value: *mut ffi::PyObject,
+    entered: Option<Token>,
+}
+
+/// Lets what runs now be work of a unit.
+pub(crate) fn enter(py: Python<'_>, unit: UnitId) -> PyResult<Before> {
+    let (value, entered) = (current::value(py), current::entered());
+    // Given back before the work: only what runs under the unit keeps its token.
+    current::enter(py, token_of(py, unit).as_ref())?;
+    Ok(Before { value: value.map_or(null_mut(), Bound::into_ptr), entered })
+}
+
+/// Goes back to what there was before.
+pub(crate) fn leave(py: Python<'_>, before: Before) -> PyResult<()> {
+    // SAFETY: the lock is held, and the reference is ours.
+    let value = unsafe { Bound::from_owned_ptr_or_opt(py, before.value) };
+    let back = current::put(py, value.as_ref());
+    current::set_entered(before.entered);
+    back
+}
+
+/// What to call, and what was there before. Nothing in it drops.
 #[derive(Clone, Copy)]
 struct Begun {
     work: *mut ffi::PyObject,
     args: *mut ffi::PyObject,
-    before: *mut ffi::PyObject,
-    entered: Option<Token>,
+    before: Before,
 }
 
 /// Adds `call_within` to the module.
@@ -118,22 +142,16 @@ fn begin(py: Python<'_>, args: *mut ffi::PyObject) -> PyResult<Begun> {
         let rest = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_GetSlice(args, 2, size))?;
         (unit, ffi::PyTuple_GetItem(args, 1), rest)
     };
-    let (before, entered) = (current::value(py), current::entered());
-    // Given back before the work: only what runs under the unit keeps its token.
-    current::enter(py, token_of(py, unit.extract()?).as_ref())?;
-    Ok(Begun { work, args: rest.into_ptr(), before: before.map_or(null_mut(), Bound::into_ptr), entered })
+    let before = enter(py, unit.extract()?)?;
+    Ok(Begun { work, args: rest.into_ptr(), before })
 }
 
 fn end(py: Python<'_>, begun: Begun, result: *mut ffi::PyObject) -> PyResult<*mut ffi::PyObject> {
     // Going back calls into Python, which must not happen with an error set.
     let error = if result.is_null() { PyErr::take(py) } else { None };
-    // SAFETY: the lock is held, and these references are ours.
-    let (before, args) = unsafe {
-        (Bound::from_owned_ptr_or_opt(py, begun.before), Bound::from_owned_ptr_or_opt(py, begun.args))
-    };
-    let back = current::put(py, before.as_ref());
-    current::set_entered(begun.entered);
-    drop(args);
+    let back = leave(py, begun.before);
+    // SAFETY: the lock is held, and the reference is ours.
+    drop(unsafe { Bound::from_owned_ptr_or_opt(py, begun.args) });
     if let Err(fault) = back {
         // SAFETY: the lock is held, and the result is ours, or null.
         unsafe { ffi::Py_XDECREF(result) };

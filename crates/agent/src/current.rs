@@ -133,11 +133,6 @@ pub(crate) fn meanings_change() {
     MEANINGS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// What the running code's context holds, the process's own not counted.
-pub(crate) fn own(py: Python<'_>) -> Option<Bound<'_, TokenObject>> {
-    value(py)?.cast_into::<TokenObject>().ok()
-}
-
 /// The token under which the running code's lines are recorded, or why there is none. Runs no Python code.
 pub(crate) fn look(py: Python<'_>) -> Result<Token, Nobodys> {
     let value = value(py);
@@ -187,11 +182,6 @@ pub(crate) fn enter(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResul
 /// Sets the token that the running thread's work has: back to what it was.
 pub(crate) fn set_entered(token: Option<Token>) {
     ENTERED.set(token.map_or(0, Token::raw));
-}
-
-/// Sets what the running code's context holds.
-pub(crate) fn set(py: Python<'_>, held: Option<&Bound<'_, TokenObject>>) -> PyResult<()> {
-    put(py, held.map(Bound::as_any))
 }
 
 /// Sets the variable to what [`value`] answered, a token, or `None`. `Ellipsis` is as good as a variable that was never set.

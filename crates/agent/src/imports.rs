@@ -103,7 +103,8 @@ fn foresee(py: Python<'_>, loader: *mut ffi::PyObject) {
 /// An import under way in traced work.
 struct Scope {
     run: u64,
-    before: Option<Py<TokenObject>>,
+    /// What the variable held.
+    before: Option<Py<PyAny>>,
     /// The import's own.
     inner: Py<TokenObject>,
 }
@@ -114,10 +115,10 @@ impl Scope {
         let (run, inner, rearm) =
             AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten()?;
         monitor::rearm(py, &rearm);
-        let before = current::own(py).map(Bound::unbind);
+        let before = current::value(py).map(Bound::unbind);
         // No running frame goes on under the import's context, so the stack needs no arming.
         let inner = Bound::new(py, TokenObject::new(0, inner, None)).ok();
-        let Some(inner) = inner.filter(|inner| current::set(py, Some(inner)).is_ok()) else {
+        let Some(inner) = inner.filter(|inner| current::put(py, Some(inner.as_any())).is_ok()) else {
             AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
             return None;
         };
@@ -126,7 +127,7 @@ impl Scope {
 
     fn leave(self, py: Python<'_>) {
         // Nothing is left to do for an import if the variable can't be set back.
-        let _ = current::set(py, self.before.as_ref().map(|before| before.bind(py)));
+        let _ = current::put(py, self.before.as_ref().map(|before| before.bind(py)));
         // SAFETY: the lock is held, and it is our object.
         let is_over = unsafe { ffi::Py_REFCNT(self.inner.as_ptr()) } == 1;
         let unit = AGENT.with(py, |state| {

@@ -371,15 +371,9 @@ fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Optio
 
 /// Does `work` as work of a unit, and goes back to what there was before.
 fn within<R>(py: Python<'_>, unit: UnitId, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    let (before, entered) = (current::value(py), current::entered());
-    let token = token_of(py, unit);
-    current::enter(py, token.as_ref())?;
-    // Given back before the work: only what runs under the unit keeps its token.
-    drop(token);
+    let before = calling::enter(py, unit)?;
     let done = work();
-    let back = current::put(py, before.as_ref());
-    current::set_entered(entered);
-    back.and(done)
+    calling::leave(py, before).and(done)
 }
 
 /// What the variable is to hold for `to`.
@@ -523,7 +517,7 @@ fn after_fork(py: Python<'_>) -> PyResult<bool> {
         }
     } else {
         current::set_base(None);
-        current::set(py, None)?;
+        current::put(py, None)?;
     }
     Ok(kept)
 }

@@ -278,7 +278,7 @@ impl Run {
         if !new.is_empty() {
             self.note_sources(place, sources, &fresh)?;
         }
-        if new.is_empty() && self.shard_is_gone() {
+        if new.is_empty() && !self.behind.is_empty() && self.shard_is_gone() {
             // Whoever took it away has these lines from the ledger; they alone are no reason for another one.
             self.behind.take();
         }

@@ -1,0 +1,107 @@
+//! Lines that were reached: whose they are, that a kill does not lose them, and what is said of those that nobody gets.
+
+use playtrace_ledger::{Granularity, Record};
+use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Lacked, Token};
+
+use super::Agent;
+use crate::current::Held;
+use crate::unflushed::{LineNote, Tail};
+
+/// Where a line was kept from being lost by a kill.
+#[derive(Debug)]
+pub(super) struct Kept {
+    context: ContextId,
+    file: FileId,
+    note: LineNote,
+    tail: Tail,
+}
+
+impl Kept {
+    fn is_like(&self, fresh: Fresh) -> bool {
+        (self.context, self.file) == (fresh.context, fresh.file)
+    }
+}
+
+impl Agent {
+    /// Keeps a line from being lost by a kill.
+    pub(crate) fn keep(&mut self, fresh: Fresh) {
+        if let Some(kept) = self.kept_like(fresh)
+            && kept.tail.note_again(kept.note, fresh.line).is_some()
+        {
+            return;
+        }
+        let Self { place: Some(place), owners, runs, sources, .. } = self else { return };
+        let run = owners.get(&fresh.context).and_then(|run| runs.get_mut(run));
+        // What is not kept here leaves what was kept last as good as it was.
+        let Some((note, tail)) = run.and_then(|run| run.keep(place, sources, fresh)) else { return };
+        if !self.kept[0].as_ref().is_some_and(|kept| kept.is_like(fresh)) {
+            self.kept.swap(0, 1);
+        }
+        self.kept[0] = Some(Kept { context: fresh.context, file: fresh.file, note, tail });
+    }
+
+    /// Where a line of the same context and file was kept lately.
+    fn kept_like(&self, fresh: Fresh) -> Option<&Kept> {
+        self.kept.iter().flatten().find(|kept| kept.is_like(fresh))
+    }
+
+    /// A line was reached under `token`, whose value is what the variable holds: the next ones of its code object are like it.
+    /// Answers with what is to be done about its place.
+    pub(crate) fn line(
+        &mut self,
+        code: usize,
+        id: CodeId,
+        line: u32,
+        token: Token,
+        held: Option<Held>,
+    ) -> Lacked {
+        let Some(fresh) = self.tracer.line(id, line, token) else {
+            return self.tracer.lacked_by_others(id, line, Some(token));
+        };
+        self.keep(fresh);
+        let trail = self.tracer.trail(id, token);
+        if let Some(kept) = self.kept_like(fresh)
+            && let (Some(held), Some(trail)) = (held, trail)
+        {
+            let noted = (kept.note, kept.tail.clone());
+            self.trails.learn(code, id, held, trail, noted);
+        }
+        Lacked::Keep
+    }
+
+    /// A line was executed within the work of `token`, in a context that knows nothing of it: whose it is can't be told.
+    pub(crate) fn miss_line(&mut self, code: CodeId, line: u32, token: Token) {
+        if self.tracer.lacks_line(code, line, token) {
+            self.miss(token);
+        }
+    }
+
+    /// The same for a function that was entered, where these are all that is recorded.
+    pub(crate) fn miss_entry(&mut self, code: CodeId, token: Token) {
+        if self.granularity() == Granularity::Symbol && self.tracer.lacks_entry(code, token) {
+            self.miss(token);
+        }
+    }
+
+    /// Code began to run where there was no stack left to listen to it.
+    pub(crate) fn miss_code(&mut self, token: Token) {
+        let reason = "code ran for the first time at the end of the stack or of memory: what it executed there was not seen";
+        self.lose(token, reason);
+    }
+
+    fn miss(&mut self, token: Token) {
+        let reason = "code ran in a context that knows no profile (contextvars.Context().run, or one made elsewhere) \
+            within traced work: whose it is can't be told";
+        self.lose(token, reason);
+    }
+
+    /// Says that something is lost, once a run.
+    fn lose(&mut self, token: Token, reason: &'static str) {
+        let run = self.tracer.resolve(token).and_then(|context| self.owners.get(&context).copied());
+        let Some((id, run)) = run.and_then(|id| Some((id, self.runs.get_mut(&id)?))) else { return };
+        if run.lost.insert(reason) {
+            // If the ledger can't be written, the open unit tells of it.
+            let _ = self.append(id, Record::Lost { unit: None, reason: reason.to_owned() });
+        }
+    }
+}
