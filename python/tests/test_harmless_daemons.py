@@ -24,10 +24,44 @@ def goes_on(*_):
 
 def app(environ, start_response):
     start_response("200 OK", [])
+    return WAYS[environ["PATH_INFO"]]()
+
+
+class Closed:
+    def __iter__(self):
+        return iter([b"a"])
+
+    def close(self):
+        goes_on()
+
+
+def piece():
+    yield b"a"
     goes_on()
+
+
+def ends():
+    try:
+        yield b"a"
+        yield b"b"
+    finally:
+        goes_on()
+
+
+WAYS = {"/": goes_on, "/piece": piece, "/close": Closed, "/end": ends}
+"""
+FIRST_PIECE = """
+def first_piece():
+    body = client.app({"HTTP_X_PROFILE_TRACE": "p", "PATH_INFO": "/end"}, lambda *_: None)
+    next(body)
+    body.close()
+
 """
 SCRIPTS = {
     "request": "threading.Thread(target=client.get, daemon=True).start()",
+    "piece of a body": "threading.Thread(target=client.get, args=['/piece'], daemon=True).start()",
+    "close of a body": "threading.Thread(target=client.get, args=['/close'], daemon=True).start()",
+    "end of a body": "threading.Thread(target=first_piece, daemon=True).start()",
     "thread": 'with playtrace_agent.trace("p"):\n    threading.Thread(target=work.goes_on, daemon=True).start()',
     "pool": 'pool = ThreadPool(3)\nwith playtrace_agent.trace("p"):\n    pool.map_async(work.goes_on, range(3), 1)',
     "import": 'def start():\n    with playtrace_agent.trace("p"):\n        import lazy\n'
@@ -42,6 +76,7 @@ def test_the_process_ends_as_it_would_without_us(workspace: Workspace, what: str
     workspace.write("lazy.py", "import work\nwork.goes_on()\n")
     begin = "import threading, playtrace_agent, work\nfrom multiprocessing.pool import ThreadPool\n"
     begin += "from driver_client import Client\nclient = Client(work.app)\n"
+    begin += FIRST_PIECE
     for _ in range(4):
         # A pool that nobody closed is what the interpreter would warn of.
         outcome = workspace.run(f"{begin}{SCRIPTS[what]}\nwork.begun.acquire()\n", warnings="ignore")

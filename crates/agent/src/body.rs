@@ -1,17 +1,20 @@
 //! The body of a traced response, by PEP 3333: every piece of it is made as work of the request's unit.
 //!
 //! Natively, because a server asks three times at least (first piece, end, close): each frame of Python's in between
-//! would cost as much as the switch to the unit and back.
+//! would cost as much as the switch to the unit and back. The methods that run the app's code let the end of a daemon thread
+//! pass: see [`calling`].
 
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
-use pyo3::types::PyIterator;
-use pyo3::{PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyVisit, ffi};
 
 use crate::agent::UnitId;
+use crate::calling::{self, guarded};
 use crate::cell::AttachedCell;
-use crate::{names, within};
+use crate::names;
 
 /// An iterable whose pieces, and whose end, are work of a unit. `body.TracedBody` in Python makes it close itself when its
 /// server forgets it.
@@ -30,7 +33,7 @@ struct Held {
     /// What the app answered.
     answer: Py<PyAny>,
     /// Its iterator, once it was asked for a piece.
-    iterator: Option<Py<PyIterator>>,
+    iterator: Option<Py<PyAny>>,
 }
 
 #[pymethods]
@@ -45,41 +48,6 @@ impl Body {
     /// Itself: a body is read once.
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
-    }
-
-    /// The next piece.
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.within(py, || {
-            let next = self.held(py, |held| match &held.iterator {
-                Some(iterator) => Ok(iterator.clone_ref(py)),
-                None => Err(held.answer.clone_ref(py)),
-            });
-            let mut iterator = match next {
-                None => return Ok(None),
-                Some(Ok(iterator)) => iterator.into_bound(py),
-                Some(Err(answer)) => self.first(answer.bind(py))?,
-            };
-            iterator.next().transpose()
-        })
-    }
-
-    /// Closes the body, then the unit; once.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let unit = self.unit.load(Ordering::Relaxed);
-        if unit == 0 {
-            return Ok(());
-        }
-        let closed = self.within(py, || {
-            let closed = self.close_answer(py);
-            // What nobody else has ends here: `finally` blocks of generators and `__del__` are the request's work.
-            drop(self.held.with(py, Option::take));
-            closed
-        });
-        // Whoever closes it a second time, from within its own end, say, finds it closed.
-        if self.unit.swap(0, Ordering::Relaxed) != 0 {
-            self.end.call1(py, (unit,))?;
-        }
-        closed
     }
 
     /// Whether it is still to be closed.
@@ -101,32 +69,190 @@ impl Body {
     }
 }
 
+/// Adds the class to the module, with the methods that run the app's code.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let class = module.py().get_type::<Body>();
+    let next = calling::definition(c"__next__", next, ffi::METH_NOARGS, c"The next piece.");
+    let close = calling::definition(c"close", close, ffi::METH_NOARGS, c"Closes the body, then the unit; once.");
+    for (name, definition) in [("__next__", next), ("close", close)] {
+        // SAFETY: the definition lives for ever, and the class is one.
+        let method = unsafe {
+            let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
+            Bound::from_owned_ptr_or_err(module.py(), descriptor)?
+        };
+        class.setattr(name, method)?;
+    }
+    module.add_class::<Body>()
+}
+
+/// `body.__next__()`
+unsafe extern "C-unwind" fn next(
+    body: *mut ffi::PyObject,
+    _args: *mut ffi::PyObject,
+    _keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let Some(unit) = guarded(|py| Ok(of(py, &body).get().unit.load(Ordering::Relaxed))) else {
+        return null_mut();
+    };
+    // SAFETY: a method is called with the lock held, and its object lives as long as the call.
+    let piece = if unit == 0 {
+        unsafe { piece(body) }
+    } else {
+        calling::within(unit, || unsafe { piece(body) })
+    };
+    // SAFETY: the lock is held.
+    if piece.is_null() && unsafe { ffi::PyErr_Occurred() }.is_null() {
+        return guarded(|_| Err(PyStopIteration::new_err(()))).unwrap_or(null_mut());
+    }
+    piece
+}
+
+/// The next piece; null without an error at the end.
+///
+/// # Safety
+/// As [`calling::call`] has it; `body` is a [`Body`].
+unsafe fn piece(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    let Some((answer, mut iterator)) = guarded(|py| Ok(of(py, &body).get().references(py))) else {
+        return null_mut();
+    };
+    // SAFETY: the caller's promise; the references are ours.
+    unsafe {
+        if answer.is_null() {
+            return null_mut();
+        }
+        if iterator.is_null() {
+            iterator = calling::iterate(answer);
+            if !iterator.is_null() {
+                // Two threads that ask for the first piece at once have one iterator each, as they would have of the body.
+                let other = guarded(|py| Ok(of(py, &body).get().keep(py, iterator)));
+                calling::release(other.unwrap_or(null_mut()));
+            }
+        }
+        let piece = if iterator.is_null() { null_mut() } else { calling::next(iterator) };
+        calling::release(iterator);
+        calling::release(answer);
+        piece
+    }
+}
+
+/// `body.close()`
+unsafe extern "C-unwind" fn close(
+    body: *mut ffi::PyObject,
+    _args: *mut ffi::PyObject,
+    _keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let Some(unit) = guarded(|py| Ok(of(py, &body).get().unit.load(Ordering::Relaxed))) else {
+        return null_mut();
+    };
+    // SAFETY: a method is called with the lock held, and its object lives as long as the call.
+    unsafe {
+        if unit == 0 {
+            return calling::none();
+        }
+        let closed = calling::within(unit, || close_answer(body));
+        // Whoever closes it a second time, from within its own end, say, finds it closed.
+        if closed.is_null() {
+            // What the app raised is what counts.
+            let error = calling::take_error();
+            let ended = end(body);
+            if ended.is_null() {
+                ffi::PyErr_Clear();
+            }
+            calling::release(ended);
+            calling::restore_error(error);
+            return closed;
+        }
+        let ended = end(body);
+        calling::release(if ended.is_null() { closed } else { ended });
+        if ended.is_null() { ended } else { closed }
+    }
+}
+
+/// Closes what the app answered, and lets go of it.
+///
+/// # Safety
+/// As [`calling::call`] has it; `body` is a [`Body`].
+unsafe fn close_answer(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    let Some((answer, iterator)) = guarded(|py| Ok(of(py, &body).get().references(py))) else {
+        return null_mut();
+    };
+    // SAFETY: the caller's promise; the references are ours.
+    unsafe {
+        calling::release(iterator);
+        if answer.is_null() {
+            return calling::none();
+        }
+        let Some(name) = guarded(|py| Ok(names::close(py).as_ptr())) else { return null_mut() };
+        let closed = calling::call_method_if_any(answer, name);
+        calling::release(answer);
+        // What nobody else has ends here: `finally` blocks of generators and `__del__` are the request's work.
+        let Some((answer, iterator)) = guarded(|py| {
+            let held = of(py, &body).get().held.with(py, Option::take).flatten();
+            Ok(held.map_or((null_mut(), null_mut()), |held| {
+                (held.answer.into_ptr(), held.iterator.map_or(null_mut(), Py::into_ptr))
+            }))
+        }) else {
+            return null_mut();
+        };
+        calling::release(answer);
+        calling::release(iterator);
+        closed
+    }
+}
+
+/// Ends the unit, once.
+///
+/// # Safety
+/// As [`calling::call`] has it; `body` is a [`Body`].
+unsafe fn end(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    let arguments = guarded(|py| {
+        let body = of(py, &body).get();
+        let unit = body.unit.swap(0, Ordering::Relaxed);
+        if unit == 0 {
+            return Ok(None);
+        }
+        Ok(Some((body.end.as_ptr(), (unit,).into_pyobject(py)?.into_ptr())))
+    });
+    // SAFETY: the caller's promise; the body holds its end, and the tuple is ours.
+    unsafe {
+        match arguments {
+            None => null_mut(),
+            Some(None) => calling::none(),
+            Some(Some((end, unit))) => {
+                let ended = calling::call(end, unit, null_mut());
+                calling::release(unit);
+                ended
+            }
+        }
+    }
+}
+
+/// The body that a method was called on.
+fn of<'a, 'py>(py: Python<'py>, body: &'a *mut ffi::PyObject) -> &'a Bound<'py, Body> {
+    // SAFETY: a method descriptor calls with an object of its class only, which lives as long as the call.
+    unsafe { Bound::ref_from_ptr(py, body).cast_unchecked() }
+}
+
 impl Body {
     /// Looks at what it holds; `f` runs no Python code.
     fn held<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Held) -> R) -> Option<R> {
         self.held.with(py, |held| held.as_mut().map(f)).flatten()
     }
 
-    fn first<'py>(&self, answer: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyIterator>> {
-        let iterator = answer.try_iter()?;
-        // Two threads that ask for the first piece at once have one iterator each, as they would have of the body.
-        let kept = self.held(answer.py(), |held| held.iterator.replace(iterator.clone().unbind()));
-        drop(kept);
-        Ok(iterator)
+    /// New references to the app's answer and its iterator, as far as they are there.
+    fn references(&self, py: Python<'_>) -> (*mut ffi::PyObject, *mut ffi::PyObject) {
+        let references = self.held(py, |held| {
+            let iterator = held.iterator.as_ref().map_or(null_mut(), |iterator| iterator.clone_ref(py).into_ptr());
+            (held.answer.clone_ref(py).into_ptr(), iterator)
+        });
+        references.unwrap_or((null_mut(), null_mut()))
     }
 
-    fn close_answer(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(answer) = self.held(py, |held| held.answer.clone_ref(py)) else { return Ok(()) };
-        match answer.bind(py).getattr_opt(names::close(py))? {
-            Some(close) if !close.is_none() => close.call0().map(drop),
-            _ => Ok(()),
-        }
-    }
-
-    fn within<R>(&self, py: Python<'_>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-        match self.unit.load(Ordering::Relaxed) {
-            0 => work(),
-            unit => within(py, unit, work),
-        }
+    /// Keeps an iterator; the reference to the one before, if any.
+    fn keep(&self, py: Python<'_>, iterator: *mut ffi::PyObject) -> *mut ffi::PyObject {
+        // SAFETY: the caller's object, which is not null.
+        let iterator = unsafe { Bound::from_borrowed_ptr(py, iterator) };
+        let before = self.held(py, |held| held.iterator.replace(iterator.unbind())).flatten();
+        before.map_or(null_mut(), Py::into_ptr)
     }
 }

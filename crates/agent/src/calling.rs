@@ -4,6 +4,8 @@
 //! without the lock, through our frames. Rust aborts the process when it catches such an unwinding, and destructors would
 //! touch objects. So there must be nothing in these frames that catches or drops: what they hold is raw, and lost then.
 
+use std::ffi::{CStr, c_int};
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
@@ -15,107 +17,126 @@ use pyo3::prelude::*;
 use crate::agent::UnitId;
 use crate::{current, token_of};
 
-type Call = unsafe extern "C-unwind" fn(
-    *mut ffi::PyObject,
-    *mut ffi::PyObject,
-    *mut ffi::PyObject,
-) -> *mut ffi::PyObject;
+/// As C sees a method: what it belongs to, its arguments, its keywords (null where there are none).
 type Method = unsafe extern "C-unwind" fn(
     *mut ffi::PyObject,
     *mut ffi::PyObject,
     *mut ffi::PyObject,
 ) -> *mut ffi::PyObject;
 
-/// `callable(*args, **kwargs)`; null with an error set where it raised.
+/// A function of CPython's that may run the app's code, said to unwind, as it does.
+///
+/// PyO3 declares them as ones that do not. The compiler must not find out which function is called, or it leaves the call out of the
+/// table of those that unwinding may pass.
+macro_rules! unwinding {
+    ($function:ident($($argument:ident),*) -> $result:ty) => {{
+        type Unwinding = unsafe extern "C-unwind" fn($(unwinding!(@ $argument)),*) -> $result;
+        std::mem::transmute::<*const (), Unwinding>(black_box(ffi::$function as *const ()))($($argument),*)
+    }};
+    (@ $argument:ident) => { *mut ffi::PyObject };
+}
+
+/// `callable(*args, **kwargs)`; null with an error set where it raised. So are the others here.
 ///
 /// # Safety
-/// The interpreter's lock must be held, `args` be a tuple, `kwargs` a dictionary or null, and nothing in the caller's frame need dropping.
+/// The interpreter's lock must be held, `args` be a tuple, `kwargs` a dictionary or null, and nothing in the caller's frame need
+/// dropping. So it is for the others here.
 #[inline]
 pub(crate) unsafe fn call(
     callable: *mut ffi::PyObject,
     args: *mut ffi::PyObject,
     kwargs: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: the same function, said to unwind, as it does; the rest is the caller's promise.
+    // SAFETY: the caller's promise.
+    unsafe { unwinding!(PyObject_Call(callable, args, kwargs) -> *mut ffi::PyObject) }
+}
+
+/// `iter(object)`.
+pub(crate) unsafe fn iterate(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { unwinding!(PyObject_GetIter(object) -> *mut ffi::PyObject) }
+}
+
+/// `next(iterator)`; null without an error at the end.
+pub(crate) unsafe fn next(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { unwinding!(PyIter_Next(iterator) -> *mut ffi::PyObject) }
+}
+
+/// `object.name()` where the object has that and it is not `None`.
+pub(crate) unsafe fn call_method_if_any(
+    object: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise; the references are ours.
     unsafe {
-        let call: Call = std::mem::transmute::<*const (), Call>(ffi::PyObject_Call as *const ());
-        call(callable, args, kwargs)
+        let method = unwinding!(PyObject_GetAttr(object, name) -> *mut ffi::PyObject);
+        if method.is_null() {
+            if ffi::PyErr_ExceptionMatches(ffi::PyExc_AttributeError) == 0 {
+                return null_mut();
+            }
+            ffi::PyErr_Clear();
+            return none();
+        }
+        if method == ffi::Py_None() {
+            return method;
+        }
+        let result = unwinding!(PyObject_CallNoArgs(method) -> *mut ffi::PyObject);
+        release(method);
+        result
     }
 }
 
-/// A function or method that calls [`call`], as a method definition wants it.
-pub(crate) fn definition(method: Method) -> ffi::PyMethodDefPointer {
-    ffi::PyMethodDefPointer {
+/// Gives a reference back, or null; an error that is set stays set, as every `tp_dealloc` has to see to.
+pub(crate) unsafe fn release(object: *mut ffi::PyObject) {
+    // SAFETY: the caller's promise; the reference was the caller's.
+    unsafe { unwinding!(Py_DecRef(object) -> ()) }
+}
+
+/// Takes the error that is set, or null. It is given to [`restore_error`], or lost.
+pub(crate) unsafe fn take_error() -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    if unsafe { ffi::PyErr_Occurred() }.is_null() {
+        return null_mut();
+    }
+    let error = guarded(|py| Ok(PyErr::take(py).map(|error| error.into_value(py).into_ptr())));
+    error.flatten().unwrap_or(null_mut())
+}
+
+/// Sets an error again.
+pub(crate) unsafe fn restore_error(error: *mut ffi::PyObject) {
+    if !error.is_null() {
+        // SAFETY: the caller's promise; the reference was the caller's.
+        guarded(|py| Err::<(), _>(PyErr::from_value(unsafe { Bound::from_owned_ptr(py, error) })));
+    }
+}
+
+/// A new reference to `None`.
+pub(crate) unsafe fn none() -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { ffi::Py_NewRef(ffi::Py_None()) }
+}
+
+/// A function or method that lets unwinding pass, as a method definition wants it; it lives for ever.
+pub(crate) fn definition(
+    name: &'static CStr,
+    method: Method,
+    flags: c_int,
+    doc: &'static CStr,
+) -> *mut ffi::PyMethodDef {
+    let ml_meth = ffi::PyMethodDefPointer {
         // SAFETY: the same function; what calls it is C, which lets unwinding pass.
         PyCFunctionWithKeywords: unsafe {
             std::mem::transmute::<Method, ffi::PyCFunctionWithKeywords>(method)
         },
-    }
-}
-
-/// What was there before work of a unit. Nothing in it drops; it is given to [`leave`], or lost.
-#[derive(Clone, Copy)]
-pub(crate) struct Before {
-    value: *mut ffi::PyObject,
-    entered: Option<Token>,
-}
-
-/// Lets what runs now be work of a unit.
-pub(crate) fn enter(py: Python<'_>, unit: UnitId) -> PyResult<Before> {
-    let (value, entered) = (current::value(py), current::entered());
-    // Given back before the work: only what runs under the unit keeps its token.
-    current::enter(py, token_of(py, unit).as_ref())?;
-    Ok(Before { value: value.map_or(null_mut(), Bound::into_ptr), entered })
-}
-
-/// Goes back to what there was before.
-pub(crate) fn leave(py: Python<'_>, before: Before) -> PyResult<()> {
-    // SAFETY: the lock is held, and the reference is ours.
-    let value = unsafe { Bound::from_owned_ptr_or_opt(py, before.value) };
-    let back = current::put(py, value.as_ref());
-    current::set_entered(before.entered);
-    back
-}
-
-/// What to call, and what was there before. Nothing in it drops.
-#[derive(Clone, Copy)]
-struct Begun {
-    work: *mut ffi::PyObject,
-    args: *mut ffi::PyObject,
-    before: Before,
-}
-
-/// Adds `call_within` to the module.
-pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let method = Box::leak(Box::new(ffi::PyMethodDef {
-        ml_name: c"call_within".as_ptr(),
-        ml_meth: definition(call_within),
-        ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
-        ml_doc: c"call_within(unit, work, /, *args, **kwargs)\n--\n\nCalls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.".as_ptr(),
-    }));
-    // SAFETY: the definition lives for ever.
-    let function = unsafe {
-        Bound::from_owned_ptr_or_err(module.py(), ffi::PyCFunction_NewEx(method, null_mut(), null_mut()))?
     };
-    module.add("call_within", function)
-}
-
-/// Calls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.
-///
-/// Natively, in one step: no signal's handler can raise in between, and no frame of ours stands in a traceback.
-unsafe extern "C-unwind" fn call_within(
-    _module: *mut ffi::PyObject,
-    args: *mut ffi::PyObject,
-    kwargs: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    let Some(begun) = guarded(|py| begin(py, args)) else { return null_mut() };
-    // SAFETY: the interpreter calls methods with its lock held and lends the keywords; `begun` holds its objects, and drops nothing.
-    let result = unsafe { call(begun.work, begun.args, kwargs) };
-    guarded(|py| end(py, begun, result)).unwrap_or(null_mut())
+    let definition =
+        ffi::PyMethodDef { ml_name: name.as_ptr(), ml_meth, ml_flags: flags, ml_doc: doc.as_ptr() };
+    Box::leak(Box::new(definition))
 }
 
 /// Runs what calls no code of the app. `None` with an error set where it failed.
-fn guarded<R>(body: impl FnOnce(Python<'_>) -> PyResult<R>) -> Option<R> {
+pub(crate) fn guarded<R>(body: impl FnOnce(Python<'_>) -> PyResult<R>) -> Option<R> {
     // SAFETY: methods are called with the interpreter's lock held.
     let py = unsafe { Python::assume_attached() };
     match catch_unwind(AssertUnwindSafe(|| body(py))) {
@@ -131,31 +152,92 @@ fn guarded<R>(body: impl FnOnce(Python<'_>) -> PyResult<R>) -> Option<R> {
     }
 }
 
-fn begin(py: Python<'_>, args: *mut ffi::PyObject) -> PyResult<Begun> {
-    // SAFETY: the lock is held, and the caller lent a tuple for the length of the call: what it holds lives as long. The slice is ours.
-    let (unit, work, rest) = unsafe {
-        let size = ffi::PyTuple_Size(args);
-        if size < 2 {
-            return Err(PyTypeError::new_err("call_within() takes a unit and what to call"));
-        }
-        let unit = Bound::from_borrowed_ptr(py, ffi::PyTuple_GetItem(args, 0));
-        let rest = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_GetSlice(args, 2, size))?;
-        (unit, ffi::PyTuple_GetItem(args, 1), rest)
-    };
-    let before = enter(py, unit.extract()?)?;
-    Ok(Begun { work, args: rest.into_ptr(), before })
+/// What was there before work of a unit. Nothing in it drops; it is given to [`leave`], or lost.
+#[derive(Clone, Copy)]
+pub(crate) struct Before {
+    value: *mut ffi::PyObject,
+    entered: Option<Token>,
 }
 
-fn end(py: Python<'_>, begun: Begun, result: *mut ffi::PyObject) -> PyResult<*mut ffi::PyObject> {
+/// Does `work` as work of a unit, and goes back to what there was before. Null with an error set where either failed.
+///
+/// `work` calls the app's code: that it can be copied says that nothing in it drops.
+pub(crate) fn within(
+    unit: UnitId,
+    work: impl FnOnce() -> *mut ffi::PyObject + Copy,
+) -> *mut ffi::PyObject {
+    let Some(before) = guarded(|py| enter(py, unit)) else { return null_mut() };
+    let result = work();
+    guarded(|py| leave(py, before, result)).unwrap_or(null_mut())
+}
+
+fn enter(py: Python<'_>, unit: UnitId) -> PyResult<Before> {
+    let (value, entered) = (current::value(py), current::entered());
+    // Given back before the work: only what runs under the unit keeps its token.
+    current::enter(py, token_of(py, unit).as_ref())?;
+    Ok(Before { value: value.map_or(null_mut(), Bound::into_ptr), entered })
+}
+
+fn leave(py: Python<'_>, before: Before, result: *mut ffi::PyObject) -> PyResult<*mut ffi::PyObject> {
     // Going back calls into Python, which must not happen with an error set.
     let error = if result.is_null() { PyErr::take(py) } else { None };
-    let back = leave(py, begun.before);
-    // SAFETY: the lock is held, and the reference is ours.
-    drop(unsafe { Bound::from_owned_ptr_or_opt(py, begun.args) });
+    // SAFETY: the lock is held, and the references are ours.
+    let value = unsafe { Bound::from_owned_ptr_or_opt(py, before.value) };
+    let back = current::put(py, value.as_ref());
+    current::set_entered(before.entered);
     if let Err(fault) = back {
         // SAFETY: the lock is held, and the result is ours, or null.
         unsafe { ffi::Py_XDECREF(result) };
         return Err(fault);
     }
     error.map_or(Ok(result), Err)
+}
+
+/// Adds `call_within` to the module.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let definition = definition(
+        c"call_within",
+        call_within,
+        ffi::METH_VARARGS | ffi::METH_KEYWORDS,
+        c"call_within(unit, work, /, *args, **kwargs)\n--\n\nCalls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.",
+    );
+    // SAFETY: the definition lives for ever.
+    let function = unsafe {
+        Bound::from_owned_ptr_or_err(module.py(), ffi::PyCFunction_NewEx(definition, null_mut(), null_mut()))?
+    };
+    module.add("call_within", function)
+}
+
+/// Calls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.
+///
+/// Natively, in one step: no signal's handler can raise in between, and no frame of ours stands in a traceback.
+unsafe extern "C-unwind" fn call_within(
+    _module: *mut ffi::PyObject,
+    args: *mut ffi::PyObject,
+    kwargs: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let Some((unit, work, rest)) = guarded(|py| parts(py, args)) else { return null_mut() };
+    // SAFETY: the interpreter calls methods with its lock held and lends the keywords; the rest are a tuple of ours.
+    unsafe {
+        let result = within(unit, || call(work, rest, kwargs));
+        release(rest);
+        result
+    }
+}
+
+/// The unit, what to call, and a new tuple of what to call it with.
+fn parts(
+    py: Python<'_>,
+    args: *mut ffi::PyObject,
+) -> PyResult<(UnitId, *mut ffi::PyObject, *mut ffi::PyObject)> {
+    // SAFETY: the lock is held, and the caller lent a tuple for the length of the call: what it holds lives as long. The slice is ours.
+    unsafe {
+        let size = ffi::PyTuple_Size(args);
+        if size < 2 {
+            return Err(PyTypeError::new_err("call_within() takes a unit and what to call"));
+        }
+        let unit = Bound::from_borrowed_ptr(py, ffi::PyTuple_GetItem(args, 0)).extract()?;
+        let rest = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_GetSlice(args, 2, size))?;
+        Ok((unit, ffi::PyTuple_GetItem(args, 1), rest.into_ptr()))
+    }
 }

@@ -29,12 +29,12 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     SOURCE_LOADER.store(source_loader.cast(), Ordering::Relaxed);
     let loader = bootstrap.getattr("_LoaderBasics")?;
     let original = loader.getattr("exec_module")?;
-    let definition = Box::leak(Box::new(ffi::PyMethodDef {
-        ml_name: c"exec_module".as_ptr(),
-        ml_meth: calling::definition(exec_module),
-        ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
-        ml_doc: c"exec_module($self, module)\n--\n\nExecute the module.".as_ptr(),
-    }));
+    let definition = calling::definition(
+        c"exec_module",
+        exec_module,
+        ffi::METH_VARARGS | ffi::METH_KEYWORDS,
+        c"exec_module($self, module)\n--\n\nExecute the module.",
+    );
     // SAFETY: the definition lives for ever; a descriptor of `object` binds to an instance of any class.
     let descriptor = unsafe {
         let object = &raw mut ffi::PyBaseObject_Type;

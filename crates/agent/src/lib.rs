@@ -39,7 +39,6 @@ use pyo3::prelude::*;
 
 use crate::agent::{Agent, Opened, UnitId, UnitSpec};
 use crate::block::Block;
-use crate::body::Body;
 use crate::cell::AttachedCell;
 use crate::error::AgentError;
 use crate::monitor::Monitor;
@@ -369,13 +368,6 @@ fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Optio
     Ok(before)
 }
 
-/// Does `work` as work of a unit, and goes back to what there was before.
-fn within<R>(py: Python<'_>, unit: UnitId, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    let before = calling::enter(py, unit)?;
-    let done = work();
-    calling::leave(py, before).and(done)
-}
-
 /// What the variable is to hold for `to`.
 fn named<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(to) = to else { return Ok(None) };
@@ -576,7 +568,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
-    module.add_class::<Body>()?;
+    body::add_to(module)?;
     module.add_class::<Block>()?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
