@@ -170,13 +170,11 @@ def _installation() -> dict[str, list[Path]]:
 
 
 def _finish() -> None:
-    from . import _native
-
+    # Handlers that were there before this one still come: what they trace is listened to.
     queues = sys.modules.get(f"{__package__}.queues")
     if queues is not None:
         guard("waiting for queues", queues.settle)
     finish()
-    _native.stop()
 
 
 def finish() -> None:

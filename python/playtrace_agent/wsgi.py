@@ -43,9 +43,9 @@ class TraceMiddleware:
         self._said: set[str] = set()
         self._traced_before = False
         if self._on:
-            from .body import TracedBody
+            from . import body
 
-            self._within, self._body = runtime.native.call_within, TracedBody
+            self._within, self._body, self._close_within = runtime.native.call_within, body.traced, body.close_within
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; one without the header goes straight to the app."""
@@ -94,7 +94,10 @@ class TraceMiddleware:
         try:
             body: Iterable[bytes] = self._within(unit, self.app, environ, start_response)
             if not _needs_no_code(body, environ, unit):
-                return self._body(body, unit, units.end)
+                return self._body(body, unit)
+            if _has_close_of_its_own(body):
+                self._close_within(body, unit)
+                return body
         except BaseException:
             units.end(unit)
             raise
@@ -118,6 +121,14 @@ def _needs_no_code(body: object, environ: WSGIEnvironment, unit: units.Unit) -> 
         return True
     wrapper = environ.get("wsgi.file_wrapper")
     return isinstance(wrapper, type) and type(body) is wrapper and _is_file(getattr(body, "filelike", None), unit)
+
+
+def _has_close_of_its_own(body: Any) -> bool:
+    """Say whether the end of such a body may run code of the app: a wrapper calls the `close` of what it wraps."""
+    if type(body) in _PLAIN:
+        return False
+    close = getattr(body, "__dict__", {}).get("close")
+    return close is not None and type(getattr(close, "__self__", None)) not in (*_FILES, *_BUFFERED)
 
 
 def _is_file(filelike: Any, unit: units.Unit) -> bool:

@@ -109,6 +109,35 @@ def test_code_that_runs_first_where_the_stack_ends_is_traced_later(workspace: Wo
         assert set(there) >= {8, 9}
 
 
+def test_what_can_not_be_listened_to_again_is_said(workspace: Workspace) -> None:
+    workspace.write("work.py", "def plain():\n    return 1\n")
+    outcome = workspace.run(
+        """
+        import sys
+        listen, at_end = sys.monitoring.set_local_events, []
+
+        def set_local_events(*args):
+            if at_end:
+                raise RecursionError
+            return listen(*args)
+
+        sys.monitoring.set_local_events = set_local_events
+        import playtrace_agent
+        import work
+        with playtrace_agent.trace("p", "r"):
+            for _ in range(100):
+                work.plain()
+        at_end.append(True)
+        with playtrace_agent.trace("q", "r"):
+            work.plain()
+        """
+    )
+    assert outcome.wrote.lines("p", "work.py") == [2]
+    assert outcome.wrote.lines("q", "work.py") == []
+    assert judge(workspace, None, slug="p").status == "consistent"
+    assert judge(workspace, None, slug="q").names("data lost:", "listened to again at the end of the stack")
+
+
 def test_what_an_import_left_behind_is_the_imports(workspace: Workspace) -> None:
     workspace.write(
         "lazy.py",
@@ -171,3 +200,26 @@ def test_hooks_of_a_fork_that_run_before_ours_count(workspace: Workspace) -> Non
     # The app, and its hook, are there before the agent begins.
     outcome = workspace.run('import work, playtrace_agent\nwith playtrace_agent.trace("p"):\n    work.forks()\n')
     assert outcome.wrote.lines("p", "work.py") == [4, 5, 8, 13, 14, 15, 16]
+
+
+def test_handlers_of_the_end_that_were_there_before_the_agent_count(workspace: Workspace) -> None:
+    workspace.write("work.py", "def late():\n    return 1\n\n\ndef later():\n    return 2\n")
+    outcome = workspace.run(
+        """
+        import atexit
+
+        @atexit.register
+        def at_last():
+            with playtrace_agent.trace("p"):
+                work.late()
+            with playtrace_agent.trace("q"):
+                work.later()
+
+        import playtrace_agent, work
+        with playtrace_agent.trace("q"):
+            pass
+        """
+    )
+    assert outcome.err == ""
+    assert outcome.wrote.lines("p", "work.py") == [2]
+    assert outcome.wrote.lines("q", "work.py") == [6]

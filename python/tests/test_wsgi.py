@@ -193,6 +193,17 @@ class WithDescriptor(File):
     def fileno(self):
         return 0  # fileno
 
+    def close(self):
+        self.left = 0  # fileno
+
+
+class Sized:
+    def __len__(self):
+        return 1  # sized
+
+    def __iter__(self):
+        yield b"xx"  # sized
+
 
 class Raw(io.RawIOBase):
     left = 2
@@ -210,6 +221,7 @@ def app(environ, start_response):
     wrapper = environ["wsgi.file_wrapper"]
     return {
         "/lazy": lambda: Lazy([b"x"]),
+        "/sized": Sized,
         "/file": lambda: wrapper(File()),
         "/fileno": lambda: wrapper(WithDescriptor()),
         "/raw": lambda: wrapper(io.BufferedReader(Raw())),
@@ -219,7 +231,8 @@ def app(environ, start_response):
 
 
 @pytest.mark.parametrize(
-    ("what", "passes"), [("lazy", False), ("file", False), ("raw", False), ("fileno", True), ("bytes", True)]
+    ("what", "passes"),
+    [("lazy", False), ("file", False), ("raw", False), ("sized", False), ("fileno", True), ("bytes", True)],
 )
 def test_a_body_that_code_makes_is_traced_whatever_wraps_it(workspace: Workspace, what: str, passes: bool) -> None:
     workspace.write("bodies.py", MADE_BY_CODE)
@@ -228,13 +241,14 @@ def test_a_body_that_code_makes_is_traced_whatever_wraps_it(workspace: Workspace
         + f"""
 body, seen = call(wrap(bodies.app), "p", PATH_INFO="/{what}")
 assert status(seen) == "on"
-print(type(body).__name__, len(b"".join(body)))
+print(type(body).__name__, len(body) if hasattr(body, "__len__") else "-", len(b"".join(body)))
 if hasattr(body, "close"):
     body.close()
 """
     )
-    name, length = outcome.out.split()
+    name, pieces, length = outcome.out.split()
     assert (name == "FileWrapper") == passes
+    assert pieces == {"lazy": "1", "sized": "1"}.get(what, "-")
     assert int(length) == (1 if what == "raw" else 2)
     source = MADE_BY_CODE.lstrip("\n").splitlines()
     wanted = {number for number, line in enumerate(source, 1) if line.endswith(f"# {what}")}

@@ -50,10 +50,16 @@ impl Body {
         slf
     }
 
-    /// Whether it is still to be closed.
+    /// The request's unit; 0 when it is over.
     #[getter]
-    fn is_open(&self) -> bool {
-        self.unit.load(Ordering::Relaxed) != 0
+    fn unit(&self) -> UnitId {
+        self.unit.load(Ordering::Relaxed)
+    }
+
+    /// What the app answered; `None` when it is over.
+    #[getter]
+    fn answer(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.held(py, |held| held.answer.clone_ref(py))
     }
 
     #[allow(clippy::needless_pass_by_value)] // as PyO3 hands it over
@@ -73,7 +79,8 @@ impl Body {
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let class = module.py().get_type::<Body>();
     let next = calling::definition(c"__next__", next, ffi::METH_NOARGS, c"The next piece.");
-    let close = calling::definition(c"close", close, ffi::METH_NOARGS, c"Closes the body, then the unit; once.");
+    let close =
+        calling::definition(c"close", close, ffi::METH_NOARGS, c"Closes the body, then the unit; once.");
     for (name, definition) in [("__next__", next), ("close", close)] {
         // SAFETY: the definition lives for ever, and the class is one.
         let method = unsafe {
@@ -95,11 +102,8 @@ unsafe extern "C-unwind" fn next(
         return null_mut();
     };
     // SAFETY: a method is called with the lock held, and its object lives as long as the call.
-    let piece = if unit == 0 {
-        unsafe { piece(body) }
-    } else {
-        calling::within(unit, || unsafe { piece(body) })
-    };
+    let next = || unsafe { piece(body) };
+    let piece = if unit == 0 { next() } else { calling::within(unit, next) };
     // SAFETY: the lock is held.
     if piece.is_null() && unsafe { ffi::PyErr_Occurred() }.is_null() {
         return guarded(|_| Err(PyStopIteration::new_err(()))).unwrap_or(null_mut());
@@ -242,7 +246,8 @@ impl Body {
     /// New references to the app's answer and its iterator, as far as they are there.
     fn references(&self, py: Python<'_>) -> (*mut ffi::PyObject, *mut ffi::PyObject) {
         let references = self.held(py, |held| {
-            let iterator = held.iterator.as_ref().map_or(null_mut(), |iterator| iterator.clone_ref(py).into_ptr());
+            let iterator =
+                held.iterator.as_ref().map_or(null_mut(), |iterator| iterator.clone_ref(py).into_ptr());
             (held.answer.clone_ref(py).into_ptr(), iterator)
         });
         references.unwrap_or((null_mut(), null_mut()))

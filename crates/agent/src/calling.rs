@@ -162,10 +162,7 @@ pub(crate) struct Before {
 /// Does `work` as work of a unit, and goes back to what there was before. Null with an error set where either failed.
 ///
 /// `work` calls the app's code: that it can be copied says that nothing in it drops.
-pub(crate) fn within(
-    unit: UnitId,
-    work: impl FnOnce() -> *mut ffi::PyObject + Copy,
-) -> *mut ffi::PyObject {
+pub(crate) fn within(unit: UnitId, work: impl FnOnce() -> *mut ffi::PyObject + Copy) -> *mut ffi::PyObject {
     let Some(before) = guarded(|py| enter(py, unit)) else { return null_mut() };
     let result = work();
     guarded(|py| leave(py, before, result)).unwrap_or(null_mut())

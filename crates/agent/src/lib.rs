@@ -545,15 +545,6 @@ fn rest(py: Python<'_>) {
     monitor::disarm(py, &unneeded.unwrap_or_default());
 }
 
-/// Stops listening to the interpreter.
-#[pyfunction]
-fn stop(py: Python<'_>) {
-    let monitor = AGENT.with(py, |state| state.monitor.clone()).flatten();
-    if let Some(monitor) = monitor {
-        monitor.stop(py);
-    }
-}
-
 /// Gives imports a context of their own from now on.
 #[pyfunction]
 fn install_import_hook(py: Python<'_>) -> PyResult<()> {
@@ -597,7 +588,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(flush, module)?,
         wrap_pyfunction!(finish, module)?,
         wrap_pyfunction!(rest, module)?,
-        wrap_pyfunction!(stop, module)?,
         wrap_pyfunction!(install_import_hook, module)?,
     ] {
         module.add_function(function)?;

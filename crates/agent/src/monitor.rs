@@ -13,6 +13,7 @@ use playtrace_tracer::{Arm, CodeId, Token};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::agent::Agent;
 use crate::error::AgentError;
 use crate::frames::Frames;
 use crate::{AGENT, callbacks, frames};
@@ -28,8 +29,6 @@ pub(crate) static DISABLE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut())
 /// What arming needs, once the tools are taken. The numbers are Python's, made once.
 pub(crate) struct Monitor {
     set_local_events: Py<PyAny>,
-    set_events: Py<PyAny>,
-    scout: u8,
     reader: Py<PyAny>,
     nothing: Py<PyAny>,
     lines: Py<PyAny>,
@@ -83,14 +82,11 @@ impl Monitor {
         ] {
             monitoring.call_method1("register_callback", (tool, event, function(py, name, callback)?))?;
         }
-        let set_events = monitoring.getattr("set_events")?;
-        set_events.call1((scout, start | resume | throw))?;
+        monitoring.call_method1("set_events", (scout, start | resume | throw))?;
         let number = |value: i64| value.into_pyobject(py).map(|number| number.into_any().unbind());
         let lines = if lines { line } else { 0 };
         Ok(Self {
             set_local_events: monitoring.getattr("set_local_events")?.unbind(),
-            set_events: set_events.unbind(),
-            scout,
             reader: number(i64::from(reader))?,
             nothing: number(0)?,
             lines: number(lines)?,
@@ -99,12 +95,6 @@ impl Monitor {
             frames: Frames::find(py)?,
             resume_opcode,
         })
-    }
-
-    /// Stops listening: the process ends.
-    pub(crate) fn stop(&self, py: Python<'_>) {
-        // There is nobody to tell if the interpreter is too far gone for it.
-        let _ = self.set_events.call1(py, (self.scout, 0));
     }
 
     /// Makes the interpreter report every place of code that was never armed; says whether that is worth another try later.
@@ -116,15 +106,16 @@ impl Monitor {
     /// Makes it report places again, also those that were silenced.
     ///
     /// Events that are set already are not set again, so they are taken away first. In between, no Python code runs and
-    /// the interpreter's lock stays held: no event is missed.
-    fn arm(&self, code: &Bound<'_, PyAny>, arm: Arm) {
+    /// the interpreter's lock stays held: no event is missed. Says whether it failed for want of stack or memory.
+    #[must_use]
+    fn arm(&self, code: &Bound<'_, PyAny>, arm: Arm) -> bool {
         let (before, after) = match arm {
             Arm::Everything => (&self.nothing, &self.everything),
             Arm::Entries { lines: true } => (&self.lines, &self.everything),
             Arm::Entries { lines: false } => (&self.nothing, &self.entries),
         };
-        self.set(code, before);
-        self.set(code, after);
+        let unset = self.set(code, before);
+        self.set(code, after) || unset
     }
 
     /// Says whether it failed for want of stack or memory.
@@ -165,15 +156,16 @@ fn function<'py>(
     unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, null_mut(), null_mut())) }
 }
 
-/// Arms registered code objects again.
+/// Arms registered code objects again. Where the stack or memory ends, what they execute is lost, and the verdicts say so.
 pub(crate) fn rearm(py: Python<'_>, codes: &[(CodeId, Arm)]) {
     let ids = codes.iter().map(|(id, _)| *id);
-    if let Some((monitor, objects)) = objects_of(py, ids) {
-        for (code, (_, arm)) in objects.iter().zip(codes) {
-            if let Some(code) = code {
-                monitor.arm(code.bind(py), *arm);
-            }
-        }
+    let Some((monitor, objects)) = objects_of(py, ids) else { return };
+    let mut failed = false;
+    for (code, (_, arm)) in objects.iter().zip(codes) {
+        failed |= code.as_ref().is_some_and(|code| monitor.arm(code.bind(py), *arm));
+    }
+    if failed {
+        AGENT.with(py, |state| state.agent.as_mut().map(Agent::miss_rearmed));
     }
 }
 

@@ -3,7 +3,7 @@
 use playtrace_ledger::{Granularity, Record};
 use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Lacked, Token};
 
-use super::Agent;
+use super::{Agent, RunId};
 use crate::current::Held;
 use crate::unflushed::{LineNote, Tail};
 
@@ -89,6 +89,16 @@ impl Agent {
         self.lose(token, reason);
     }
 
+    /// Code could not be listened to again where the stack ended: whoever lacks a line of it may go on lacking it.
+    pub(crate) fn miss_rearmed(&mut self) {
+        let reason = "code could not be listened to again at the end of the stack or of memory: what it executed \
+            there was not seen";
+        let at_work: Vec<_> = self.runs.iter().filter(|(_, run)| !run.is_idle()).map(|(id, _)| *id).collect();
+        for id in at_work {
+            self.lose_of(id, reason);
+        }
+    }
+
     fn miss(&mut self, token: Token) {
         let reason = "code ran in a context that knows no profile (contextvars.Context().run, or one made elsewhere) \
             within traced work: whose it is can't be told";
@@ -98,7 +108,13 @@ impl Agent {
     /// Says that something is lost, once a run.
     fn lose(&mut self, token: Token, reason: &'static str) {
         let run = self.tracer.resolve(token).and_then(|context| self.owners.get(&context).copied());
-        let Some((id, run)) = run.and_then(|id| Some((id, self.runs.get_mut(&id)?))) else { return };
+        if let Some(id) = run {
+            self.lose_of(id, reason);
+        }
+    }
+
+    fn lose_of(&mut self, id: RunId, reason: &'static str) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
         if run.lost.insert(reason) {
             // If the ledger can't be written, the open unit tells of it.
             let _ = self.append(id, Record::Lost { unit: None, reason: reason.to_owned() });
