@@ -2,14 +2,18 @@
 //!
 //! Nothing here calls into Python; see [`AttachedCell`](crate::cell::AttachedCell).
 
+mod imports;
 mod lines;
 mod process;
+mod resting;
+mod scopes;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use playtrace_ledger::{Granularity, Journal, Layout, Record, RunLedger, UnitKind};
+use playtrace_ledger::{Granularity, Journal, Layout, Record, UnitKind};
 use playtrace_model::{RunToken, Slug};
 use playtrace_tracer::{CodeId, ContextId, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
@@ -17,22 +21,11 @@ use rustc_hash::FxHashMap;
 use self::lines::Kept;
 use crate::behind::Urgency;
 use crate::error::AgentError;
-use crate::jobs;
 use crate::run::{Draft, Place, Run, Written, now};
 use crate::sources::Sources;
 use crate::token::{self, Holders};
 use crate::trails::Trails;
 
-/// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
-/// its lines again, which merges to the same.
-const IDLE: Duration = Duration::from_mins(10);
-/// A run without work for so long has its contexts rest: their slots are others'. When its next request comes, it reports its lines
-/// again; those that are on disk are not written twice.
-const REST: Duration = Duration::from_secs(5);
-/// Whether something may rest is looked at so often at most.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// At most so many runs without work are kept.
-const KEPT: usize = 24;
 /// The untokened run is asked for again and again, so its faults are looked into again after this time.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -247,65 +240,6 @@ impl Agent {
         self.place.as_ref().map(|place| place.granularity).unwrap_or_default()
     }
 
-    /// The scope that a request, job, block or child process has for itself; `None` where all share the profile's.
-    fn scope_name(&self, spec: &UnitSpec, run: RunId) -> Option<String> {
-        if !self.granularity().by_unit() {
-            return None;
-        }
-        Some(match (&spec.kind, &spec.job, &spec.scope, spec.step) {
-            (UnitKind::Job, Some(job), function, _) => {
-                let function = function.clone().or_else(|| self.function_of(run, job));
-                format!("job:{}:{job}", function.as_deref().unwrap_or("?"))
-            }
-            (_, _, Some(scope), _) => scope.clone(),
-            (_, _, None, Some(step)) => step.to_string(),
-            (_, _, None, None) => format!("{}-{}", std::process::id(), self.last_unit + 1),
-        })
-    }
-
-    /// What a job runs, as whoever enqueued it promised. (Asking the job would unpickle its arguments, which runs the
-    /// app's code.)
-    fn function_of(&self, run: RunId, job: &str) -> Option<String> {
-        let (run, place) = (self.runs.get(&run)?, self.place.as_ref()?);
-        let ledger = RunLedger::read(&Layout::new(&place.directory), &run.slug, &run.token).ok()?;
-        ledger.writers.iter().flat_map(|writer| &writer.entries).find_map(|entry| match &entry.record {
-            Record::Enqueue { job: known, function, .. } if known == job => Some(function.clone()),
-            _ => None,
-        })
-    }
-
-    /// The context of a scope, made if need be.
-    fn scope(&mut self, id: RunId, name: String) -> ContextId {
-        let wants = if self.granularity() == Granularity::Steps { Wants::Entries } else { Wants::Lines };
-        let Some(run) = self.runs.get_mut(&id) else { return self.tracer.add_context(wants, None) };
-        if let Some(scope) = run.scope(&name) {
-            return scope.context;
-        }
-        let lines_go_to = (wants == Wants::Entries).then_some(run.profile);
-        let context = self.tracer.add_context(wants, lines_go_to);
-        run.add_scope(context, name);
-        self.owners.insert(context, id);
-        context
-    }
-
-    /// A unit of a scope is gone; with the last one goes the scope.
-    fn leave_scope(&mut self, id: RunId, context: ContextId) {
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        let Some(scope) = run.scope_of(context) else { return };
-        scope.units = scope.units.saturating_sub(1);
-        if scope.units == 0 {
-            run.scopes.retain(|scope| scope.context != context);
-            self.forget_context(context);
-        }
-    }
-
-    /// The number of a context is used again.
-    fn forget_context(&mut self, context: ContextId) {
-        self.kept = [None, None];
-        self.owners.remove(&context);
-        self.tracer.remove_context(context);
-    }
-
     /// Ends a unit: its lines go to disk, then the ledger says so. A unit that is not open here (it was the parent
     /// process's) is nothing.
     pub(crate) fn close(&mut self, unit: UnitId) -> Result<Option<Written>, AgentError> {
@@ -361,71 +295,6 @@ impl Agent {
         }
     }
 
-    /// Writes what is new of a run. A fault switches the run off.
-    fn flush_run(
-        &mut self,
-        id: RunId,
-        unit: Option<&str>,
-        urgency: Urgency,
-    ) -> Result<Option<Written>, AgentError> {
-        let Self { runs, tracer, sources, draft, place: Some(place), .. } = self else {
-            return Err(AgentError::NotConfigured);
-        };
-        let Some(run) = runs.get_mut(&id).filter(|run| run.off.is_none()) else { return Ok(None) };
-        let result = run.flush(place, tracer, sources, draft, (unit, urgency));
-        if let Err(error) = &result {
-            self.switch_off(id, unit, &error.to_string());
-        }
-        result
-    }
-
-    /// Appends to a run's ledger. A fault switches the run off.
-    pub(crate) fn append(&mut self, id: RunId, record: Record) -> Result<(), AgentError> {
-        let Self { runs, place: Some(place), .. } = self else { return Err(AgentError::NotConfigured) };
-        let Some(run) = runs.get_mut(&id) else { return Ok(()) };
-        if let Some(reason) = &run.off {
-            return Err(AgentError::SwitchedOff { reason: reason.clone() });
-        }
-        let result = run.append(place, record);
-        if let Err(error) = &result {
-            self.switch_off(id, None, &error.to_string());
-        }
-        result
-    }
-
-    fn switch_off(&mut self, id: RunId, unit: Option<&str>, reason: &str) {
-        let place = self.place.clone();
-        let Some(run) = self.runs.get_mut(&id) else { return };
-        run.off = Some(reason.to_owned());
-        if let Some(place) = place {
-            // It may be just the ledger that can't be written; then the open units tell of the loss.
-            let lost = Record::Lost { unit: unit.map(str::to_owned), reason: reason.to_owned() };
-            let _ = run.append(&place, lost);
-        }
-        let contexts: Vec<ContextId> = run.contexts().collect();
-        for context in contexts {
-            self.tracer.deactivate(context);
-        }
-    }
-
-    /// Notes something about a run that is no unit of work in this process.
-    pub(crate) fn note(&mut self, slug: &Slug, token: &RunToken, record: Record) -> Result<(), AgentError> {
-        let (id, _) = self.run(slug, token)?;
-        self.append(id, record)
-    }
-
-    /// Keeps in mind who enqueued a job.
-    pub(crate) fn remember_job(&self, job: &str, slug: &Slug, run: &RunToken, function: &str) {
-        if let Some(place) = &self.place {
-            jobs::remember(&place.directory, job, slug, run, function);
-        }
-    }
-
-    /// Who enqueued a job; asked once.
-    pub(crate) fn recall_job(&self, job: &str) -> Option<jobs::Note> {
-        jobs::take(&self.place.as_ref()?.directory, job)
-    }
-
     /// The run of that name, made if need be; whether it is new.
     fn run(&mut self, slug: &Slug, token: &RunToken) -> Result<(RunId, bool), AgentError> {
         self.retire_idle();
@@ -464,99 +333,8 @@ impl Agent {
         Some(run)
     }
 
-    /// Has the contexts of runs rest that have had no work for a while. Answers with the code objects that need not be
-    /// listened to any more.
-    pub(crate) fn rest(&mut self) -> Vec<CodeId> {
-        if self.rest_idle() { self.tracer.disarm() } else { Vec::new() }
-    }
-
-    /// Has idle contexts rest; says whether it was time to look.
-    fn rest_idle(&mut self) -> bool {
-        if self.rested.elapsed() < LOOK_AGAIN {
-            return false;
-        }
-        self.rested = Instant::now();
-        let resting = self.runs.values().filter(|run| run.is_idle());
-        let resting = resting.filter(|run| run.last_used.elapsed() > REST).map(|run| run.profile);
-        for context in resting.collect::<Vec<_>>() {
-            self.tracer.deactivate(context);
-        }
-        let behind = self.runs.iter().filter(|(_, run)| run.is_behind()).map(|(id, _)| *id);
-        for id in behind.collect::<Vec<_>>() {
-            // The run's ledger has the fault.
-            let _ = self.flush_run(id, None, Urgency::Now);
-        }
-        true
-    }
-
-    /// Lets go of runs that had no work for long, or that are too many.
-    fn retire_idle(&mut self) {
-        if self.runs.len() <= KEPT && self.retired.elapsed() < LOOK_AGAIN {
-            return;
-        }
-        self.retired = Instant::now();
-        let mut idle: Vec<(Instant, RunId)> =
-            self.runs.iter().filter(|(_, run)| run.is_idle()).map(|(id, run)| (run.last_used, *id)).collect();
-        idle.sort_unstable();
-        let too_many = idle.len().saturating_sub(KEPT);
-        for (index, (last_used, id)) in idle.into_iter().enumerate() {
-            if index < too_many || last_used.elapsed() > IDLE {
-                // Work that was never a unit (a forgotten callback) may have left lines.
-                let _ = self.flush_run(id, None, Urgency::Now);
-                self.remove_run(id);
-            }
-        }
-    }
-
-    /// An import begins in traced work: its code belongs to the run's import context. `None` inside another import.
-    pub(crate) fn begin_import(&mut self, token: Token) -> Option<(RunId, Token, Rearm)> {
-        let context = self.tracer.resolve(token)?;
-        let id = *self.owners.get(&context)?;
-        let run = self.runs.get_mut(&id)?;
-        if context == run.import {
-            return None;
-        }
-        run.imports += 1;
-        let activation = self.tracer.activate(run.import);
-        Some((id, activation.token, activation.rearm))
-    }
-
-    /// The import ended.
-    pub(crate) fn end_import(&mut self, id: RunId) {
-        if let Some(run) = self.runs.get_mut(&id) {
-            run.imports = run.imports.saturating_sub(1);
-            if run.imports == 0 {
-                // While it runs it lacks nearly every line, and nothing could be silenced.
-                self.tracer.deactivate(run.import);
-            }
-        }
-    }
-
-    /// The import is over, but something that it left behind may go on: that is a unit, which ends with the import's token.
-    /// The import goes on with it.
-    pub(crate) fn leave_import(&mut self, id: RunId) -> Option<UnitId> {
-        let context = self.runs.get(&id)?.import;
-        self.last_unit += 1;
-        let (unit, kind) = (self.last_unit, UnitKind::Thread);
-        let what = "what an import left behind".to_owned();
-        let named = unit.to_string();
-        let open =
-            Record::Open { unit: named.clone(), kind, step: None, job: None, child: None, what, scope: None };
-        self.append(id, open).and_then(|()| self.append(id, Record::Left { unit: named })).ok()?;
-        self.runs.get_mut(&id)?.open += 1;
-        self.units.insert(unit, Unit { run: id, context, kind, left: true });
-        token::count_left(true);
-        Some(unit)
-    }
-
     /// The run that a token belongs to.
     pub(crate) fn run_of(&self, token: Token) -> Option<&Run> {
         self.runs.get(self.owners.get(&self.tracer.resolve(token)?)?)
-    }
-
-    /// Writes everything that is not written yet.
-    pub(crate) fn flush_all(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
-        let ids: Vec<RunId> = self.runs.keys().copied().collect();
-        ids.into_iter().map(|id| self.flush_run(id, None, Urgency::Now)).collect()
     }
 }

@@ -10,7 +10,9 @@ use pyo3::prelude::*;
 
 use crate::agent::UnitId;
 use crate::cell::AttachedCell;
-use crate::{close_unit, current, monitor, open_unit, token_of};
+use crate::functions::units::{close_unit, open_unit};
+use crate::state::token_of;
+use crate::{current, monitor};
 
 /// A context manager. `block.Block` in Python makes it a decorator, too.
 #[pyclass(subclass, frozen, weakref, module = "playtrace_agent._native")]

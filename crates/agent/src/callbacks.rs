@@ -8,10 +8,11 @@ use playtrace_tracer::{Arm, CodeId, Entry, Lacked, Redundant, Token, Way};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::current;
 use crate::current::Nobodys;
 use crate::monitor::{self, DISABLE};
 use crate::registry::{self, registered, scout};
-use crate::{AGENT, current};
+use crate::state::AGENT;
 
 /// What a callback tells the interpreter.
 enum Answer {

@@ -15,7 +15,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::agent::UnitId;
-use crate::{current, token_of};
+use crate::current;
+use crate::state::token_of;
 
 /// As C sees a method: what it belongs to, its arguments, its keywords (null where there are none).
 type Method = unsafe extern "C-unwind" fn(

@@ -3,6 +3,9 @@
 use playtrace_covdata::CovdataError;
 use playtrace_ledger::LedgerError;
 use playtrace_model::{InvalidRunToken, InvalidSlug};
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::prelude::*;
 use thiserror::Error;
 
 /// Why work is not traced. Every message ends up in the log and, for a request, in its
@@ -51,5 +54,29 @@ impl AgentError {
             Self::SwitchedOff { .. } => "PT-AGENT-004",
             Self::NotConfigured => "PT-AGENT-005",
         }
+    }
+}
+
+create_exception!(
+    _native,
+    TraceError,
+    PyException,
+    "Why work is not traced; `code` names the kind of fault."
+);
+
+create_exception!(
+    _native,
+    SwitchedOffError,
+    TraceError,
+    "An earlier fault, said already, switched the run off."
+);
+
+/// `AgentError` and `PyErr` both become exceptions.
+pub(crate) fn raise(error: &AgentError) -> PyErr {
+    let message = format!("{error} [{}]", error.code());
+    match error {
+        AgentError::Slug(_) | AgentError::Run(_) => PyValueError::new_err(message),
+        AgentError::SwitchedOff { .. } => SwitchedOffError::new_err(message),
+        _ => TraceError::new_err(message),
     }
 }

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::state::AGENT;
 use crate::token::TokenObject;
-use crate::{AGENT, calling, current, monitor, names};
+use crate::{calling, current, monitor, names};
 
 /// The `exec_module` that was there before ours.
 static ORIGINAL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());

@@ -16,7 +16,8 @@ use pyo3::prelude::*;
 use crate::agent::Agent;
 use crate::error::AgentError;
 use crate::frames::Frames;
-use crate::{AGENT, callbacks, frames};
+use crate::state::AGENT;
+use crate::{callbacks, frames};
 
 const SCOUT: &str = "playtrace scout";
 const READER: &str = "playtrace reader";

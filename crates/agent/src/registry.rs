@@ -7,10 +7,10 @@ use pyo3::exceptions::{PyMemoryError, PyRecursionError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::AGENT;
 use crate::frames;
 use crate::names;
 use crate::sources::Known;
+use crate::state::AGENT;
 
 /// The registered code objects, each kept alive so that its address can't become another one's.
 pub(crate) struct Objects {

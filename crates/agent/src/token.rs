@@ -13,7 +13,8 @@ use pyo3::prelude::*;
 
 use crate::agent::UnitId;
 use crate::cell::AttachedCell;
-use crate::{AGENT, current};
+use crate::current;
+use crate::state::AGENT;
 
 /// How many units are over but for what they left behind. Nearly always none, and then the end of a token is nothing.
 static LEFT: AtomicUsize = AtomicUsize::new(0);

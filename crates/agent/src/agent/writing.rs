@@ -1,0 +1,84 @@
+//! Writing: what is new of a run, and what its ledger is told. A fault switches the run off.
+
+use playtrace_ledger::Record;
+use playtrace_model::{RunToken, Slug};
+use playtrace_tracer::ContextId;
+
+use super::{Agent, RunId};
+use crate::behind::Urgency;
+use crate::error::AgentError;
+use crate::jobs;
+use crate::run::Written;
+
+impl Agent {
+    /// Writes what is new of a run. A fault switches the run off.
+    pub(super) fn flush_run(
+        &mut self,
+        id: RunId,
+        unit: Option<&str>,
+        urgency: Urgency,
+    ) -> Result<Option<Written>, AgentError> {
+        let Self { runs, tracer, sources, draft, place: Some(place), .. } = self else {
+            return Err(AgentError::NotConfigured);
+        };
+        let Some(run) = runs.get_mut(&id).filter(|run| run.off.is_none()) else { return Ok(None) };
+        let result = run.flush(place, tracer, sources, draft, (unit, urgency));
+        if let Err(error) = &result {
+            self.switch_off(id, unit, &error.to_string());
+        }
+        result
+    }
+
+    /// Appends to a run's ledger. A fault switches the run off.
+    pub(crate) fn append(&mut self, id: RunId, record: Record) -> Result<(), AgentError> {
+        let Self { runs, place: Some(place), .. } = self else { return Err(AgentError::NotConfigured) };
+        let Some(run) = runs.get_mut(&id) else { return Ok(()) };
+        if let Some(reason) = &run.off {
+            return Err(AgentError::SwitchedOff { reason: reason.clone() });
+        }
+        let result = run.append(place, record);
+        if let Err(error) = &result {
+            self.switch_off(id, None, &error.to_string());
+        }
+        result
+    }
+
+    fn switch_off(&mut self, id: RunId, unit: Option<&str>, reason: &str) {
+        let place = self.place.clone();
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.off = Some(reason.to_owned());
+        if let Some(place) = place {
+            // It may be just the ledger that can't be written; then the open units tell of the loss.
+            let lost = Record::Lost { unit: unit.map(str::to_owned), reason: reason.to_owned() };
+            let _ = run.append(&place, lost);
+        }
+        let contexts: Vec<ContextId> = run.contexts().collect();
+        for context in contexts {
+            self.tracer.deactivate(context);
+        }
+    }
+
+    /// Notes something about a run that is no unit of work in this process.
+    pub(crate) fn note(&mut self, slug: &Slug, token: &RunToken, record: Record) -> Result<(), AgentError> {
+        let (id, _) = self.run(slug, token)?;
+        self.append(id, record)
+    }
+
+    /// Keeps in mind who enqueued a job.
+    pub(crate) fn remember_job(&self, job: &str, slug: &Slug, run: &RunToken, function: &str) {
+        if let Some(place) = &self.place {
+            jobs::remember(&place.directory, job, slug, run, function);
+        }
+    }
+
+    /// Who enqueued a job; asked once.
+    pub(crate) fn recall_job(&self, job: &str) -> Option<jobs::Note> {
+        jobs::take(&self.place.as_ref()?.directory, job)
+    }
+
+    /// Writes everything that is not written yet.
+    pub(crate) fn flush_all(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
+        let ids: Vec<RunId> = self.runs.keys().copied().collect();
+        ids.into_iter().map(|id| self.flush_run(id, None, Urgency::Now)).collect()
+    }
+}

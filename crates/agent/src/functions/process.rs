@@ -1,0 +1,111 @@
+//! The process: its children, a fork, its end, and what it writes in between.
+
+use pyo3::prelude::*;
+
+use super::{Report, report};
+use crate::agent::{Agent, UnitId};
+use crate::error::{AgentError, raise};
+use crate::run::Written;
+use crate::state::{AGENT, Listening, with_agent};
+use crate::{current, monitor, token};
+
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(spawn, module)?)?;
+    module.add_function(wrap_pyfunction!(set_process_unit, module)?)?;
+    module.add_function(wrap_pyfunction!(after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(flush, module)?)?;
+    module.add_function(wrap_pyfunction!(finish, module)?)?;
+    module.add_function(wrap_pyfunction!(rest, module)?)?;
+    Ok(())
+}
+
+/// What a child process is told: its token, slug, run and scope.
+type ChildOf = (String, String, Option<String>, Option<String>);
+
+/// Promises a child process of the running code: the child's token, slug, run and scope. `None` outside traced work.
+#[pyfunction]
+fn spawn(py: Python<'_>, command: String, python: bool) -> PyResult<Option<ChildOf>> {
+    let Some(token) = current::token(py) else { return Ok(None) };
+    with_agent(py, |agent| {
+        Ok(agent.spawn(token, command, python).map(|promised| {
+            let run = (!promised.run.is_untokened()).then(|| promised.run.as_str().to_owned());
+            (promised.child, promised.slug.as_str().to_owned(), run, promised.scope)
+        }))
+    })
+}
+
+/// Makes a unit the one that ends with the process; all work without a token of its own belongs to it.
+#[pyfunction]
+fn set_process_unit(py: Python<'_>, unit: UnitId) -> PyResult<()> {
+    with_agent(py, |agent| {
+        agent.set_process_unit(unit);
+        Ok(())
+    })?;
+    let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.get().token())).flatten();
+    current::set_base(token);
+    if let Some(token) = token {
+        monitor::rearm_stack(py, token);
+    }
+    Ok(())
+}
+
+/// Starts over in a forked child; whether the running code belongs to a run there.
+#[pyfunction]
+fn after_fork(py: Python<'_>) -> PyResult<bool> {
+    token::forget_left(py);
+    let token = current::token(py);
+    // The units are the parent's; what still holds one of their tokens keeps it.
+    let parents = AGENT.with(py, |state| std::mem::take(&mut state.tokens));
+    drop(parents);
+    AGENT.with(py, |state| {
+        if matches!(state.listening, Listening::Begins) {
+            // The thread that was at it is the parent's.
+            state.listening = Listening::Not;
+        }
+    });
+    let Some((kept, rearm)) = AGENT.with(py, |state| Some(state.agent.as_mut()?.after_fork(token))).flatten()
+    else {
+        return Ok(false);
+    };
+    monitor::rearm(py, &rearm);
+    if kept {
+        if let Some(token) = token {
+            monitor::rearm_stack(py, token);
+        }
+    } else {
+        current::set_base(None);
+        current::put(py, None)?;
+    }
+    Ok(kept)
+}
+
+/// Writes what is new in every run.
+#[pyfunction]
+fn flush(py: Python<'_>) -> PyResult<Vec<Report>> {
+    let results = with_agent(py, |agent| Ok(agent.flush_all()))?;
+    reports(results)
+}
+
+/// The process ends: closes its unit and writes what is left.
+#[pyfunction]
+fn finish(py: Python<'_>) -> PyResult<Vec<Report>> {
+    let results = with_agent(py, |agent| Ok(agent.finish()))?;
+    reports(results)
+}
+
+/// All reports, or the first error: every run was flushed in any case.
+fn reports(results: Vec<Result<Option<Written>, AgentError>>) -> PyResult<Vec<Report>> {
+    let mut reports = Vec::new();
+    for result in results {
+        reports.extend(result.map_err(|error| raise(&error))?.map(report));
+    }
+    Ok(reports)
+}
+
+/// A request that is not traced passes by: time to see whether anything is still worth listening for.
+#[pyfunction]
+fn rest(py: Python<'_>) {
+    token::settle_gone(py);
+    let unneeded = AGENT.with(py, |state| state.agent.as_mut().map(Agent::rest)).flatten();
+    monitor::disarm(py, &unneeded.unwrap_or_default());
+}
