@@ -1,6 +1,5 @@
 //! What the interpreter calls: raw callbacks, in which whatever goes wrong stays.
 
-use std::ffi::c_long;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
@@ -8,9 +7,9 @@ use playtrace_tracer::{Arm, CodeId, Entry, Lacked, Redundant, Token, Way};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::current;
-use crate::current::Nobodys;
+use crate::current::{self, Nobodys};
 use crate::monitor::{self, DISABLE};
+use crate::number;
 use crate::registry::{self, registered, scout};
 use crate::state::AGENT;
 
@@ -58,9 +57,8 @@ unsafe fn on_trail(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> boo
         return false;
     }
     // SAFETY: the lock is held; there are a code object and an int.
-    let (py, code, line) = unsafe { (Python::assume_attached(), *args, ffi::PyLong_AsLong(*args.add(1))) };
-    // An error that a number raised is cleared where it is asked for again.
-    u32::try_from(line as c_long).is_ok_and(|line| {
+    let (py, code, line) = unsafe { (Python::assume_attached(), *args, number::line(*args.add(1))) };
+    line.is_some_and(|line| {
         let dealt_with = AGENT.with(py, |state| {
             let Some(agent) = &mut state.agent else { return false };
             agent.trails.line(py, &mut agent.tracer, code as usize, line)
@@ -100,10 +98,7 @@ unsafe fn off_trail(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> *m
             return Answer::Keep;
         }
         // SAFETY: the interpreter hands over a code object and an int.
-        let (code, line) = unsafe { (*args, ffi::PyLong_AsLong(*args.add(1))) };
-        let Ok(line) = u32::try_from(line as c_long) else {
-            // SAFETY: the lock is held; a number that is too large raised an error.
-            unsafe { ffi::PyErr_Clear() };
+        let (code, Some(line)) = (unsafe { (*args, number::line(*args.add(1))) }) else {
             return Answer::Keep;
         };
         let found = AGENT.with(py, |state| {
@@ -115,8 +110,9 @@ unsafe fn off_trail(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> *m
                 return Some((id, Reached::ByAll(redundant)));
             }
             // Asking runs no Python code.
-            let (token, lacked) = match current::look(py) {
-                Ok(token) => (Some(token), agent.line(code as usize, id, line, token, current::held(py))),
+            let (token, held) = current::look_closely(py);
+            let (token, lacked) = match token {
+                Ok(token) => (Some(token), agent.line(code as usize, id, line, token, held)),
                 Err(Nobodys::Elsewhere(token)) => {
                     agent.miss_line(id, line, token);
                     (None, Lacked::Keep)
@@ -272,8 +268,8 @@ unsafe fn resumption(
         return None;
     }
     // SAFETY: there are two, of which the second is an int; the lock is held.
-    let (code, at) = unsafe { (*args, ffi::PyLong_AsLong(*args.add(1))) };
-    Some((code, Way::Resume { at: u32::try_from(at as c_long).unwrap_or(u32::MAX) }))
+    let (code, at) = unsafe { (*args, number::line(*args.add(1))) };
+    Some((code, Way::Resume { at: at.unwrap_or(u32::MAX) }))
 }
 
 /// An exception is thrown into a generator or coroutine. The interpreter has this event globally only, and can't

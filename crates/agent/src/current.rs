@@ -97,11 +97,6 @@ pub(crate) fn value(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     }
 }
 
-/// What the variable holds now. `None` where it can't be asked quickly.
-pub(crate) fn held(py: Python<'_>) -> Option<Held> {
-    Some(Held { address: address(py)?, meanings: MEANINGS.load(Ordering::Relaxed) })
-}
-
 /// Whether the variable holds what it held then, and that means the same token. Runs no Python code. Can't panic.
 #[inline]
 pub(crate) fn holds(py: Python<'_>, held: Held) -> bool {
@@ -135,8 +130,20 @@ pub(crate) fn meanings_change() {
 
 /// The token under which the running code's lines are recorded, or why there is none. Runs no Python code.
 pub(crate) fn look(py: Python<'_>) -> Result<Token, Nobodys> {
+    meant_by(value(py).as_ref())
+}
+
+/// The same, and what the variable holds; without that where it can't be asked quickly.
+pub(crate) fn look_closely(py: Python<'_>) -> (Result<Token, Nobodys>, Option<Held>) {
     let value = value(py);
-    if let Some(held) = value.as_ref().and_then(|value| value.cast_exact::<TokenObject>().ok()) {
+    let address = value.as_ref().map_or(0, |value| value.as_ptr() as usize);
+    let address = if address == ellipsis() as usize { 0 } else { address };
+    let held = Held { address, meanings: MEANINGS.load(Ordering::Relaxed) };
+    (meant_by(value.as_ref()), (!QUICK_GET.load(Ordering::Relaxed).is_null()).then_some(held))
+}
+
+fn meant_by(value: Option<&Bound<'_, PyAny>>) -> Result<Token, Nobodys> {
+    if let Some(held) = value.and_then(|value| value.cast_exact::<TokenObject>().ok()) {
         return Ok(held.get().token());
     }
     base().ok_or_else(|| {

@@ -20,6 +20,7 @@ mod jobs;
 mod listening;
 mod monitor;
 mod names;
+mod number;
 mod registry;
 mod run;
 mod sources;
@@ -39,6 +40,7 @@ use crate::token::TokenObject;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     names::prepare(py);
+    number::prepare(py)?;
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;

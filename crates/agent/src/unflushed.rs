@@ -2,7 +2,7 @@
 //!
 //! The format is the ledger's ([`playtrace_ledger::unflushed`]); here is the mapping, which needs unsafe code.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -35,24 +35,39 @@ static COUNTED: LazyLock<bool> = LazyLock::new(|| {
 
 /// One process's map of one run.
 #[derive(Debug)]
-pub(crate) struct Unflushed(Rc<RefCell<Records>>);
+pub(crate) struct Unflushed(Rc<Shared>);
 
 /// The end of a map, for whoever has another line of what was noted there before. When the map itself is gone, nothing can be
 /// noted here any more.
 #[derive(Debug, Clone)]
-pub(crate) struct Tail(Rc<RefCell<Records>>);
+pub(crate) struct Tail(Rc<Shared>);
 
-/// What is mapped.
+#[derive(Debug)]
+struct Shared {
+    end: End,
+    records: RefCell<Records>,
+}
+
+/// Where the next record goes.
+#[derive(Debug)]
+struct End {
+    /// Of the mapping; it lives as long as this.
+    base: Cell<*mut u8>,
+    /// Bytes of it.
+    size: Cell<usize>,
+    /// Bytes of records.
+    used: Cell<usize>,
+    /// Another number after each time that it was emptied, and in no other map.
+    since: Cell<u64>,
+    /// [`FORKS`] when it was made: in a child that inherited it, it is the parent's, who goes on writing there.
+    forks: u32,
+}
+
+/// What is mapped, and what stands there.
 #[derive(Debug)]
 struct Records {
     file: File,
     map: MmapMut,
-    /// [`FORKS`] when it was made: in a child that inherited it, it is the parent's, who goes on writing there.
-    forks: u32,
-    /// Bytes of records.
-    used: usize,
-    /// Another number after each time that it was emptied, and in no other map.
-    since: u64,
     /// Which numbers of contexts and scopes are defined among the records that count now. They are few, and become large.
     labels: Vec<u32>,
     /// The same for files, by number.
@@ -79,21 +94,26 @@ impl Unflushed {
         }
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o664).open(path)?;
-        let map = map(&file, FIRST_SIZE)?;
+        let mut map = map(&file, FIRST_SIZE)?;
         if !*COUNTED {
             return Err(io::Error::other("a fork would not be noticed"));
         }
-        let forks = FORKS.load(Ordering::Relaxed);
-        let since = EMPTIED.fetch_add(1, Ordering::Relaxed);
-        let mut records = Records { file, map, forks, used: 0, since, labels: Vec::new(), files: Vec::new() };
-        records.map[..MAGIC.len()].copy_from_slice(&MAGIC);
-        records.publish();
-        Ok(Self(Rc::new(RefCell::new(records))))
+        map[..MAGIC.len()].copy_from_slice(&MAGIC);
+        let end = End {
+            base: Cell::new(map.as_mut_ptr()),
+            size: Cell::new(map.len()),
+            used: Cell::new(0),
+            since: Cell::new(EMPTIED.fetch_add(1, Ordering::Relaxed)),
+            forks: FORKS.load(Ordering::Relaxed),
+        };
+        end.publish();
+        let records = RefCell::new(Records { file, map, labels: Vec::new(), files: Vec::new() });
+        Ok(Self(Rc::new(Shared { end, records })))
     }
 
     /// Whether this process made it: an inherited one must be dropped unwritten.
     pub(crate) fn is_own(&self) -> bool {
-        self.0.borrow().is_own()
+        self.0.end.is_own()
     }
 
     /// Where [`LineNote`]s of it are good.
@@ -109,30 +129,32 @@ impl Unflushed {
         (file, path): (u32, impl FnOnce() -> &'a MeasuredPath),
         line: u32,
     ) -> Option<LineNote> {
-        let records = &mut *self.0.borrow_mut();
-        let note = LineNote { record: line_record(label, file, 0)?, since: records.since };
+        let Shared { end, records } = &*self.0;
+        let records = &mut *records.borrow_mut();
+        let note = LineNote { record: line_record(label, file, 0)?, since: end.since.get() };
         let record = line_record(label, file, line)?;
         if !records.labels.contains(&label) {
-            if !records.push(&definition()) {
+            if !records.push(end, &definition()) {
                 return None;
             }
             records.labels.push(label);
         }
-        if first_time(&mut records.files, file) && !records.push(&file_record(file, path())) {
+        if first_time(&mut records.files, file) && !records.push(end, &file_record(file, path())) {
             return None;
         }
-        records.push(&record.to_le_bytes()).then_some(note)
+        records.push(end, &record.to_le_bytes()).then_some(note)
     }
 
     /// Forgets everything: it is on disk.
     pub(crate) fn clear(&mut self) {
-        let records = &mut *self.0.borrow_mut();
-        if records.used > 0 && records.is_own() {
-            records.used = 0;
-            records.since = EMPTIED.fetch_add(1, Ordering::Relaxed);
+        let Shared { end, records } = &*self.0;
+        if end.used.get() > 0 && end.is_own() {
+            let records = &mut *records.borrow_mut();
+            end.used.set(0);
+            end.since.set(EMPTIED.fetch_add(1, Ordering::Relaxed));
             records.labels.clear();
             records.files.clear();
-            records.publish();
+            end.publish();
         }
     }
 }
@@ -140,7 +162,7 @@ impl Unflushed {
 impl Drop for Unflushed {
     fn drop(&mut self) {
         // Whoever has its tail must ask for another map. Nothing in the mapping is touched.
-        self.0.borrow_mut().since = EMPTIED.fetch_add(1, Ordering::Relaxed);
+        self.0.end.since.set(EMPTIED.fetch_add(1, Ordering::Relaxed));
     }
 }
 
@@ -148,64 +170,70 @@ impl Tail {
     /// Notes another line of the same context and file. `None` where it can't be noted here. Can't panic.
     #[inline]
     pub(crate) fn note_again(&self, note: LineNote, line: u32) -> Option<()> {
-        let records = &mut *self.0.try_borrow_mut().ok()?;
-        if note.since != records.since || !records.is_own() {
+        let end = &self.0.end;
+        if note.since != end.since.get() || !end.is_own() {
             return None;
         }
         let record = with_line(note.record, line)?;
-        let (header, rest) = records.map.split_first_chunk_mut::<HEADER>()?;
-        *rest.get_mut(records.used..)?.first_chunk_mut::<8>()? = record.to_le_bytes();
-        records.used += size_of::<u64>();
-        publish(header, records.used);
-        Some(())
+        end.push_word(record)
     }
 }
 
-impl Records {
+impl End {
+    #[inline]
     fn is_own(&self) -> bool {
         self.forks == FORKS.load(Ordering::Relaxed)
     }
 
-    fn push(&mut self, record: &[u8]) -> bool {
-        let begin = HEADER + self.used;
-        let end = begin + record.len();
-        if end > self.map.len() && !self.grow(end) {
+    /// Writes a word, if there is room for it, and lets it count.
+    #[inline]
+    fn push_word(&self, word: u64) -> Option<()> {
+        let begin = HEADER + self.used.get();
+        if begin + size_of::<u64>() > self.size.get() {
+            return None;
+        }
+        // SAFETY: it lies within the mapping. Nobody else in this process has a reference at the moment: code that has one reports
+        // no line.
+        unsafe { self.base.get().add(begin).cast::<[u8; 8]>().write(word.to_le_bytes()) };
+        self.used.set(self.used.get() + size_of::<u64>());
+        self.publish();
+        Some(())
+    }
+
+    /// Lets what was written count: the number is stored after the records.
+    #[inline]
+    fn publish(&self) {
+        // SAFETY: eight aligned bytes at the beginning of the mapping. Nobody else in this process has a reference; other
+        // processes only read.
+        let word = unsafe { AtomicU64::from_ptr(self.base.get().add(MAGIC.len()).cast()) };
+        word.store((self.used.get() as u64).to_le(), Ordering::Release);
+    }
+}
+
+impl Records {
+    fn push(&mut self, end: &End, record: &[u8]) -> bool {
+        let begin = HEADER + end.used.get();
+        let needed = begin + record.len();
+        if needed > self.map.len() && !self.grow(end, needed) {
             return false;
         }
-        self.map[begin..end].copy_from_slice(record);
-        self.used += record.len();
-        self.publish();
+        self.map[begin..needed].copy_from_slice(record);
+        end.used.set(end.used.get() + record.len());
+        end.publish();
         true
     }
 
-    fn grow(&mut self, needed: usize) -> bool {
+    fn grow(&mut self, end: &End, needed: usize) -> bool {
         match map(&self.file, needed.next_power_of_two()) {
             Ok(map) => {
                 self.map = map;
+                end.base.set(self.map.as_mut_ptr());
+                end.size.set(self.map.len());
                 true
             }
             Err(_) => false,
         }
     }
-
-    fn publish(&mut self) {
-        if let Some(header) = self.map.first_chunk_mut::<HEADER>() {
-            publish(header, self.used);
-        }
-    }
-}
-
-/// Lets what was written count: the number is stored after the records.
-#[inline]
-fn publish(header: &mut [u8; HEADER], used: usize) {
-    let (_, word) = header.split_at_mut(MAGIC.len());
-    // The mapping is page-aligned, and eight bytes further it still fits a word.
-    #[allow(clippy::cast_ptr_alignment)]
-    let word = word.as_mut_ptr().cast::<u64>();
-    // SAFETY: eight aligned bytes at the beginning of a mapping. Nobody else in this process has a reference; other
-    // processes only read.
-    let word = unsafe { AtomicU64::from_ptr(word) };
-    word.store((used as u64).to_le(), Ordering::Release);
 }
 
 /// Maps that many bytes of the file, which has them on disk: a full disk shows here, and not as SIGBUS later.

@@ -96,8 +96,14 @@ impl LineBits {
 
     /// Lower-case hexadecimal digits of the blob, for text formats.
     pub fn to_hex(&self) -> String {
-        let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
+        // A request's news are written like this: not one digit at a time.
+        let mut digits = Vec::with_capacity(self.0.len() * 2);
+        for byte in &self.0 {
+            digits.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        // Digits are UTF-8.
+        String::from_utf8(digits).unwrap_or_default()
     }
 
     /// Reads [`LineBits::to_hex`]; `None` for anything else.
