@@ -175,6 +175,30 @@ def test_an_import_that_leaves_nothing_is_over(workspace: Workspace) -> None:
     assert [record["kind"] for record in outcome.wrote.of_kind("p", "open", "r")] == ["block"]
 
 
+def test_what_was_executed_before_a_fork_is_the_parents(workspace: Workspace) -> None:
+    workspace.write("work.py", "def before():\n    return 1\n\n\ndef after():\n    return 2\n")
+    outcome = workspace.run(
+        """
+        import os
+        import playtrace_agent
+        import work
+        with playtrace_agent.trace("p", "r"):
+            work.before()
+            child = os.fork()
+            work.after()
+            if child == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
+        print(child)
+        """
+    )
+    assert outcome.wrote.lines("p", "work.py") == [2, 6]
+    for shard in outcome.wrote.shards("p"):
+        if f".{outcome.out.strip()}." not in shard.name:
+            shard.unlink()
+    assert outcome.wrote.lines("p", "work.py") == [6]
+
+
 def test_hooks_of_a_fork_that_run_before_ours_count(workspace: Workspace) -> None:
     workspace.write(
         "work.py",

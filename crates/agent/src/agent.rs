@@ -25,6 +25,7 @@ use crate::run::{Draft, Place, Run, Written, now};
 use crate::sources::Sources;
 use crate::token::{self, Holders};
 use crate::trails::Trails;
+use crate::unflushed;
 
 /// The untokened run is asked for again and again, so its faults are looked into again after this time.
 const RETRY: Duration = Duration::from_secs(5);
@@ -109,6 +110,8 @@ pub(crate) struct Agent {
     retired: Instant,
     /// Whether the boot record of this very process is written.
     booted: bool,
+    /// [`unflushed::forks`] when that was looked at.
+    forks: u32,
 }
 
 impl Agent {
@@ -133,6 +136,7 @@ impl Agent {
             rested: Instant::now(),
             retired: Instant::now(),
             booted: false,
+            forks: unflushed::forks(),
         }
     }
 

@@ -217,6 +217,7 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
                 return Some((id, Entry::Rearm));
             }
         }
+        agent.notice_fork();
         let (entry, fresh) = agent.tracer.enter(id, way, token.ok());
         if let Some(fresh) = fresh {
             agent.keep(fresh);

@@ -33,6 +33,12 @@ static COUNTED: LazyLock<bool> = LazyLock::new(|| {
     unsafe { libc::pthread_atfork(None, None, Some(in_child)) == 0 }
 });
 
+/// Another number in a forked child than in its parent.
+#[inline]
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
 /// One process's map of one run.
 #[derive(Debug)]
 pub(crate) struct Unflushed(Rc<Shared>);
@@ -104,7 +110,7 @@ impl Unflushed {
             size: Cell::new(map.len()),
             used: Cell::new(0),
             since: Cell::new(EMPTIED.fetch_add(1, Ordering::Relaxed)),
-            forks: FORKS.load(Ordering::Relaxed),
+            forks: forks(),
         };
         end.publish();
         let records = RefCell::new(Records { file, map, labels: Vec::new(), files: Vec::new() });
@@ -182,7 +188,7 @@ impl Tail {
 impl End {
     #[inline]
     fn is_own(&self) -> bool {
-        self.forks == FORKS.load(Ordering::Relaxed)
+        self.forks == forks()
     }
 
     /// Writes a word, if there is room for it, and lets it count.

@@ -282,9 +282,17 @@ impl Tracer {
         self.context(id).is_some_and(Context::has_fresh)
     }
 
-    /// In a forked child: what was drained is the parent's. The kept contexts run on, with their tokens and with what was not drained:
-    /// hooks of the fork may have run as their work before anybody told of it here, and what is the parent's in it, the parent
-    /// tells, too. All other contexts are gone. Answers with the code objects to arm again.
+    /// In a forked child, before anything is recorded there: what was not drained is the parent's, which drains it.
+    pub fn forget_fresh(&mut self) {
+        self.changes += 1;
+        for context in self.contexts.iter_mut().flatten() {
+            context.drain();
+        }
+    }
+
+    /// In a forked child: what was drained is the parent's. The kept contexts run on, with their tokens and with what was recorded since
+    /// [`forget_fresh`](Self::forget_fresh): hooks of the fork may have run as their work. All other contexts are gone. Answers
+    /// with the code objects to arm again.
     pub fn after_fork(&mut self, keep: &[ContextId]) -> Rearm {
         self.changes += 1;
         let mut rearm = Vec::new();

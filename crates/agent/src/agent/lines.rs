@@ -55,6 +55,7 @@ impl Agent {
         token: Token,
         held: Option<Held>,
     ) -> Lacked {
+        self.notice_fork();
         let Some(fresh) = self.tracer.line(id, line, token) else {
             return self.tracer.lacked_by_others(id, line, Some(token));
         };

@@ -6,6 +6,7 @@ use playtrace_tracer::{Rearm, Token};
 use super::{Agent, Promised, RunId, Unit, UnitId};
 use crate::error::AgentError;
 use crate::run::Written;
+use crate::unflushed;
 
 impl Agent {
     /// Says that a child process is about to be started by the token's work; answers with the child's own token.
@@ -38,9 +39,20 @@ impl Agent {
         results
     }
 
+    /// Looks whether this is a forked child that nobody has told of it yet: hooks of the fork may run before ours. What was executed
+    /// until the fork, the parent tells.
+    #[inline]
+    pub(crate) fn notice_fork(&mut self) {
+        let forks = unflushed::forks();
+        if std::mem::replace(&mut self.forks, forks) != forks {
+            self.tracer.forget_fresh();
+        }
+    }
+
     /// This is a forked child now. What is open belongs to the parent; the run of `token` goes on here with nothing
     /// seen. Answers with whether there is one, and the code objects to arm again.
     pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Rearm) {
+        self.notice_fork();
         let context = token.and_then(|token| self.tracer.resolve(token));
         let kept = context.and_then(|context| self.owners.get(&context).copied());
         // Imports that the units kept open are the parent's; the one around the fork, if any, goes on here.

@@ -33,7 +33,7 @@ fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
         1 => (0..SHAPES.len()).prop_map(Op::Recompile),
     ];
     let fork = (0..contexts).prop_map(|keep| Op::Fork { keep });
-    proptest::collection::vec(prop_oneof![60 => op, 1 => fork], 0..140)
+    proptest::collection::vec(prop_oneof![60 => op, 1 => Just(Op::NoticeFork), 1 => fork], 0..140)
 }
 
 proptest! {

@@ -51,6 +51,8 @@ pub(crate) enum Op {
     Drain(usize),
     Disarm,
     Recompile(usize),
+    /// A forked child records its first line, and nobody has told of the fork yet.
+    NoticeFork,
     Fork {
         keep: usize,
     },
@@ -302,6 +304,12 @@ impl World {
                     self.tracer.remove_codes(&[self.codes[code]]);
                     self.codes[code] = self.tracer.add_code(FileId(u32::try_from(code).unwrap()), 1);
                     self.silenced[code] = Silenced::default();
+                }
+            }
+            Op::NoticeFork => {
+                self.tracer.forget_fresh();
+                for context in self.contexts.iter_mut().filter(|context| context.id.is_some()) {
+                    context.drained = context.lines.clone();
                 }
             }
             Op::Fork { keep } => self.fork(keep),
