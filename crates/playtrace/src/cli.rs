@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     combine, index, inspect, matrix, play, report, run_profile_coverage_batch, run_test_profile, serve,
-    shards,
+    shards, workflows,
 };
 use crate::exit::Exit;
 use crate::messages::{Failure, show};
@@ -63,6 +63,9 @@ pub enum Command {
         after_help = "Example:\n  playtrace matrix --reports-dir out/reports --inventory coverage-symbols.json --output-dir out"
     )]
     Matrix(matrix::Args),
+    /// The nightly workflows: generate them from the list of profiles, check them, run a job of theirs.
+    #[command(after_help = "Example:\n  playtrace workflows generate --utc")]
+    Workflows(workflows::Args),
 }
 
 /// Runs a command and says how it ended; an error is shown on stderr.
@@ -78,6 +81,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Inspect(args) => inspect::run(args),
         Command::Report(args) => report::run(args),
         Command::Matrix(args) => matrix::run(args),
+        Command::Workflows(args) => workflows::run(args),
     };
     ended.unwrap_or_else(|failure| show(&failure))
 }
