@@ -2,6 +2,7 @@
 //!
 //! Each has `Args` (clap) and `run(Args) -> Result<Exit, Failure>`.
 
+pub mod aggregate;
 pub mod combine;
 pub mod index;
 pub mod inspect;
