@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    aggregate, combine, index, inspect, matrix, play, report, run_profile_coverage_batch, run_test_profile, serve,
-    shards, workflows,
+    aggregate, combine, index, inspect, matrix, play, prune, report, run_profile_coverage_batch,
+    run_test_profile, serve, shards, workflows,
 };
 use crate::exit::Exit;
 use crate::messages::{Failure, show};
@@ -68,6 +68,9 @@ pub enum Command {
         after_help = "Example:\n  playtrace aggregate night/artifacts --previous night/bundles --output-dir night/bundles --json"
     )]
     Aggregate(aggregate::Args),
+    /// Delete what is old or too much: bundles, shards, ledgers, what killed writers left.
+    #[command(after_help = "Example:\n  playtrace prune night/bundles --older-than 14d --max-size 250MB")]
+    Prune(prune::Args),
     /// The nightly workflows: generate them from the list of profiles, check them, run a job of theirs.
     #[command(after_help = "Example:\n  playtrace workflows generate --utc")]
     Workflows(workflows::Args),
@@ -87,6 +90,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Report(args) => report::run(args),
         Command::Matrix(args) => matrix::run(args),
         Command::Aggregate(args) => aggregate::run(args),
+        Command::Prune(args) => prune::run(args),
         Command::Workflows(args) => workflows::run(args),
     };
     ended.unwrap_or_else(|failure| show(&failure))

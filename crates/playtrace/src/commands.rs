@@ -8,6 +8,7 @@ pub mod index;
 pub mod inspect;
 pub mod matrix;
 pub mod play;
+pub mod prune;
 pub mod report;
 pub mod run_profile_coverage_batch;
 pub mod run_test_profile;

@@ -104,8 +104,9 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let mut as_of = night_begins(night);
     let mut jobs = jobs;
     for (wanted, name) in named(wanted) {
-        let (mine, others): (Vec<_>, Vec<_>) =
-            jobs.into_iter().partition(|job| job.is_of(&wanted.workflow, &wanted.profile, wanted.playback_type));
+        let (mine, others): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .partition(|job| job.is_of(&wanted.workflow, &wanted.profile, wanted.playback_type));
         jobs = others;
         let known = before.same.as_ref().and_then(|bundle| gather::in_bundle(bundle, &wanted.workflow));
         let found = gather::best(known.into_iter().chain(mine).collect());
@@ -115,11 +116,20 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         inputs.extend(input);
     }
     notes.extend(jobs.iter().map(|job| match &job.record {
-        Some(record) => format!("the artifact of {} is left out: the list has no such workflow", record.workflow),
+        Some(record) => {
+            format!("the artifact of {} is left out: the list has no such workflow", record.workflow)
+        }
         None => format!("data of {} is left out: the list has no plain replay of it", job.profile),
     }));
     let full = args.full_reports || is_on("UPLOAD_FULL_REPORTS");
-    let made = maps::make(&inputs, &args.source, args.python_version, &args.context_prefix, (as_of, full), work.path())?;
+    let made = maps::make(
+        &inputs,
+        &args.source,
+        args.python_version,
+        &args.context_prefix,
+        (as_of, full),
+        work.path(),
+    )?;
     notes.extend(made.notes);
     let mut manifest = Manifest {
         format: Manifest::FORMAT.to_owned(),

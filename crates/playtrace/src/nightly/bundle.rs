@@ -154,7 +154,8 @@ impl Opened {
         };
         let dir = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(scratch).map_err(|error| io(&error))?;
         let file = fs_err::File::open(path).map_err(|error| io(&error))?;
-        let unpacked = zstd::Decoder::new(file).and_then(|stream| tar::Archive::new(stream).unpack(dir.path()));
+        let unpacked =
+            zstd::Decoder::new(file).and_then(|stream| tar::Archive::new(stream).unpack(dir.path()));
         unpacked.map_err(|error| damaged(format!("can't be unpacked: {error}")))?;
         let head: Head = read_json(&dir.path().join(MANIFEST)).map_err(|failure| damaged(failure.message))?;
         if head.format != Manifest::FORMAT || head.version > Manifest::VERSION {
@@ -248,7 +249,12 @@ pub fn write(manifest: &Manifest, dir: &Path, to: &Path, limit: u64) -> Result<u
     Ok(size)
 }
 
-fn pack(manifest: &Manifest, text: &str, dir: &Path, to: &mut tempfile::NamedTempFile) -> std::io::Result<()> {
+fn pack(
+    manifest: &Manifest,
+    text: &str,
+    dir: &Path,
+    to: &mut tempfile::NamedTempFile,
+) -> std::io::Result<()> {
     let mut stream = zstd::Encoder::new(to, COMPRESSION)?;
     let mut tar = tar::Builder::new(&mut stream);
     add(&mut tar, MANIFEST, text.len() as u64, text.as_bytes())?;
@@ -261,7 +267,12 @@ fn pack(manifest: &Manifest, text: &str, dir: &Path, to: &mut tempfile::NamedTem
 }
 
 /// Owner, time and mode are the same for all: they would make equal bundles differ.
-fn add(tar: &mut tar::Builder<impl std::io::Write>, name: &str, size: u64, data: impl std::io::Read) -> std::io::Result<()> {
+fn add(
+    tar: &mut tar::Builder<impl std::io::Write>,
+    name: &str,
+    size: u64,
+    data: impl std::io::Read,
+) -> std::io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(size);
     header.set_mode(0o644);

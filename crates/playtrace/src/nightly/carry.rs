@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn how_a_job_went() {
         let night = date("2026-11-28");
-        let of = |record: Option<&JobRecord>, has_data| Tonight::of(record, has_data, Cadence::Nightly, night);
+        let of =
+            |record: Option<&JobRecord>, has_data| Tonight::of(record, has_data, Cadence::Nightly, night);
         assert_eq!(of(Some(&record(JobState::Ended, &[Some(0)])), true), Tonight::Passed);
         assert_eq!(of(Some(&record(JobState::Ended, &[Some(5), Some(0)])), true), Tonight::Flaky);
         assert_eq!(of(Some(&record(JobState::Ended, &[Some(1), Some(1)])), true), Tonight::Failed);
@@ -170,11 +171,15 @@ mod tests {
         let (night, run) = (date("2026-11-29"), RunToken::parse("new").unwrap());
         let chosen = |fresh: Option<Status>, earlier: Option<&NightData>| {
             let fresh = fresh.map(|status| (status, &run));
-            choose(Known { fresh, earlier }, night, 30).map(|data| (data.origin, data.status, data.age_nights))
+            choose(Known { fresh, earlier }, night, 30)
+                .map(|data| (data.origin, data.status, data.age_nights))
         };
         let good = data("2026-11-26", Status::Complete);
         let bad = data("2026-11-26", Status::Failed);
-        assert_eq!(chosen(Some(Status::Consistent), Some(&good)), Some((Origin::Fresh, Status::Consistent, 0)));
+        assert_eq!(
+            chosen(Some(Status::Consistent), Some(&good)),
+            Some((Origin::Fresh, Status::Consistent, 0))
+        );
         assert_eq!(chosen(Some(Status::Partial), Some(&good)), Some((Origin::Carried, Status::Complete, 3)));
         assert_eq!(chosen(Some(Status::Failed), Some(&bad)), Some((Origin::Incomplete, Status::Failed, 0)));
         assert_eq!(chosen(Some(Status::Failed), None), Some((Origin::Incomplete, Status::Failed, 0)));

@@ -47,7 +47,8 @@ impl FoundJob {
 
     /// Which of two finds of one workflow tells more: the better data, then the later end.
     fn rank(&self) -> (bool, std::cmp::Reverse<playtrace_model::Status>, Option<jiff::Timestamp>) {
-        let status = self.data.as_ref().map_or(playtrace_model::Status::Stale, |(_, verdict)| verdict.verdict.status);
+        let status =
+            self.data.as_ref().map_or(playtrace_model::Status::Stale, |(_, verdict)| verdict.verdict.status);
         let ended = self.record.as_ref().map(|record| record.ended.unwrap_or(record.started));
         (self.data.is_some(), std::cmp::Reverse(status), ended)
     }
@@ -74,8 +75,12 @@ pub fn find(dirs: &[PathBuf]) -> Result<(Vec<FoundJob>, Vec<String>), Failure> {
     let (mut jobs, mut problems) = (Vec::new(), Vec::new());
     for dir in dirs {
         if !dir.is_dir() {
-            return Err(Failure::new(Exit::BadInput, "PT-NIGHTLY-011", format!("{} is no directory", dir.display()))
-                .help("name the directory that the jobs' artifacts were downloaded into"));
+            return Err(Failure::new(
+                Exit::BadInput,
+                "PT-NIGHTLY-011",
+                format!("{} is no directory", dir.display()),
+            )
+            .help("name the directory that the jobs' artifacts were downloaded into"));
         }
         let unreadable = |error: walkdir::Error| Failure::new(Exit::Io, "PT-NIGHTLY-006", error.to_string());
         let mut files = Vec::new();

@@ -134,9 +134,10 @@ pub fn parse(text: &str, name: &str) -> Result<Vec<Entry>, Failure> {
                 .help("change the entry that begins on this line")
         };
         let entry = checked(value).map_err(&refused)?;
-        for (key, text) in
-            [("workflow_slug", entry.workflow_slug.to_string()), ("artifact_name", entry.artifact_name.clone())]
-        {
+        for (key, text) in [
+            ("workflow_slug", entry.workflow_slug.to_string()),
+            ("artifact_name", entry.artifact_name.clone()),
+        ] {
             if let Some(first) = seen.insert((key, text.to_lowercase()), line) {
                 return Err(refused(format!("{key} {text:?} is also that of the entry on line {first}")));
             }
@@ -155,7 +156,9 @@ fn checked(written: Written) -> Result<Entry, String> {
     let slug = |key: &str, text: &str| Slug::parse(text).map_err(|error| format!("{key}: {error}"));
     let workflow_slug = slug("workflow_slug", &written.workflow_slug)?;
     if workflow_slug.as_str().to_lowercase().replace('-', "_") == AGGREGATION {
-        return Err(format!("workflow_slug: {AGGREGATION} is the name of the workflow that collects the others"));
+        return Err(format!(
+            "workflow_slug: {AGGREGATION} is the name of the workflow that collects the others"
+        ));
     }
     let profile_slug = slug("profile_slug", &written.profile_slug)?;
     let artifact_name = one_line("artifact_name", &written.artifact_name)?;
@@ -164,10 +167,15 @@ fn checked(written: Written) -> Result<Entry, String> {
     }
     let artifact_path = one_line("artifact_path", &written.artifact_path)?;
     if !stays_inside(&artifact_path) {
-        return Err(format!("artifact_path: {artifact_path:?} must be a file's path in the workspace, without `..`"));
+        return Err(format!(
+            "artifact_path: {artifact_path:?} must be a file's path in the workspace, without `..`"
+        ));
     }
-    let playback_options =
-        written.playback_options.iter().map(|word| one_line("playback_options", word)).collect::<Result<_, _>>()?;
+    let playback_options = written
+        .playback_options
+        .iter()
+        .map(|word| one_line("playback_options", word))
+        .collect::<Result<_, _>>()?;
     let timeout_minutes = written.timeout_minutes.unwrap_or(DEFAULT_TIMEOUT);
     // GitHub's own limit is six hours for its runners, five days for one's own.
     if !(1..=7200).contains(&timeout_minutes) {
@@ -207,7 +215,9 @@ fn one_line(key: &str, text: &str) -> Result<String, String> {
         return Err(format!("{key}: {text:?} holds a control character"));
     }
     if text.contains("${{") {
-        return Err(format!("{key}: {text:?} holds an expression of GitHub, which would run as part of a command"));
+        return Err(format!(
+            "{key}: {text:?} holds an expression of GitHub, which would run as part of a command"
+        ));
     }
     Ok(text.to_owned())
 }
@@ -233,7 +243,10 @@ mod tests {
     fn the_customers_form_is_read() {
         let entries = parse(ONE, "list.yml").unwrap();
         let [entry] = entries.as_slice() else { panic!("{entries:?}") };
-        assert_eq!((entry.playback_type, entry.schedule_pt.to_string()), (PlaybackType::Archive, "05:05".to_owned()));
+        assert_eq!(
+            (entry.playback_type, entry.schedule_pt.to_string()),
+            (PlaybackType::Archive, "05:05".to_owned())
+        );
         assert_eq!((&*entry.description, entry.timeout_minutes), ("Archive of two lines", 120));
         assert_eq!((entry.cadence, &*entry.runs_on), (Cadence::Nightly, &["self-hosted".to_owned()][..]));
     }
@@ -252,7 +265,12 @@ mod tests {
             ("telemetry/us.log", "../us.log", "PT-NIGHTLY-003", "artifact_path"),
             ("options: []", "options: ['${{ secrets.X }}']", "PT-NIGHTLY-003", "an expression of GitHub"),
             ("profile_slug: us-small", "profile_slug: ../us", "PT-NIGHTLY-003", "profile_slug"),
-            ("workflow_slug: b", "workflow_slug: nightly-aggregation", "PT-NIGHTLY-003", "collects the others"),
+            (
+                "workflow_slug: b",
+                "workflow_slug: nightly-aggregation",
+                "PT-NIGHTLY-003",
+                "collects the others",
+            ),
             ("playback_type: archive", "playback_type: play", "PT-NIGHTLY-002", "list.yml:14"),
             ("  title:", "  colour: red\n  title:", "PT-NIGHTLY-002", "colour"),
         ] {

@@ -131,7 +131,10 @@ impl Renderer<'_> {
             aggregate => self.aggregate("night/artifacts", "\"$PLAYTRACE_NIGHTS\"")?,
             ..self.shared()?
         };
-        files.push(Generated { path: github_path(AGGREGATION), text: self.one("github_aggregation.yml", more)? });
+        files.push(Generated {
+            path: github_path(AGGREGATION),
+            text: self.one("github_aggregation.yml", more)?,
+        });
         Ok(files)
     }
 
@@ -313,12 +316,23 @@ mod tests {
         let files = render(&entries("  cadence: weekly\n"), Platform::Github, &style(false)).unwrap();
         let [profile, aggregation] = files.as_slice() else { panic!("{files:?}") };
         assert_eq!(profile.path, ".github/workflows/forest_workflow_a.yml");
-        assert!(profile.text.contains("- cron: '45 5 * * 0'\n      timezone: America/Los_Angeles\n"), "{}", profile.text);
+        assert!(
+            profile.text.contains("- cron: '45 5 * * 0'\n      timezone: America/Los_Angeles\n"),
+            "{}",
+            profile.text
+        );
         assert!(aggregation.text.contains("- cron: '0 8 * * *'\n      timezone: America/Los_Angeles\n"));
         assert_eq!(generated_with_utc(&profile.text), Some(false));
         let files = render(&entries("  cadence: weekly\n"), Platform::Github, &style(true)).unwrap();
-        assert!(files[0].text.contains("while that lasts, this is 06:45 there.\n    - cron: '45 13 * * 0'\n  workflow"));
-        assert_eq!(files.iter().map(|file| generated_with_utc(&file.text)).collect::<Vec<_>>(), [Some(true); 2]);
+        assert!(
+            files[0]
+                .text
+                .contains("while that lasts, this is 06:45 there.\n    - cron: '45 13 * * 0'\n  workflow")
+        );
+        assert_eq!(
+            files.iter().map(|file| generated_with_utc(&file.text)).collect::<Vec<_>>(),
+            [Some(true); 2]
+        );
         assert!(!files[0].text.contains("timezone"));
         assert_eq!(generated_with_utc("name: by hand\n"), None);
     }
@@ -327,7 +341,10 @@ mod tests {
     fn the_lists_words_reach_the_shell_and_yaml_as_they_are() {
         let files = render(&entries(""), Platform::Github, &style(false)).unwrap();
         let text = &files[0].text;
-        assert!(text.contains("-- wctl run-fork-profile us-small --undisturbify 'a b' \"${trace[@]}\"\n"), "{text}");
+        assert!(
+            text.contains("-- wctl run-fork-profile us-small --undisturbify 'a b' \"${trace[@]}\"\n"),
+            "{text}"
+        );
         assert!(text.contains("name: 'Profile Fork - It''s \"A\"'\n"), "{text}");
         assert!(text.contains("# A: # \"it's\"\n"));
     }
@@ -335,9 +352,11 @@ mod tests {
     #[test]
     fn the_aggregation_starts_when_all_have_ended_and_before_noon() {
         let at = |time: &str, minutes: u32| {
-            let more = format!("- workflow_slug: b\n  title: B\n  playback_type: run\n  profile_slug: b\n  \
+            let more = format!(
+                "- workflow_slug: b\n  title: B\n  playback_type: run\n  profile_slug: b\n  \
                 schedule_pt: '{time}'\n  artifact_name: b\n  artifact_path: b.log\n  description: B\n  \
-                timeout_minutes: {minutes}\n");
+                timeout_minutes: {minutes}\n"
+            );
             aggregation_time(&entries(&more)).to_string()
         };
         assert_eq!(at("03:00", 30), "08:00");

@@ -25,7 +25,11 @@ pub fn markdown(manifest: &Manifest, before: Option<Totals>) -> String {
     if let Some(totals) = manifest.totals {
         let change = |now: usize, then: Option<usize>| match then {
             Some(then) if then != now => {
-                format!(" ({}{} since the night before)", if now > then { "+" } else { "−" }, now.abs_diff(then))
+                format!(
+                    " ({}{} since the night before)",
+                    if now > then { "+" } else { "−" },
+                    now.abs_diff(then)
+                )
             }
             _ => String::new(),
         };
@@ -39,7 +43,9 @@ pub fn markdown(manifest: &Manifest, before: Option<Totals>) -> String {
             change(totals.unreached_symbols, before.map(|before| before.unreached_symbols)),
         );
     }
-    text.push_str("\n| workflow | profile | this night | tries | data | verdict |\n|---|---|---|---:|---|---|\n");
+    text.push_str(
+        "\n| workflow | profile | this night | tries | data | verdict |\n|---|---|---|---:|---|---|\n",
+    );
     for entry in &manifest.entries {
         let (data, status) = match &entry.data {
             None => ("none".to_owned(), String::new()),
@@ -54,7 +60,8 @@ pub fn markdown(manifest: &Manifest, before: Option<Totals>) -> String {
             entry.attempts
         );
     }
-    let troubled: Vec<&NightEntry> = manifest.entries.iter().filter(|entry| !entry.reasons.is_empty()).collect();
+    let troubled: Vec<&NightEntry> =
+        manifest.entries.iter().filter(|entry| !entry.reasons.is_empty()).collect();
     if !troubled.is_empty() {
         text.push_str("\n## What is not as it should be\n\n");
     }

@@ -82,7 +82,10 @@ pub(super) fn make(
         let path = steps_path_of(&of.data);
         if path.is_file() {
             let entered: RunSteps = read_json(&path)?;
-            steps.push((format!("{}.steps.json", of.name), RunSteps { profile: of.name.to_string(), ..entered }));
+            steps.push((
+                format!("{}.steps.json", of.name),
+                RunSteps { profile: of.name.to_string(), ..entered },
+            ));
         }
         reports.push((name, report));
     }
@@ -124,7 +127,9 @@ fn python_of(inputs: &[MapInput], notes: &mut Vec<String>) -> Result<PythonVersi
     let pythons = |of: &dyn Fn(&&MapInput) -> bool| {
         let mut known = BTreeSet::new();
         for input in inputs.iter().filter(of) {
-            known.extend(VerdictFile::read_beside(&input.data)?.into_iter().flat_map(|verdict| verdict.pythons));
+            known.extend(
+                VerdictFile::read_beside(&input.data)?.into_iter().flat_map(|verdict| verdict.pythons),
+            );
         }
         Ok::<_, Failure>(known)
     };
@@ -132,9 +137,12 @@ fn python_of(inputs: &[MapInput], notes: &mut Vec<String>) -> Result<PythonVersi
     if known.is_empty() {
         known = pythons(&|_| true)?;
     }
-    let number = |version: &String| -> Vec<u32> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
+    let number =
+        |version: &String| -> Vec<u32> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
     let Some(latest) = known.iter().max_by_key(|version| number(version)) else {
-        return Err(crate::commands::report::python_unclear("the data doesn't say which Python ran the app".to_owned()));
+        return Err(crate::commands::report::python_unclear(
+            "the data doesn't say which Python ran the app".to_owned(),
+        ));
     };
     if known.len() > 1 {
         let list = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");

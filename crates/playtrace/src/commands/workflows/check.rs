@@ -74,7 +74,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     }
     let is_same = differences.is_empty();
     if args.json {
-        let document = json!({"list": args.list.name(), "files": checked, "same": is_same, "differences": differences});
+        let document =
+            json!({"list": args.list.name(), "files": checked, "same": is_same, "differences": differences});
         say(&format!("{document:#}\n"))?;
     } else {
         for difference in &differences {

@@ -56,7 +56,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         say(&format!("{document:#}\n"))?;
     } else if !args.quiet {
         let lines = written.iter().map(|path| format!("wrote {path}\n"));
-        let lines = lines.chain(removed.iter().map(|path| format!("removed {path}: the list has no such entry\n")));
+        let lines =
+            lines.chain(removed.iter().map(|path| format!("removed {path}: the list has no such entry\n")));
         say(&lines.collect::<String>())?;
         say(&format!("{} written, {} as they were\n", written.len(), unchanged.len()))?;
     }
@@ -64,7 +65,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// Generated files of entries that the list has no more. What was not generated stays, whatever it is called.
-pub(super) fn left_over(root: &Path, platform: Platform, files: &[Generated]) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn left_over(
+    root: &Path,
+    platform: Platform,
+    files: &[Generated],
+) -> Result<Vec<PathBuf>, Failure> {
     if platform != Platform::Github {
         return Ok(Vec::new());
     }

@@ -69,7 +69,12 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
             break;
         }
         record.write(&args.output_dir)?;
-        note(&format!("trying again in {} s ({} of {})", args.retry_wait, record.attempts.len(), args.retries));
+        note(&format!(
+            "trying again in {} s ({} of {})",
+            args.retry_wait,
+            record.attempts.len(),
+            args.retries
+        ));
         std::thread::sleep(Duration::from_secs(args.retry_wait));
     }
     record.state = JobState::Ended;
@@ -87,12 +92,21 @@ fn find(entries: &[Entry], workflow: &str) -> Result<Entry, Failure> {
         .map(|entry| entry.workflow_slug.as_str())
         .max_by(|one, other| strsim::jaro(one, workflow).total_cmp(&strsim::jaro(other, workflow)));
     let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-    Err(Failure::new(Exit::BadInput, "PT-NIGHTLY-007", format!("the list has no workflow {workflow:?}{near}")))
+    Err(Failure::new(
+        Exit::BadInput,
+        "PT-NIGHTLY-007",
+        format!("the list has no workflow {workflow:?}{near}"),
+    ))
 }
 
 /// What lies there is of another job, and would pass for this one's.
 fn clear(dir: &Path, profile: &Slug) -> Result<(), Failure> {
-    for name in [JOB_FILE.to_owned(), format!("{profile}.verdict.json"), format!("{profile}.coverage"), format!("{profile}.steps.json")] {
+    for name in [
+        JOB_FILE.to_owned(),
+        format!("{profile}.verdict.json"),
+        format!("{profile}.coverage"),
+        format!("{profile}.steps.json"),
+    ] {
         match fs_err::remove_file(dir.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unwritable(&error)),
             _ => {}
