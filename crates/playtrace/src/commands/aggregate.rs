@@ -22,9 +22,8 @@ use crate::nightly::gather::{self, FoundJob};
 use crate::nightly::list::{self, PlaybackType, USUAL_PLACE};
 use crate::nightly::schedule::{Cadence, night_of};
 use crate::nightly::summary::{is_well, markdown, nights};
-use crate::service::artifact::copy_data;
 use crate::sources::SourceArgs;
-use maps::MapInput;
+use maps::{MapInput, put, put_data};
 
 /// Writes playtrace-night-<date>.tar.zst and, beside it, its summary (.md). Where a profile failed, is missing or was killed, the
 /// last good night's data is carried forward, with its age. Exit code 3 where not all data is of this night.
@@ -144,7 +143,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         files: BTreeMap::new(),
     };
     let text = markdown(&manifest, before.last.as_ref().and_then(|bundle| bundle.manifest.totals));
-    write_document(&work.path().join("summary.md"), &text)?;
+    put(&work.path().join("summary.md"), &text)?;
     manifest.files = list_files(work.path())?;
     let path = out.join(bundle::file_name(night));
     bundle::write(&manifest, work.path(), &path, args.max_size.as_u64())?;
@@ -202,7 +201,7 @@ fn settle(
         };
         if let Some(from) = from {
             let to = work.join(format!("data/{name}.coverage"));
-            copy_data(from, &to)?;
+            put_data(from, &to)?;
             let stale = (data.origin == Origin::Carried).then(|| carried(data, tonight));
             input = Some(MapInput { name: name.clone(), profile: wanted.profile.clone(), data: to, stale });
         }
@@ -216,7 +215,7 @@ fn settle(
     }
     if let Some(record_file) = found.as_ref().and_then(|job| job.record_file.as_ref()) {
         let text = fs_err::read_to_string(record_file).map_err(|error| io(&error))?;
-        write_document(&work.join(format!("jobs/{}.json", wanted.workflow)), &text)?;
+        put(&work.join(format!("jobs/{}.json", wanted.workflow)), &text)?;
     }
     let entry = NightEntry {
         exit_code: record.and_then(|record| record.exit_code()),

@@ -5,7 +5,7 @@ mod find;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use jiff::{SignedDuration, Span, SpanRelativeTo};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde_json::json;
 
 use crate::documents::say;
@@ -27,6 +27,9 @@ pub struct Args {
     /// Then delete the oldest until the rest of each directory is not larger, such as 250MB
     #[arg(long, value_name = "SIZE")]
     max_size: Option<ByteSize>,
+    /// The moment that ages are counted from [default: now]
+    #[arg(long, value_name = "ISO8601")]
+    now: Option<Timestamp>,
     /// Say what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
@@ -48,7 +51,7 @@ fn age(text: &str) -> Result<SignedDuration, String> {
 #[expect(clippy::needless_pass_by_value, reason = "every command is called like this")]
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let dirs = if args.dirs.is_empty() { vec![settings::coverage_dir()] } else { args.dirs.clone() };
-    let now = crate::clock::now();
+    let now = args.now.unwrap_or_else(crate::clock::now);
     let (mut exit, mut documents) = (Exit::Success, Vec::new());
     for dir in &dirs {
         let items = find::items(dir)?;

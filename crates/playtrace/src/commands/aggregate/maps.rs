@@ -12,7 +12,7 @@ use playtrace_pysource::PythonVersion;
 
 use crate::commands::index::inventory_of;
 use crate::commands::report::{Input, report_of, write_html};
-use crate::documents::{read_json, write_document};
+use crate::documents::{read_json, unwritable};
 use crate::finish::{VerdictFile, steps_path_of};
 use crate::messages::Failure;
 use crate::nightly::bundle::Totals;
@@ -75,7 +75,7 @@ pub(super) fn make(
             report.reasons.push(why.clone());
         }
         let name = format!("{}.json", of.name);
-        write_document(&dir.join("reports").join(&name), &playtrace_report::json::to_json(&report)?)?;
+        put(&dir.join("reports").join(&name), &playtrace_report::json::to_json(&report)?)?;
         if full {
             write_html(&report, &tree, &dir.join("reports"), &of.name)?;
         }
@@ -90,7 +90,7 @@ pub(super) fn make(
         reports.push((name, report));
     }
     let inventory = inventory_of(&tree, (python.as_str(), source.coverage_version.as_str()));
-    write_document(&dir.join("coverage-symbols.json"), &playtrace_report::json::to_json(&inventory)?)?;
+    put(&dir.join("coverage-symbols.json"), &playtrace_report::json::to_json(&inventory)?)?;
     let timestamp = as_of.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let matrix = build_matrix(&reports, &steps, Some(&inventory), timestamp)?;
     for (name, text) in [
@@ -98,7 +98,7 @@ pub(super) fn make(
         ("matrix.md", playtrace_report::markdown::matrix(&matrix)),
         ("gaps.txt", playtrace_report::text::gaps(&matrix)),
     ] {
-        write_document(&dir.join(name), &text)?;
+        put(&dir.join(name), &text)?;
     }
     made.totals = Some(Totals {
         lines_covered: matrix.totals.lines_covered,
@@ -107,6 +107,25 @@ pub(super) fn make(
     });
     union(inputs, dir, &mut made.notes)?;
     Ok(made)
+}
+
+/// Writes a file of the work directory: nothing there must outlive a fall of the machine.
+pub(super) fn put(path: &Path, text: &str) -> Result<(), Failure> {
+    let made = path.parent().map_or(Ok(()), fs_err::create_dir_all);
+    made.and_then(|()| fs_err::write(path, text)).map_err(|error| unwritable(&error))
+}
+
+/// Copies data into the work directory, with what lies beside it.
+pub(super) fn put_data(from: &Path, to: &Path) -> Result<(), Failure> {
+    let copy = |from: &Path, to: &Path| fs_err::copy(from, to).map(drop).map_err(|error| unwritable(&error));
+    to.parent().map_or(Ok(()), fs_err::create_dir_all).map_err(|error| unwritable(&error))?;
+    copy(from, to)?;
+    for path_of in [steps_path_of, VerdictFile::path_of] {
+        if path_of(from).is_file() {
+            copy(&path_of(from), &path_of(to))?;
+        }
+    }
+    Ok(())
 }
 
 /// All data in one file, for coverage.py's own reports: lines alone, contexts kept.

@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     retries: u32,
     /// How long to wait before that
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", env = "PLAYTRACE_RETRY_WAIT", default_value_t = 10)]
     retry_wait: u64,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
