@@ -40,8 +40,9 @@ def nights(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Nights:
 
 def test_a_good_night_and_one_with_a_failing_a_flaky_a_missing_and_a_killed_profile(nights: Nights) -> None:
     logs = {name: f"telemetry/{name}.log" for name in PARTS}
+    names = {name: f"{name}-log" for name in PARTS}
     profiles = {name: f"night-{name}" for name in PARTS}
-    two_nights(nights, Cast(*PARTS, logs=logs, profiles=profiles), also={})
+    two_nights(nights, Cast(*PARTS, logs=logs, log_names=names, profiles=profiles), also={})
 
 
 def test_without_the_toggle_nothing_is_traced_and_full_reports_are_made_when_asked_for(nights: Nights) -> None:
