@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def files(root: Path) -> list[Path]:
 
 def check_schema(schema: str, paths: list[Path], *more: str) -> Ended:
     """Run check-jsonschema with a schema that it carries."""
-    argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *more, *paths]
+    argv: list[str | Path] = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *more, *paths]
     return run(argv, {**os.environ, "PYTHONWARNINGS": "ignore"})
 
 
@@ -131,14 +131,12 @@ def test_a_yaml_parser_reads_the_lists_words_and_a_shell_gets_them(tmp_path: Pat
     assert all(step["with"]["retention-days"] == 14 for name, step in steps.items() if name.startswith("Upload"))
     # A shell that is asked what words the command has.
     script = steps["Replay"]["run"].replace("playtrace workflows job", "printf '%s\\n'")
-    said = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True, env={}).stdout.splitlines()
-    wanted = ["wctl", "run-archive-profile", "us-small-wbt-daymet-rap-wepp", "--archive-comment", "it's $HOME; `id` > \"x\" \\"]
-    assert said[said.index("--") + 1 :] == wanted
+    said = run(["bash", "-c", script], {}).expect(0).out.splitlines()
+    command = ["wctl", "run-archive-profile", "us-small-wbt-daymet-rap-wepp"]
+    assert said[said.index("--") + 1 :] == [*command, "--archive-comment", 'it\'s $HOME; `id` > "x" \\']
     assert said[said.index("--log") + 1] == "telemetry/us small/archive.log"
-    traced = subprocess.run(
-        ["bash", "-c", script], check=True, capture_output=True, text=True, env={"ENABLE_PROFILE_COVERAGE": "1"}
-    )
-    assert traced.stdout.splitlines()[-1] == "--trace-code"
+    traced = run(["bash", "-c", script], {"ENABLE_PROFILE_COVERAGE": "1"}).expect(0)
+    assert traced.out.splitlines()[-1] == "--trace-code"
     fork = load(root / ".github" / "workflows" / "forest_workflow_fork-us-small.yml")
     assert fork["jobs"]["playback"]["name"] == "yes"
     assert fork["jobs"]["playback"]["runs-on"] == ["ubuntu-latest"]
@@ -173,11 +171,12 @@ def test_check_names_each_difference_and_generate_mends_it(tmp_path: Path) -> No
     assert workflows("generate", "--root", root, "--utc").expect(0).out == "0 written, 8 as they were\n"
     missing, changed, *_ = files(root)
     missing.unlink()
-    changed.write_text(changed.read_text(encoding="utf-8").replace("timeout-minutes", "timeout-hours"), encoding="utf-8")
+    text = changed.read_text(encoding="utf-8")
+    changed.write_text(text.replace("timeout-minutes", "timeout-hours"), encoding="utf-8")
     by_hand = root / ".github" / "workflows" / "forest_workflow_mine.yml"
     by_hand.write_text("name: mine\n", encoding="utf-8")
     text = (root / LIST).read_text(encoding="utf-8")
-    (root / LIST).write_text(text.replace("workflow_slug: run-us-small", "workflow_slug: run-us-tiny"), encoding="utf-8")
+    (root / LIST).write_text(text.replace("slug: run-us-small", "slug: run-us-tiny"), encoding="utf-8")
     ended = workflows("check", "--root", root, "--json").expect(1)
     found = {(of["file"].rsplit("_", 1)[-1], of["what"]) for of in json.loads(ended.out)["differences"]}
     assert found == {
@@ -206,3 +205,44 @@ def test_this_repository_s_workflows_are_as_generated_and_its_profiles_are_there
     workflows("check", "--root", surroundings.REPOSITORY).expect(0)
     entries: Any = load(surroundings.REPOSITORY / LIST)
     assert {entry["profile_slug"] for entry in entries} == set(surroundings.slugs())
+
+
+def test_the_commands_of_the_documentation_run(tmp_path: Path) -> None:
+    root = repository(tmp_path)
+    document = (surroundings.REPOSITORY / "docs" / "dev-notes" / "nightly.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```bash\n(.*?)```", document, re.DOTALL)
+    env = {**os.environ, "PATH": f"{surroundings.program().parent}:{os.environ['PATH']}"}
+    ended = run(["bash", "-euo", "pipefail", "-c", block], env, cwd=root).expect(0)
+    assert "its 8 files are as generated" in ended.out
+    # Every key of an entry is explained.
+    keys = {key for entry in load(root / LIST) for key in entry}
+    assert {key for key in keys if f"`{key}`" not in document} == set()
+    for target in re.findall(r"\]\(([^)#:]+)", document):
+        assert (surroundings.REPOSITORY / "docs" / "dev-notes" / target).exists(), target
+
+
+def test_a_job_ends_as_its_last_try_did_and_says_how_each_went(tmp_path: Path) -> None:
+    root = repository(tmp_path)
+    out, log = root / "artifact", root / "logs" / "job.log"
+    job = ["job", "--root", root, "--output-dir", out, "--log", log, "--retry-wait", "0", "--data-dir", root]
+
+    def record() -> Any:
+        return json.loads((out / "job.json").read_text(encoding="utf-8"))
+
+    script = f"echo said; echo warned >&2; test -e {root}/again && exit 5; touch {root}/again; exit 3"
+    ended = workflows(*job, "run-us-small", "--", "sh", "-c", script).expect(5)
+    assert [attempt["exit_code"] for attempt in record()["attempts"]] == [3, 5]
+    assert (record()["state"], record()["profile"]) == ("ended", "us-small-wbt-daymet-rap-wepp")
+    assert sorted(log.read_text(encoding="utf-8").split()) == ["said", "said", "warned", "warned"]
+    assert "said" in ended.out
+    assert "warned" in ended.err
+    # A wrong command line is not tried again; another program's codes count as failed.
+    workflows(*job, "run-us-small", "--", "sh", "-c", "exit 2").expect(2)
+    assert len(record()["attempts"]) == 1
+    workflows(*job, "run-us-small", "--retries", "0", "--", "sh", "-c", "exit 77").expect(1)
+    workflows(*job, "run-us-small", "--retries", "0", "--", "sh", "-c", "kill -9 $$").expect(1)
+    assert record()["attempts"][0]["exit_code"] is None
+    assert "PT-NIGHTLY-008" in workflows(*job, "run-us-small", "--", root / "nothing").expect(6).text
+    ended = workflows(*job, "run-us-smal", "--", "true").expect(4)
+    assert "PT-NIGHTLY-007" in ended.text
+    assert "did you mean run-us-small?" in ended.text

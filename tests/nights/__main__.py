@@ -22,7 +22,7 @@ from stack import Stack  # isort: skip
 def main() -> int:
     """Play the nights; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("out/nights"), help="where everything is written (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/nights"), help="where all is written (%(default)s)")
     out: Path = parser.parse_args().out.resolve()
     shutil.rmtree(out, ignore_errors=True)
     entries: list[dict[str, str]] = load(surroundings.REPOSITORY / LIST)  # type: ignore[assignment]
@@ -47,7 +47,7 @@ def main() -> int:
             log_names={entry["workflow_slug"]: entry["artifact_name"] for entry in entries},
             profiles={entry["workflow_slug"]: entry["profile_slug"] for entry in entries},
         )
-        two_nights(nights, cast, also={workflow: ("failed", "incomplete", 0) for workflow in weekly})
+        two_nights(nights, cast, also=dict.fromkeys(weekly, ("failed", "incomplete", 0)))
     print("==> both nights are as they must be", flush=True)
     return 0
 

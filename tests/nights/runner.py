@@ -1,4 +1,4 @@
-"""A runner for the generated workflows: evaluates what they use of GitHub's expressions, and runs `run:` steps in bash."""
+"""A runner for the generated workflows: evaluates what they use of GitHub's expressions, and runs steps in bash."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from ruamel.yaml import YAML
 
 from tests.nights import store as store_module
 from tests.nights.store import Store
+
+# What watches a step: its process and its working directory.
+During = Callable[[subprocess.Popen[str], Path], None]
 
 
 class _Variables(dict[str, str]):
@@ -55,7 +58,7 @@ class Runner:
     variables: dict[str, str]
     secrets: dict[str, str] = field(default_factory=dict)
 
-    def run(self, workflow: str, *, night: str = "", during: Callable[[subprocess.Popen[str], Path], None] | None = None) -> Finished:
+    def run(self, workflow: str, *, night: str = "", during: During | None = None) -> Finished:
         """Run a workflow's one job. `during` is called while the step named Replay runs."""
         document = load(self.repository / ".github" / "workflows" / workflow)
         (job,) = document["jobs"].values()
@@ -71,10 +74,11 @@ class Runner:
         }
         env = {**self.environment, **{name: self._text(str(value)) for name, value in job["env"].items()}}
         files = {name: work.parent / f"{number}.{name}" for name in ("GITHUB_PATH", "GITHUB_STEP_SUMMARY")}
-        for name, path in files.items():
-            path.write_text("", encoding="utf-8")
-            env[name] = str(path)
-        env |= {"PATH": f"{self._gh()}:{env['PATH']}", "NIGHTS_STORE": str(self.store.root), "GITHUB_WORKSPACE": str(work)}
+        for name, file in files.items():
+            file.write_text("", encoding="utf-8")
+            env[name] = str(file)
+        env |= {"PATH": f"{self._gh()}:{env['PATH']}", "NIGHTS_STORE": str(self.store.root)}
+        env["GITHUB_WORKSPACE"] = str(work)
         failed, said, outcomes = False, "", {}
         for step in job["steps"]:
             if not self._is_wanted(step.get("if"), failed):
@@ -131,9 +135,7 @@ class Runner:
         return "failure" if given["if-no-files-found"] == "error" else "success"
 
     @staticmethod
-    def _bash(
-        script: str, env: Mapping[str, str], work: Path, during: Callable[[subprocess.Popen[str], Path], None] | None
-    ) -> tuple[int, str]:
+    def _bash(script: str, env: Mapping[str, str], work: Path, during: During | None) -> tuple[int, str]:
         argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
         output = work.parent / f"{work.name}.output"
         with output.open("w", encoding="utf-8") as log:

@@ -1,5 +1,4 @@
-"""Two nights: one in which all goes well, and one with a profile that fails, one that is flaky, one that is missing and one
-that is killed."""
+"""Two nights: one in which all goes well, and one with a failing, a flaky, a missing and a killed profile."""
 
 from __future__ import annotations
 
@@ -25,6 +24,13 @@ from stack import Stack  # isort: skip
 
 AGGREGATION = "forest_workflow_nightly_aggregation.yml"
 LIST = ".github/forest_workflows/playback-profiles.yml"
+_SETTINGS = (
+    "PROFILE_PLAYBACK_URL",
+    "PROFILE_PLAYBACK_BASE_URL",
+    "PROFILE_COVERAGE_DIR",
+    "PROFILE_COVERAGE_CONFIG",
+    "PROFILE_COVERAGE_ROOT",
+)
 FIRST, SECOND = "2026-11-28", "2026-11-29"
 
 
@@ -49,11 +55,11 @@ class Bundle:
     def told(self) -> dict[str, tuple[str, str | None, int | None]]:
         """How each workflow went; where its data comes from, and how old that is."""
         entries = self.json("manifest.json")["entries"]
-        data = {entry["workflow"]: entry.get("data", {}) for entry in entries}
-        return {
-            entry["workflow"]: (entry["tonight"], data[entry["workflow"]].get("origin"), data[entry["workflow"]].get("age_nights"))
-            for entry in entries
-        }
+        told = {}
+        for entry in entries:
+            data = entry.get("data", {})
+            told[entry["workflow"]] = (entry["tonight"], data.get("origin"), data.get("age_nights"))
+        return told
 
 
 @dataclass
@@ -69,12 +75,11 @@ class Nights:
         """The repository's settings are those of the stack."""
         work.mkdir(parents=True, exist_ok=True)
         exports = stack.exports()
-        env = environment(stack, **{name: None for name in exports})
+        env = environment(stack, **dict.fromkeys(exports))
         env["PLAYTRACE_RETRY_WAIT"] = "1"
         # Found by the workflows themselves.
         env["PATH"] = os.environ["PATH"]
-        names = ("PROFILE_PLAYBACK_URL", "PROFILE_PLAYBACK_BASE_URL", "PROFILE_COVERAGE_DIR", "PROFILE_COVERAGE_CONFIG", "PROFILE_COVERAGE_ROOT")
-        variables = {name: exports[name] for name in names}
+        variables = {name: exports[name] for name in _SETTINGS}
         program = environment(stack)["PATH"].split(":")[0]
         variables |= {"PLAYTRACE_BIN": program, "ENABLE_PROFILE_COVERAGE": "1"}
         variables |= {"PROFILE_PLAYBACK_HEALTH_URL": f"{stack.app_url}/health", **changes}
@@ -160,7 +165,7 @@ class Cast:
 
 
 def two_nights(nights: Nights, cast: Cast, also: Mapping[str, tuple[str, str | None, int | None]]) -> None:
-    """Play both nights and check all that they come to. `also` are further workflows and what they must come to in both."""
+    """Play both nights and check all that they come to; `also` what further workflows must come to in both."""
     fine = [cast.fine] if cast.fine else []
     parts = [*fine, cast.fails, cast.flaky, cast.missing, cast.killed]
     for workflow in parts:
@@ -177,8 +182,9 @@ def two_nights(nights: Nights, cast: Cast, also: Mapping[str, tuple[str, str | N
     assert ended.conclusion == "success", ended.output
     assert first.told() == {**dict.fromkeys(parts, ("passed", "fresh", 0)), **also}, ended.output
     assert f"# Profiles: night of {FIRST}" in ended.summary
-    wanted = {"manifest.json", "summary.md", "matrix.json", "matrix.md", "gaps.txt", "coverage-symbols.json", "night.coverage"}
-    wanted |= {f"data/{cast.profiles[part]}.{kind}" for part in parts for kind in ("coverage", "verdict.json", "steps.json")}
+    wanted = {"manifest.json", "summary.md", "matrix.json", "matrix.md", "gaps.txt", "coverage-symbols.json"}
+    kinds = ("coverage", "verdict.json", "steps.json")
+    wanted |= {f"data/{cast.profiles[part]}.{kind}" for part in parts for kind in kinds} | {"night.coverage"}
     wanted |= {f"reports/{cast.profiles[part]}.json" for part in parts} | {f"jobs/{part}.json" for part in parts}
     assert wanted <= first.files.keys()
     assert next(iter(first.files)) == "manifest.json"
@@ -190,7 +196,8 @@ def two_nights(nights: Nights, cast: Cast, also: Mapping[str, tuple[str, str | N
         failed = nights.play(cast.fails)
     assert failed.conclusion == "failure"
     assert failed.outcomes["Upload the log"] == failed.outcomes["Upload coverage and the job's record"] == "success"
-    assert (nights.store.artifact(failed.run, cast.log_names[cast.fails]) / Path(cast.logs[cast.fails]).name).stat().st_size > 0
+    log = nights.store.artifact(failed.run, cast.log_names[cast.fails]) / Path(cast.logs[cast.fails]).name
+    assert "nobody-has-this" in log.read_text(encoding="utf-8")
     with nights.broken(cast.profiles[cast.flaky]) as mend:
 
         def mend_after_first(process: subprocess.Popen[str], work: Path) -> None:

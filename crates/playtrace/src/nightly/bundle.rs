@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -169,6 +169,10 @@ impl Opened {
         let manifest: Manifest =
             read_json(&dir.path().join(MANIFEST)).map_err(|failure| damaged(failure.message))?;
         for (name, entry) in &manifest.files {
+            // What leaves the bundle's directory is nothing that this program wrote.
+            if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
+                return Err(damaged(format!("{name:?} can't be the name of a file in it")));
+            }
             let known = describe(&dir.path().join(name)).map_err(|error| damaged(error.to_string()))?;
             if known != *entry {
                 return Err(damaged(format!("{name} is not as the manifest says")));

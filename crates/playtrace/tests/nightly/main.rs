@@ -272,6 +272,26 @@ fn thirty_nights_with_code_changes_carry_forward_and_grow_without_bound_nowhere(
 }
 
 #[test]
+fn a_bundle_that_would_be_too_large_does_not_replace_anything() {
+    let world = World::new();
+    world.write_list(&["a"]);
+    world.job(night(0), "a", Fate::Passes);
+    let mut command = world.aggregation(night(0), &world.path("nights"));
+    let done = output(command.args(["--max-size", "100B"]));
+    assert_eq!(done.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("PT-NIGHTLY-010"));
+    assert_eq!(names(&world, "nights"), [".playtrace-aggregate.lock"]);
+    let mut command = world.aggregation(night(0), &world.path("nights"));
+    assert_eq!(output(command.arg("--full-reports")).status.code(), Some(0));
+    let file = fs_err::File::open(world.bundle(night(0))).unwrap();
+    let mut archive = tar::Archive::new(zstd::Decoder::new(file).unwrap());
+    let members = archive.entries().unwrap().map(|member| member.unwrap().path().unwrap().display().to_string());
+    let members: Vec<String> = members.collect();
+    assert_eq!(members[0], "manifest.json");
+    assert!(members.contains(&"reports/a/index.html".to_owned()), "{members:?}");
+}
+
+#[test]
 fn prune_deletes_what_is_old_and_nothing_that_is_needed() {
     let world = World::new();
     world.write_list(&["a"]);

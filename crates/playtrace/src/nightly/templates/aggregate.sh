@@ -1,7 +1,7 @@
 for name in PROFILE_COVERAGE_CONFIG PROFILE_COVERAGE_ROOT PLAYTRACE_PYTHON_VERSION; do
   [ -n "${!name:-}" ] || unset "$name"
 done
-mkdir -p @{ nights }@ night/upload
+mkdir -p @{ inputs }@ @{ nights }@ night/upload
 code=0
 bundle=$(playtrace aggregate @{ inputs }@ --list @{ list | sh }@ \
   --previous @{ nights }@ --output-dir @{ nights }@ --quiet ${NIGHT:+--night "$NIGHT"}) || code=$?
