@@ -19,6 +19,7 @@ use crate::messages::{Failure, note};
 use crate::nightly::bundle::{self, Manifest, NightEntry, Opened, SCRATCH, bundles_at, list_files};
 use crate::nightly::carry::{Known, NightData, Origin, Tonight, choose};
 use crate::nightly::gather::{self, FoundJob};
+use crate::nightly::job::JobRecord;
 use crate::nightly::list::{self, PlaybackType, USUAL_PLACE};
 use crate::nightly::schedule::{Cadence, night_of};
 use crate::nightly::summary::{is_well, markdown, nights};
@@ -110,7 +111,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         let known = before.same.as_ref().and_then(|bundle| gather::in_bundle(bundle, &wanted.workflow));
         let found = gather::best(known.into_iter().chain(mine).collect());
         as_of = as_of.max(found.as_ref().map_or(as_of, latest));
-        let (entry, input) = settle(wanted, name, found, &before, (night, args.carry_for), work.path())?;
+        let (entry, input) =
+            settle(wanted, name, found.as_ref(), &before, (night, args.carry_for), work.path())?;
         entries.push(entry);
         inputs.extend(input);
     }
@@ -175,13 +177,13 @@ fn exit_of(manifest: &Manifest) -> Exit {
 fn settle(
     wanted: Wanted,
     name: Slug,
-    found: Option<FoundJob>,
+    found: Option<&FoundJob>,
     before: &Before,
     (night, limit): (Date, u32),
     work: &Path,
 ) -> Result<(NightEntry, Option<MapInput>), Failure> {
-    let record = found.as_ref().and_then(|job| job.record.as_ref());
-    let fresh = found.as_ref().and_then(|job| job.data.as_ref());
+    let record = found.and_then(|job| job.record.as_ref());
+    let fresh = found.and_then(|job| job.data.as_ref());
     let earlier = before.last.as_ref().and_then(|bundle| {
         let entry = bundle.entry(&wanted.workflow)?;
         Some((bundle.file(&format!("data/{}.coverage", entry.name))?, entry.data.as_ref()?))
@@ -192,7 +194,7 @@ fn settle(
     };
     let tonight = Tonight::of(record, fresh.is_some(), wanted.cadence, night);
     let data = choose(known, night, limit);
-    let mut reasons = reasons(tonight, found.as_ref(), record.and_then(|record| record.exit_code()));
+    let mut reasons = reasons(tonight, found, record.and_then(JobRecord::exit_code));
     let mut input = None;
     if let Some(data) = &data {
         let from = match data.origin {
@@ -213,12 +215,12 @@ fn settle(
     } else {
         reasons.push("no data of it is known".to_owned());
     }
-    if let Some(record_file) = found.as_ref().and_then(|job| job.record_file.as_ref()) {
+    if let Some(record_file) = found.and_then(|job| job.record_file.as_ref()) {
         let text = fs_err::read_to_string(record_file).map_err(|error| io(&error))?;
         put(&work.join(format!("jobs/{}.json", wanted.workflow)), &text)?;
     }
     let entry = NightEntry {
-        exit_code: record.and_then(|record| record.exit_code()),
+        exit_code: record.and_then(JobRecord::exit_code),
         attempts: record.map_or(0, |record| record.attempts.len()),
         workflow: wanted.workflow,
         profile: wanted.profile,
@@ -366,7 +368,7 @@ fn formats() -> BTreeMap<String, u32> {
         (Matrix::FORMAT, Matrix::VERSION),
         (ProfileReport::FORMAT, ProfileReport::VERSION),
         (RunSteps::FORMAT, RunSteps::VERSION),
-        (crate::nightly::job::JobRecord::FORMAT, crate::nightly::job::JobRecord::VERSION),
+        (JobRecord::FORMAT, JobRecord::VERSION),
     ];
     known.into_iter().map(|(name, version)| (name.to_owned(), version)).collect()
 }

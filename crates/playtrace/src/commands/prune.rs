@@ -2,7 +2,8 @@
 
 mod find;
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
@@ -81,7 +82,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn document(dir: &std::path::Path, plan: &Plan) -> serde_json::Value {
+fn document(dir: &Path, plan: &Plan) -> serde_json::Value {
     let removed: Vec<_> = plan
         .remove
         .iter()
@@ -90,17 +91,18 @@ fn document(dir: &std::path::Path, plan: &Plan) -> serde_json::Value {
     json!({"directory": dir, "removed": removed, "kept_bytes": plan.kept_bytes, "over": plan.is_over})
 }
 
-fn text(dir: &std::path::Path, plan: &Plan, dry_run: bool) -> String {
+fn text(dir: &Path, plan: &Plan, dry_run: bool) -> String {
     let mut lines = String::new();
     for (item, _) in &plan.remove {
         for path in &item.paths {
-            lines.push_str(&format!("{}\n", path.strip_prefix(dir).unwrap_or(path).display()));
+            // Writing to a String can't fail, here and below.
+            let _ = writeln!(lines, "{}", path.strip_prefix(dir).unwrap_or(path).display());
         }
     }
     let bytes: u64 = plan.remove.iter().map(|(item, _)| item.bytes).sum();
     let did = if dry_run { "would be deleted" } else { "deleted" };
     let (gone, kept) = (ByteSize(bytes), ByteSize(plan.kept_bytes));
-    lines.push_str(&format!("{}: {} {did} ({gone}), {kept} stay\n", dir.display(), plan.remove.len()));
+    let _ = writeln!(lines, "{}: {} {did} ({gone}), {kept} stay", dir.display(), plan.remove.len());
     lines
 }
 

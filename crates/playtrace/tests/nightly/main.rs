@@ -285,7 +285,8 @@ fn a_bundle_that_would_be_too_large_does_not_replace_anything() {
     assert_eq!(output(command.arg("--full-reports")).status.code(), Some(0));
     let file = fs_err::File::open(world.bundle(night(0))).unwrap();
     let mut archive = tar::Archive::new(zstd::Decoder::new(file).unwrap());
-    let members = archive.entries().unwrap().map(|member| member.unwrap().path().unwrap().display().to_string());
+    let members =
+        archive.entries().unwrap().map(|member| member.unwrap().path().unwrap().display().to_string());
     let members: Vec<String> = members.collect();
     assert_eq!(members[0], "manifest.json");
     assert!(members.contains(&"reports/a/index.html".to_owned()), "{members:?}");

@@ -1,5 +1,6 @@
 //! Nights without an app: jobs that leave what agents, players and merges would have left.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -58,7 +59,7 @@ impl World {
     pub(crate) fn write_source(&self, changes: usize) {
         let mut text = "def first():\n    return 1\n\n\ndef second():\n    return 2\n".to_owned();
         for number in 0..changes {
-            text.push_str(&format!("\n\ndef new_{number}():\n    return {number}\n"));
+            let _ = write!(text, "\n\ndef new_{number}():\n    return {number}\n");
         }
         fs_err::write(self.path("app/shared.py"), text).unwrap();
     }
