@@ -108,6 +108,10 @@ stress: setup  ## Attribution under load: 20,000 requests a scenario, then agent
 kills: setup  ## 300 kills -9 of web processes, work horses and scripts: no executed line is lost (10 minutes)
 	@exec $(PYTHON) -m tests.kills
 
+.PHONY: nights
+nights: setup  ## Two nights of the demo's own workflows, run step by step: failing, flaky, missing and killed profiles
+	@exec $(PYTHON) -m tests.nights
+
 .PHONY: rq-matrix
 rq-matrix: setup  ## The tests of jobs with each version of RQ in requirements/rq-*.txt; prints a table
 	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \

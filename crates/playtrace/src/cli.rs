@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    combine, index, inspect, matrix, play, report, run_profile_coverage_batch, run_test_profile, serve,
-    shards,
+    aggregate, combine, index, inspect, matrix, play, prune, report, run_profile_coverage_batch,
+    run_test_profile, serve, shards, workflows,
 };
 use crate::exit::Exit;
 use crate::messages::{Failure, show};
@@ -63,6 +63,17 @@ pub enum Command {
         after_help = "Example:\n  playtrace matrix --reports-dir out/reports --inventory coverage-symbols.json --output-dir out"
     )]
     Matrix(matrix::Args),
+    /// Make one bundle of the artifacts of a night's jobs.
+    #[command(
+        after_help = "Example:\n  playtrace aggregate night/artifacts --previous night/bundles --output-dir night/bundles --json"
+    )]
+    Aggregate(aggregate::Args),
+    /// Delete what is old or too much: bundles, shards, ledgers, what killed writers left.
+    #[command(after_help = "Example:\n  playtrace prune night/bundles --older-than 14d --max-size 250MB")]
+    Prune(prune::Args),
+    /// The nightly workflows: generate them from the list of profiles, check them, run a job of theirs.
+    #[command(after_help = "Example:\n  playtrace workflows generate --utc")]
+    Workflows(workflows::Args),
 }
 
 /// Runs a command and says how it ended; an error is shown on stderr.
@@ -78,6 +89,9 @@ pub fn run(cli: Cli) -> Exit {
         Command::Inspect(args) => inspect::run(args),
         Command::Report(args) => report::run(args),
         Command::Matrix(args) => matrix::run(args),
+        Command::Aggregate(args) => aggregate::run(args),
+        Command::Prune(args) => prune::run(args),
+        Command::Workflows(args) => workflows::run(args),
     };
     ended.unwrap_or_else(|failure| show(&failure))
 }

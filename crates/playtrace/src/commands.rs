@@ -2,16 +2,19 @@
 //!
 //! Each has `Args` (clap) and `run(Args) -> Result<Exit, Failure>`.
 
+pub mod aggregate;
 pub mod combine;
 pub mod index;
 pub mod inspect;
 pub mod matrix;
 pub mod play;
+pub mod prune;
 pub mod report;
 pub mod run_profile_coverage_batch;
 pub mod run_test_profile;
 pub mod serve;
 pub mod shards;
+pub mod workflows;
 
 use std::future::Future;
 

@@ -10,6 +10,7 @@ pub mod documents;
 pub mod exit;
 pub mod finish;
 pub mod messages;
+pub mod nightly;
 pub mod service;
 pub mod sources;
 pub mod wctl;

@@ -78,7 +78,7 @@ fn inventory_below(
 }
 
 /// The inventory of a tree that was analysed by the rules of a Python and a coverage.py.
-fn inventory_of(tree: &SourceTree, rules: (&str, &str)) -> Inventory {
+pub(crate) fn inventory_of(tree: &SourceTree, rules: (&str, &str)) -> Inventory {
     let files: Vec<&AnalyzedFile> = tree.files.values().collect();
     let sources: Vec<InventorySource> = files
         .into_par_iter()

@@ -62,11 +62,14 @@ pub enum Format {
     Text,
 }
 
-/// A data file and the profile that it is of.
-struct Input {
-    slug: Slug,
-    path: PathBuf,
-    lines: LineData,
+/// A data file and what its report is called.
+pub(crate) struct Input {
+    /// The report's name.
+    pub(crate) slug: Slug,
+    /// The profile whose contexts count; mostly the same.
+    pub(crate) profile: Slug,
+    pub(crate) path: PathBuf,
+    pub(crate) lines: LineData,
 }
 
 /// Runs it.
@@ -86,7 +89,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         .into_iter()
         .map(|(slug, path)| {
             let lines = CoverageData::read(&path)?.lines().into_owned();
-            Ok(Input { slug, path, lines })
+            Ok(Input { profile: slug.clone(), slug, path, lines })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     let sources = match sources {
@@ -151,19 +154,21 @@ fn python_of(inputs: &[Input]) -> Result<PythonVersion, Failure> {
     for input in inputs {
         known.extend(VerdictFile::read_beside(&input.path)?.into_iter().flat_map(|verdict| verdict.pythons));
     }
-    let unclear = |message: String| {
-        Failure::new(Exit::BadInput, "PT-MAPS-006", message)
-            .help("say which Python ran the app: --python-version 3.12")
-    };
     let mut versions = known.iter();
     match (versions.next(), versions.next()) {
         (Some(only), None) => Ok(only.parse()?),
-        (None, _) => Err(unclear("the data doesn't say which Python ran the app".to_owned())),
+        (None, _) => Err(python_unclear("the data doesn't say which Python ran the app".to_owned())),
         (Some(_), Some(_)) => {
             let list = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Err(unclear(format!("different Pythons ran the app: {list}")))
+            Err(python_unclear(format!("different Pythons ran the app: {list}")))
         }
     }
+}
+
+/// What to say where it is not known which Python ran the app.
+pub(crate) fn python_unclear(message: String) -> Failure {
+    Failure::new(Exit::BadInput, "PT-MAPS-006", message)
+        .help("say which Python ran the app: --python-version 3.12")
 }
 
 fn all_data_files(directory: &Path) -> Result<Vec<(Slug, PathBuf)>, Failure> {
@@ -190,7 +195,7 @@ fn no_data(message: &str) -> Failure {
         .help("replay the profile with --trace-code, or merge its shards with `playtrace combine`")
 }
 
-fn report_of(
+pub(crate) fn report_of(
     input: &Input,
     sources: &Sources,
     tree: &SourceTree,
@@ -208,7 +213,7 @@ fn report_of(
     };
     let verdict = verdict.filter(|_| mismatch.is_none());
     let vanished = vanished(input, sources, tree, verdict.as_ref());
-    let (executed, note) = executed_lines(&input.lines, &input.slug, prefix);
+    let (executed, note) = executed_lines(&input.lines, &input.profile, prefix);
     let imported = input.lines.lines_by_file(ContextLabel::is_import);
     let files: Vec<&SourceFile> = tree.files.values().map(|file| &file.source).collect();
     let mut report = analyze_profile(&ProfileInput {
@@ -277,7 +282,7 @@ fn executed_lines(
 }
 
 /// Writes the pages beside their place and moves them there: a reader sees the old report or the new one.
-fn write_html(
+pub(crate) fn write_html(
     report: &ProfileReport,
     tree: &SourceTree,
     directory: &Path,

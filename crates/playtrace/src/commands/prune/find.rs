@@ -1,0 +1,174 @@
+//! What lies in a directory that playtrace wrote there, and what of it is needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use playtrace_covdata::shard::list;
+use playtrace_ledger::judge::judge;
+use playtrace_ledger::{Layout, RunLedger};
+use playtrace_model::{RunToken, Slug};
+use playtrace_replay::RUNS_DIR;
+
+use crate::exit::Exit;
+use crate::finish::{VerdictFile, steps_path_of};
+use crate::messages::Failure;
+use crate::nightly::bundle::bundles_at;
+use crate::nightly::prune::{Item, Kind};
+
+/// Everything in `dir` that is known.
+pub(super) fn items(dir: &Path) -> Result<Vec<Item>, Failure> {
+    if !dir.is_dir() {
+        return Err(Failure::new(
+            Exit::BadInput,
+            "PT-NIGHTLY-011",
+            format!("{} is no directory", dir.display()),
+        )
+        .help("name the directory of the bundles, or of the coverage data"));
+    }
+    let mut items = bundles(dir)?;
+    items.extend(leftovers(dir)?);
+    items.extend(coverage(dir)?);
+    for runs in [dir.join(RUNS_DIR), dir.to_owned()] {
+        if runs.is_dir() && runs.file_name().is_some_and(|name| name == RUNS_DIR) {
+            items.extend(run_summaries(&runs)?);
+        }
+    }
+    Ok(items)
+}
+
+fn bundles(dir: &Path) -> Result<Vec<Item>, Failure> {
+    let found = bundles_at(dir)?;
+    let last = found.keys().next_back().copied();
+    let mut items = Vec::new();
+    for (night, path) in found {
+        let summary = dir.join(format!("playtrace-night-{night}.md"));
+        let paths: Vec<PathBuf> = [path, summary].into_iter().filter(|path| path.is_file()).collect();
+        // The name's date: a bundle that was downloaded is as old as its night.
+        let moment =
+            night.to_zoned(TimeZone::UTC).map_or(Timestamp::UNIX_EPOCH, |midnight| midnight.timestamp());
+        let needed = (Some(night) == last).then_some("the last bundle");
+        items.push(Item { bytes: size(&paths), paths, kind: Kind::Bundle, moment, needed });
+    }
+    Ok(items)
+}
+
+fn leftovers(dir: &Path) -> Result<Vec<Item>, Failure> {
+    let is_leftover = |name: &str| name.starts_with(".playtrace-") && name != ".playtrace-aggregate.lock";
+    let found = entries(dir)?.into_iter().filter(|path| is_leftover(&name_of(path)));
+    Ok(found.map(|path| item(vec![path], Kind::Leftover)).collect())
+}
+
+fn coverage(dir: &Path) -> Result<Vec<Item>, Failure> {
+    let layout = Layout::new(dir);
+    let (mut items, mut running, mut needed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for path in entries(dir)? {
+        if name_of(&path).strip_suffix(".coverage").is_some_and(|stem| Slug::parse(stem).is_ok())
+            && path.is_file()
+        {
+            if let Ok(Some(verdict)) = VerdictFile::read_beside(&path) {
+                needed.insert((verdict.profile, verdict.run));
+            }
+            items.push(Item { needed: Some("merged data"), ..item(with_beside(path), Kind::Data) });
+        }
+    }
+    let slugs = if layout.root().is_dir() { layout.slugs()? } else { Vec::new() };
+    for slug in slugs {
+        for run in layout.runs(&slug)? {
+            let ledger = RunLedger::read(&layout, &slug, &run)?;
+            let goes_on = judge(&ledger, &BTreeSet::new()).pending.iter().any(|pending| pending.running);
+            let recorded =
+                ledger.latest().and_then(|at| Timestamp::from_millisecond(i64::try_from(at).ok()?).ok());
+            let known = item(vec![layout.run_dir(&slug, &run)], Kind::Ledger);
+            let moment = recorded.unwrap_or(known.moment);
+            let why = match (goes_on, needed.contains(&(slug.clone(), run.clone()))) {
+                (true, _) => Some("its run goes on"),
+                (false, true) => Some("it proves merged data"),
+                (false, false) => None,
+            };
+            if goes_on {
+                running.insert((slug.clone(), run));
+            }
+            items.push(Item { moment, needed: why, ..known });
+        }
+    }
+    let mut named: BTreeSet<PathBuf> = BTreeSet::new();
+    for shard in list(dir)? {
+        let goes_on = shard
+            .run()
+            .is_some_and(|run: &RunToken| running.contains(&(shard.name.slug.clone(), run.clone())));
+        let journal = shard.path.with_file_name(format!("{}-journal", name_of(&shard.path)));
+        let paths = [shard.path, journal].into_iter().filter(|path| path.is_file()).collect();
+        items.push(Item { needed: goes_on.then_some("its run goes on"), ..item(paths, Kind::Shard) });
+    }
+    for place in ["earlier", "incomplete", "replaced"] {
+        for path in entries(&dir.join(place))? {
+            // `earlier/<run>/` goes as a whole; elsewhere a data file goes with what lies beside it.
+            let paths = if path.is_dir() { vec![path] } else { with_beside(path) };
+            if paths.iter().all(|path| named.insert(path.clone())) {
+                items.push(item(paths, Kind::SparedData));
+            }
+        }
+    }
+    Ok(items)
+}
+
+/// A data file with its verdict and steps; anything else alone.
+fn with_beside(path: PathBuf) -> Vec<PathBuf> {
+    if path.extension().is_none_or(|extension| extension != "coverage") {
+        return vec![path];
+    }
+    let beside = [VerdictFile::path_of(&path), steps_path_of(&path)];
+    std::iter::once(path).chain(beside).filter(|path| path.is_file()).collect()
+}
+
+fn run_summaries(dir: &Path) -> Result<Vec<Item>, Failure> {
+    let mut by_run: BTreeMap<RunToken, Vec<PathBuf>> = BTreeMap::new();
+    for path in entries(dir)? {
+        let known = path.extension().is_some_and(|extension| extension == "json" || extension == "manifest");
+        let run = path.file_stem().and_then(|stem| RunToken::parse(stem.to_str()?).ok());
+        if let Some(run) = run.filter(|_| known) {
+            by_run.entry(run).or_default().push(path);
+        }
+    }
+    Ok(by_run.into_values().map(|paths| item(paths, Kind::RunSummary)).collect())
+}
+
+/// An item that nothing needs, as old as the last change of its files.
+fn item(paths: Vec<PathBuf>, kind: Kind) -> Item {
+    let moment = paths.iter().flat_map(|path| files(path)).filter_map(|(_, at)| at).max();
+    Item { bytes: size(&paths), kind, moment: moment.unwrap_or(Timestamp::UNIX_EPOCH), needed: None, paths }
+}
+
+fn size(paths: &[PathBuf]) -> u64 {
+    paths.iter().flat_map(|path| files(path)).map(|(bytes, _)| bytes).sum()
+}
+
+/// Size and last change of each file at or below a path; links are not followed.
+fn files(path: &Path) -> Vec<(u64, Option<Timestamp>)> {
+    let meta = walkdir::WalkDir::new(path).into_iter().filter_map(|entry| entry.ok()?.metadata().ok());
+    meta.map(|meta| {
+        let bytes = if meta.is_file() { meta.len() } else { 0 };
+        (bytes, meta.modified().ok().and_then(|at| Timestamp::try_from(at).ok()))
+    })
+    .collect()
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error: std::io::Error| Failure::new(Exit::Io, "PT-NIGHTLY-006", error.to_string());
+    let read = match fs_err::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(unreadable)?,
+    };
+    let mut paths = Vec::new();
+    for entry in read {
+        paths.push(entry.map_err(unreadable)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
