@@ -42,7 +42,7 @@ pub use error::SourceError;
 pub use exclude::Exclusions;
 pub use file::{AnalyzedFile, analyze};
 pub use module_name::module_name;
-pub use regions::Region;
+pub use playtrace_model::Region;
 pub use rules::{CoverageRelease, PythonVersion, Rules};
 pub use text::SourceText;
 pub use tree::{SourceTree, Unparsed, python_files, read_files};
