@@ -151,6 +151,11 @@ fn python_of(inputs: &[Input]) -> Result<PythonVersion, Failure> {
     for input in inputs {
         known.extend(VerdictFile::read_beside(&input.path)?.into_iter().flat_map(|verdict| verdict.pythons));
     }
+    only_python(&known)
+}
+
+/// The one Python of `known`.
+pub(super) fn only_python(known: &BTreeSet<String>) -> Result<PythonVersion, Failure> {
     let unclear = |message: String| {
         Failure::new(Exit::BadInput, "PT-MAPS-006", message)
             .help("say which Python ran the app: --python-version 3.12")

@@ -1,0 +1,255 @@
+//! The data, and the sources that it is of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use playtrace_analysis::{Edition, FileCoverage, FileInput};
+use playtrace_covdata::CoverageData;
+use playtrace_covdata::data::{Measured, Ownership};
+use playtrace_covdata::merge::{MergeOptions, PathMap, merge};
+use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath};
+use playtrace_pysource::{SearchPatterns, SourceTree};
+use rayon::prelude::*;
+
+use super::settings::Settings;
+use crate::exit::Exit;
+use crate::finish::VerdictFile;
+use crate::messages::{Failure, note};
+use crate::sources::{Project, Sources};
+
+/// How many files an error names.
+const NAMED: usize = 5;
+
+/// What is reported of a data file.
+pub(super) struct Data {
+    files: BTreeSet<MeasuredPath>,
+    lines: LineData,
+    tracers: BTreeMap<MeasuredPath, String>,
+    /// The contexts that count, sorted.
+    contexts: Vec<ContextLabel>,
+}
+
+impl Data {
+    /// Reads it; where the configuration has `[paths]`, names are remapped by them.
+    pub(super) fn read(path: &Path, project: &Project, settings: &Settings) -> Result<Self, Failure> {
+        let data = if project.config.paths.is_empty() { CoverageData::read(path)? } else { remapped(path, project)? };
+        if matches!(data.measured, Measured::Arcs(_)) {
+            note(&format!("{} holds branches; its lines are reported", path.display()));
+        }
+        let CoverageData { files, measured, tracers, .. } = data;
+        let lines = match measured {
+            Measured::Nothing => LineData::new(),
+            Measured::Lines(lines) => lines,
+            Measured::Arcs(arcs) => arcs.to_lines(),
+        };
+        if settings.show_contexts() && lines.contexts().all(|label| label.as_str().is_empty()) {
+            note("the data has no contexts");
+        }
+        let patterns = SearchPatterns::new(&settings.contexts)?;
+        let counts = |label: &ContextLabel| {
+            if settings.contexts.is_empty() { Ok(true) } else { patterns.found_in(label.as_str()) }
+        };
+        let mut contexts = Vec::new();
+        for label in lines.contexts() {
+            if counts(label)? {
+                contexts.push(label.clone());
+            }
+        }
+        Ok(Self { files, lines, tracers, contexts })
+    }
+
+    /// The contexts that count.
+    pub(super) fn contexts(&self) -> Vec<&ContextLabel> {
+        self.contexts.iter().collect()
+    }
+
+    /// The lines of each file by the places of their contexts.
+    fn by_file(&self) -> BTreeMap<&MeasuredPath, Vec<(usize, &LineBits)>> {
+        let mut by_file: BTreeMap<&MeasuredPath, Vec<(usize, &LineBits)>> = BTreeMap::new();
+        for (at, label) in self.contexts.iter().enumerate() {
+            for (path, lines) in self.lines.context(label).into_iter().flatten() {
+                if !lines.is_empty() {
+                    by_file.entry(path).or_default().push((at, lines));
+                }
+            }
+        }
+        by_file
+    }
+}
+
+fn remapped(path: &Path, project: &Project) -> Result<CoverageData, Failure> {
+    let lists = project.config.paths.iter().map(|(_, list)| list.as_slice());
+    let root = fs_err::canonicalize(&project.root)
+        .map_err(|error| Failure::new(Exit::Io, "PT-MAPS-001", error.to_string()))?;
+    let paths = PathMap::new(lists, project.config.relative_files, &root)?;
+    let mut outcome = merge(&[path.to_owned()], &MergeOptions { paths, ..MergeOptions::default() })?;
+    match outcome.problems.pop() {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(outcome.data),
+    }
+}
+
+/// The sources of the files that are reported.
+pub(super) struct Files(SourceTree);
+
+impl Files {
+    /// Reads and analyses them. What can't be reported is an error, or, where errors are ignored, said.
+    pub(super) fn read(
+        data: &Data,
+        sources: &Sources,
+        verdict: Option<&VerdictFile>,
+        path: &Path,
+        ignore_errors: bool,
+    ) -> Result<Self, Failure> {
+        let reported: Vec<_> = data.files.iter().filter(|file| sources.is_reported(file)).collect();
+        if reported.is_empty() {
+            let message = format!("{}: there is no data to report", path.display());
+            return Err(Failure::new(Exit::BadInput, "PT-EXPORT-001", message)
+                .help("look at include and omit, of the command line and of the configuration"));
+        }
+        let (here, gone): (Vec<_>, Vec<_>) = reported
+            .into_iter()
+            .map(|name| (name.clone(), sources.file_of(name)))
+            .partition(|(_, file)| file.is_file());
+        let mut problems = Problems { ignored: ignore_errors };
+        problems.of(
+            "PT-EXPORT-002",
+            "no source for",
+            gone.iter().map(|(_, file)| file.display().to_string()).collect(),
+            "say with --source where the measured source lies, or leave such files out with --ignore-errors",
+        )?;
+        let mut tree = sources.analyze(&here)?;
+        let (python, other): (Vec<_>, Vec<_>) =
+            tree.unparsed.drain(..).partition(|file| should_be_python(file.path.as_str()));
+        for file in other {
+            let by = data.tracers.get(&file.path).map_or(String::new(), |name| format!(" (measured by {name})"));
+            note(&format!("{} is left out: it is no Python{by}", file.path));
+        }
+        problems.of(
+            "PT-EXPORT-003",
+            "not Python:",
+            python.into_iter().map(|file| file.reason).collect(),
+            "give the --python-version that ran it, or leave such files out with --ignore-errors",
+        )?;
+        let stale = stale(&tree, verdict, path)?;
+        problems.of(
+            "PT-EXPORT-004",
+            "the source differs from what was measured:",
+            stale.iter().map(ToString::to_string).collect(),
+            "check out what ran, or leave such files out with --ignore-errors",
+        )?;
+        tree.files.retain(|name, _| !stale.contains(name));
+        Ok(Self(tree))
+    }
+
+    /// The results of all files, in the order of their names.
+    pub(super) fn coverage<'a>(
+        &'a self,
+        data: &'a Data,
+        project: &Project,
+        sources: &Sources,
+        edition: Edition,
+    ) -> Vec<FileCoverage<'a>> {
+        let by_file = data.by_file();
+        let root = format!("{}/", sources.root().display());
+        self.0
+            .files
+            .par_iter()
+            .map(|(measured, file)| {
+                let filename = if project.config.relative_files {
+                    measured.to_string()
+                } else {
+                    sources.file_of(measured).to_string_lossy().into_owned()
+                };
+                let name = filename.strip_prefix(&root).unwrap_or(&filename).to_owned();
+                let input = FileInput {
+                    name,
+                    filename,
+                    text: file.text.as_str(),
+                    source: &file.source,
+                    regions: file.regions(),
+                    measured: by_file.get(measured).cloned().unwrap_or_default(),
+                };
+                FileCoverage::new(input, edition)
+            })
+            .collect()
+    }
+}
+
+/// Sources that can't be reported.
+struct Problems {
+    /// Whether to go on without them.
+    ignored: bool,
+}
+
+impl Problems {
+    fn of(
+        &mut self,
+        code: &'static str,
+        what: &str,
+        files: Vec<String>,
+        advice: &str,
+    ) -> Result<(), Failure> {
+        if self.ignored {
+            for file in &files {
+                note(&format!("left out: {what} {file}"));
+            }
+            return Ok(());
+        }
+        let Some((first, others)) = files.split_first() else { return Ok(()) };
+        let mut message = format!("{what} {first}");
+        for file in others.iter().take(NAMED - 1) {
+            message.push_str("; ");
+            message.push_str(file);
+        }
+        if files.len() > NAMED {
+            message.push_str(&format!("; and {} more", files.len() - NAMED));
+        }
+        Err(Failure::new(Exit::BadInput, code, message).help(advice))
+    }
+}
+
+/// The files whose content is not what ran, as far as the verdict beside the data tells. Data of other programs has none.
+fn stale(
+    tree: &SourceTree,
+    verdict: Option<&VerdictFile>,
+    path: &Path,
+) -> Result<BTreeSet<MeasuredPath>, Failure> {
+    let Some(verdict) = verdict else { return Ok(BTreeSet::new()) };
+    let of = Ownership::read(path)?.run;
+    let doubt = verdict.doubt(path, of.as_ref()).map_err(|error| {
+        Failure::new(Exit::Io, "PT-MAPS-001", error.to_string()).help("check the path and its permissions")
+    })?;
+    if let Some(why) = doubt {
+        note(&format!("{}: {why}; nothing says whether the sources are those that ran", path.display()));
+        return Ok(BTreeSet::new());
+    }
+    let differs = |name: &MeasuredPath, hash| {
+        verdict.mixed_sources.contains(name) || verdict.sources.get(name).is_some_and(|known| known != hash)
+    };
+    let stale = tree.files.iter().filter(|(name, file)| differs(name, &file.source.hash));
+    Ok(stale.map(|(name, _)| name.clone()).collect())
+}
+
+/// Whether a file's name promises Python, as coverage.py sees it.
+fn should_be_python(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    match Path::new(file).extension() {
+        Some(ending) => ending.to_string_lossy().starts_with("py"),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_promise_python() {
+        for (name, expected) in
+            [("a/b.py", true), ("a.d/b", true), ("b.pyw", true), ("a/t.html", false), ("x.py/t.txt", false)]
+        {
+            assert_eq!(should_be_python(name), expected, "{name}");
+        }
+    }
+}
