@@ -30,14 +30,14 @@ def theirs(home: Path) -> Facts:
         text = (home / index).read_text(encoding="utf-8")
         rows = []
         for row in re.findall(r'<tr class="region">(.*?)</tr>', text, re.DOTALL):
-            cells = [plain(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)]
+            cells = cells_of(row)
             rows.append([re.sub(r"^\(no \w+\)$", "(outside)", cell) for cell in cells])
             if index == "index.html" and (href := re.search(r'href="([^"]+)"', row)):
                 facts[f"page of {cells[0]}"] = list(their_lines((home / href[1]).read_text(encoding="utf-8")))
         total = re.search(r'<tr class="total">(.*?)</tr>', text, re.DOTALL)
-        cells = re.findall(r"<td[^>]*>(.*?)</td>", total[1], re.DOTALL) if total else []
+        cells = cells_of(total[1]) if total else []
         notes = re.findall(r"<p>\s*(\d+ [^<]* skipped[^<]*)</p>", text)
-        facts[index] = {"rows": rows, "total": [plain(cell) for cell in cells][1:], "notes": list(map(plain, notes))}
+        facts[index] = {"rows": rows, "total": cells[1:], "notes": list(map(plain, notes))}
     return facts
 
 
@@ -63,11 +63,11 @@ def ours(home: Path) -> Facts:
         assert body and foot
         rows = []
         for row in re.findall(r"<tr>(.*?)</tr>", body[1]):
-            cells = [plain(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+            cells = cells_of(row)
             rows.append(cells)
             if index == "index.html" and (href := re.search(r'href="([^"]+)"', row)):
                 facts[f"page of {cells[0]}"] = list(our_lines((home / href[1]).read_text(encoding="utf-8")))
-        total = [plain(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", foot[1])][1:]
+        total = cells_of(foot[1])[1:]
         notes = re.findall(r'<p class="dim">(.*?)</p>', text)
         facts[index] = {"rows": rows, "total": total, "notes": list(map(plain, notes))}
     return facts
@@ -82,6 +82,11 @@ def our_lines(text: str) -> Iterator[tuple[int, str, str]]:
         # What the label says is what the numbers name.
         assert label in ("", "(empty)") or (label == f"{count} ctx" and count <= len(names)), line[0]
         yield int(line[1]), line[2], label
+
+
+def cells_of(row: str) -> list[str]:
+    """The texts of a row's cells that have one: some only make room."""
+    return [text for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) if (text := plain(cell))]
 
 
 def plain(cell: str) -> str:
