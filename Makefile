@@ -133,8 +133,9 @@ docs:  ## Stitch docs/messages.md
 	@cargo xtask messages
 
 .PHONY: parity
-parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites, and the same sources (an hour)
+parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites, the same sources and reports (hours)
 	@$(PYTHON) -m tests.source_parity --program $(PROGRAM) || failed=1; \
+		$(PYTHON) -m tests.export_parity --program $(PROGRAM) || failed=1; \
 		$(PYTHON) -m tests.parity --wheel dist/*.whl || failed=1; \
 		exit $${failed:-0}
 

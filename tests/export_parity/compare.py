@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.export_parity.cases import CASES, Case
 from tests.source_parity.places import Oracle
 
 SCRIPT = Path(__file__).parent / "make_data.py"
+DRIVER = Path(__file__).parent / "run_coverage.py"
 
 
 @dataclass
@@ -54,11 +56,9 @@ def measure(
     tally = Tally(package, oracle, files=len(files))
     data = work / "data.coverage"
     make_data(oracle, data, files)
-    for case in cases:
-        config = work / "rcfile"
-        config.write_text(case.config, encoding="utf-8")
-        their = by_coverage(oracle, home, case, data, config, work / "theirs")
-        our = by_playtrace(program, oracle, home, case, data, config, work / "ours")
+    wholes = by_coverage(oracle, home, cases, data, work / "theirs")
+    for case, their in zip(cases, wholes, strict=True):
+        our = by_playtrace(program, oracle, home, case, data, work / "ours")
         tally.reports += 1
         tally.differences += [f"{package}, {case.name}: {text}" for text in differences(their, our)]
         if case.name == "text":
@@ -66,36 +66,55 @@ def measure(
     return tally
 
 
-def by_coverage(oracle: Oracle, home: Path, case: Case, data: Path, config: Path, out: Path) -> Any:
-    """What coverage.py writes, made comparable."""
-    command = [str(oracle.interpreter), "-m", "coverage", case.command, "--ignore-errors", f"--rcfile={config}"]
-    return written(command, home, case, data, out, f"--data-file={data}", "-d" if case.format == "html" else "-o")
+def by_coverage(oracle: Oracle, home: Path, cases: Sequence[Case], data: Path, work: Path) -> Iterator[Any]:
+    """What coverage.py writes for each case, made comparable."""
+    work.mkdir(exist_ok=True)
+    jobs = []
+    for number, case in enumerate(cases):
+        config, out = work / f"rcfile-{number}", work / str(number)
+        config.write_text(case.config, encoding="utf-8")
+        arguments = [case.command, "--ignore-errors", f"--rcfile={config}", f"--data-file={data}", *case.options]
+        if case.command != "report":
+            arguments += ["-d" if case.format == "html" else "-o", str(out)]
+        jobs.append({"arguments": arguments, "stdout": f"{out}.stdout"})
+    command = [str(oracle.interpreter), str(DRIVER)]
+    done = subprocess.run(command, input=json.dumps(jobs), cwd=home, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{oracle.described} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    for number, case in enumerate(cases):
+        out = work / str(number)
+        if case.format == "html":
+            yield pages.theirs(out)
+        else:
+            yield case.normal(read(Path(f"{out}.stdout") if case.command == "report" else out))
+        # Pages of large packages are many.
+        shutil.rmtree(out, ignore_errors=True)
 
 
-def by_playtrace(program: Path, oracle: Oracle, home: Path, case: Case, data: Path, config: Path, out: Path) -> Any:
+def by_playtrace(program: Path, oracle: Oracle, home: Path, case: Case, data: Path, work: Path) -> Any:
     """What `playtrace export` writes, made comparable."""
+    work.mkdir(exist_ok=True)
+    config, out = work / "rcfile", work / "out"
+    config.write_text(case.config, encoding="utf-8")
     rules = ["--python-version", oracle.python, "--coverage-version", oracle.coverage]
     tree = ["--source", str(home), "--config", str(config), "--no-cache"]
-    command = [str(program), "export", "--format", case.format, "--ignore-errors", *rules, *tree]
-    return written(command, home, case, data, out, str(data), "-o")
-
-
-def written(command: list[str], home: Path, case: Case, data: Path, out: Path, where: str, to: str) -> Any:
-    """Run one of them."""
-    options = [option for option in case.options if "export" not in command or not option.startswith("--format")]
-    shutil.rmtree(out, ignore_errors=True)
-    out.unlink(missing_ok=True) if out.is_file() else None
-    is_table = case.command == "report"
-    more = [where] if is_table else [where, to, str(out)]
-    done = subprocess.run([*command, *options, *more], cwd=home, capture_output=True, check=False)
+    options = [option for option in case.options if not option.startswith("--format")]
+    command = [str(program), "export", str(data), "--format", case.format, "--ignore-errors", *rules, *tree, *options]
+    done = subprocess.run([*command, "-o", str(out)], cwd=home, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{command[:3]} {case.name} ended with {done.returncode}:\n{done.stderr.decode()[-2000:]}")
+        raise RuntimeError(f"playtrace export, {case.name}, ended with {done.returncode}:\n{done.stderr[-2000:]}")
     if case.format == "html":
-        return pages.ours(out) if "export" in command else pages.theirs(out)
-    text = done.stdout if is_table else out.read_bytes()
-    if not is_table:
-        out.unlink()
-    return case.normal(text.decode())
+        facts = pages.ours(out)
+        shutil.rmtree(out)
+        return facts
+    text = read(out)
+    out.unlink()
+    return case.normal(text)
+
+
+def read(file: Path) -> str:
+    """A text with its line ends as they are."""
+    return file.read_bytes().decode()
 
 
 def differences(their: Any, our: Any, at: str = "") -> list[str]:

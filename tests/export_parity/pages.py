@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 INDEXES = ("index.html", "function_index.html", "class_index.html")
 #: coverage.py's classes of a line, and ours.
@@ -33,7 +34,8 @@ def theirs(home: Path) -> Facts:
             cells = cells_of(row)
             rows.append([re.sub(r"^\(no \w+\)$", "(outside)", cell) for cell in cells])
             if index == "index.html" and (href := re.search(r'href="([^"]+)"', row)):
-                facts[f"page of {cells[0]}"] = list(their_lines((home / href[1]).read_text(encoding="utf-8")))
+                page = home / html.unescape(href[1])
+                facts[f"page of {cells[0]}"] = list(their_lines(page.read_text(encoding="utf-8")))
         total = re.search(r'<tr class="total">(.*?)</tr>', text, re.DOTALL)
         cells = cells_of(total[1]) if total else []
         notes = re.findall(r"<p>\s*(\d+ [^<]* skipped[^<]*)</p>", text)
@@ -66,7 +68,8 @@ def ours(home: Path) -> Facts:
             cells = cells_of(row)
             rows.append(cells)
             if index == "index.html" and (href := re.search(r'href="([^"]+)"', row)):
-                facts[f"page of {cells[0]}"] = list(our_lines((home / href[1]).read_text(encoding="utf-8")))
+                page = home / unquote(href[1])
+                facts[f"page of {cells[0]}"] = list(our_lines(page.read_text(encoding="utf-8")))
         total = cells_of(foot[1])[1:]
         notes = re.findall(r'<p class="dim">(.*?)</p>', text)
         facts[index] = {"rows": rows, "total": total, "notes": list(map(plain, notes))}
