@@ -217,6 +217,7 @@ def test_a_difference_is_noticed(tmp_path: Path) -> None:
     page = '<p class="mis show_mis"><span class="n"><a id="t7" href="#t7">7</a></span><span class="t">x</span>'
     page += '<span class="r"><label for="ctxs7" class="ctx">2 ctx</label></span><span class="ctxs">10</span></p>'
     assert list(pages.their_lines(page)) == [(7, "missing", "2 ctx")]
-    ours = '<p id="L7" class="missing">x<i data-contexts="1 3">2 ctx</i></p><ol class="contexts"><li>a</li><li>b</li><li>c</li>'
+    ours = '<p id="L7" class="missing">x<i data-contexts="1 3">2 ctx</i></p><ol class="contexts">'
+    ours += "<li>a</li><li>b</li><li>c</li>"
     assert list(pages.our_lines(ours)) == [(7, "missing", "2 ctx")]
     assert list(pages.our_lines('<p id="L8" class="executed more">y</p>')) == [(8, "executed more", "")]

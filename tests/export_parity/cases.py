@@ -66,7 +66,8 @@ CASES = (
         "report",
         "text",
         (),
-        "[report]\nprecision = 1\nshow_missing = true\nskip_empty = true\nsort = Stmts\nexclude_also =\n    ^\\s*raise\n",
+        "[report]\nprecision = 1\nshow_missing = true\nskip_empty = true\nsort = Stmts\n"
+        "exclude_also =\n    ^\\s*raise\n",
     ),
     Case("markdown", "report", "markdown", ("--format=markdown", "-m")),
     Case("total", "report", "total", ("--format=total", "--precision=3")),

@@ -123,12 +123,14 @@ def differences(their: Any, our: Any, at: str = "") -> list[str]:
         return []
     if isinstance(their, dict) and isinstance(our, dict):
         if their.keys() != our.keys():
-            return [f"{at}: only theirs {sorted(their.keys() - our.keys())}, only ours {sorted(our.keys() - their.keys())}"]
+            only_theirs, only_ours = sorted(their.keys() - our.keys()), sorted(our.keys() - their.keys())
+            return [f"{at}: only theirs {only_theirs}, only ours {only_ours}"]
         return [text for key in their for text in differences(their[key], our[key], f"{at}/{key}")]
     if isinstance(their, list) and isinstance(our, list) and len(their) == len(our):
-        return [text for n, pair in enumerate(zip(their, our)) for text in differences(*pair, f"{at}[{n}]")][:3]
+        pairs = enumerate(zip(their, our, strict=True))
+        return [text for n, pair in pairs for text in differences(*pair, f"{at}[{n}]")][:3]
     if isinstance(their, str) and isinstance(our, str) and "\n" in their:
-        lines = zip(their.splitlines(), our.splitlines())
+        lines = zip(their.splitlines(), our.splitlines(), strict=False)
         found = [(n, a, b) for n, (a, b) in enumerate(lines, 1) if a != b][:2]
         if not found:
             return [f"{at}: {len(their.splitlines())} lines, ours {len(our.splitlines())}"]
@@ -139,6 +141,6 @@ def differences(their: Any, our: Any, at: str = "") -> list[str]:
 def shown(their: Any, our: Any) -> str:
     """Two values where they begin to differ."""
     a, b = repr(their), repr(our)
-    same = next((n for n, pair in enumerate(zip(a, b)) if pair[0] != pair[1]), 0)
+    same = next((n for n, pair in enumerate(zip(a, b, strict=False)) if pair[0] != pair[1]), 0)
     start = max(same - 40, 0)
     return f"theirs {a[start : same + 80]}, ours {b[start : same + 80]}"

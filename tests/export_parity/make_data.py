@@ -1,11 +1,13 @@
 """Makes a data file in which some lines of some files were executed, in some contexts. Nothing is run.
 
-Usage: python make_data.py DATA lines|arcs <FILES, with one file name a line on the standard input. Which lines is drawn from the
-files' names: the same files give the same data. Lines that are no statements are among them, as in data of real tracers.
+Usage: python make_data.py DATA lines|arcs <FILES, with one file name a line on the standard input. Which lines is drawn
+from the files' names: the same files give the same data. Lines that are no statements are among them, as in data of
+real tracers.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from pathlib import Path
@@ -29,7 +31,7 @@ def main() -> None:
             lines = {line for line in range(1, count + 1) if draw.random() < share}
             if sys.argv[2] == "arcs":
                 ordered = [-1, *sorted(lines), -1]
-                data.add_arcs({path: list(zip(ordered, ordered[1:]))})
+                data.add_arcs({path: list(itertools.pairwise(ordered))})
             else:
                 data.add_lines({path: lines})
     data.write()

@@ -21,6 +21,9 @@ STATES = {
     "pln": "",
 }
 
+#: Number, state, contexts and label of a line of ours.
+LINE = re.compile(r'<p id="L(\d+)" class="([^"]*)">.*?(?:<i(?: data-contexts="([^"]*)")?>([^<]*)</i>)?</p>')
+
 Facts = dict[str, Any]
 
 
@@ -62,7 +65,8 @@ def ours(home: Path) -> Facts:
     for index in INDEXES:
         text = (home / index).read_text(encoding="utf-8")
         body, foot = (re.search(rf"<{part}>(.*?)</{part}>", text, re.DOTALL) for part in ("tbody", "tfoot"))
-        assert body and foot
+        assert body
+        assert foot
         rows = []
         for row in re.findall(r"<tr>(.*?)</tr>", body[1]):
             cells = cells_of(row)
@@ -79,8 +83,9 @@ def ours(home: Path) -> Facts:
 def our_lines(text: str) -> Iterator[tuple[int, str, str]]:
     """Number, state and contexts of the lines that have a state."""
     names = re.findall(r"<li>(.*?)</li>", text.partition('<ol class="contexts">')[2])
-    for line in re.finditer(r'<p id="L(\d+)" class="([^"]*)">.*?(?:<i(?: data-contexts="([^"]*)")?>([^<]*)</i>)?</p>', text):
-        count = sum(int(last or first) - int(first) + 1 for first, last in re.findall(r"(\d+)(?:-(\d+))?", line[3] or ""))
+    for line in LINE.finditer(text):
+        ranges = re.findall(r"(\d+)(?:-(\d+))?", line[3] or "")
+        count = sum(int(last or first) - int(first) + 1 for first, last in ranges)
         label = line[4] or ""
         # What the label says is what the numbers name.
         assert label in ("", "(empty)") or (label == f"{count} ctx" and count <= len(names)), line[0]

@@ -27,8 +27,8 @@ mod route;
 mod steps;
 
 pub use coverage::{
-    CoverageReport, Edition, FileCoverage, FileInput, LineState, Narrowed, Numbers, Threshold, display_percent,
-    human_cmp, reaches,
+    CoverageReport, Edition, FileCoverage, FileInput, LineState, Narrowed, Numbers, Threshold,
+    display_percent, human_cmp, reaches,
 };
 pub use error::AnalysisError;
 pub use fates::{Fates, fold};

@@ -148,7 +148,11 @@ mod tests {
             (0.0, 0.0, 0, true, true),
         ] {
             for (edition, expected) in [(Edition::V7_11, old), (Edition::V7_17, new)] {
-                assert_eq!(reaches(total, at(threshold), precision, edition), expected, "{total} {threshold} {edition:?}");
+                assert_eq!(
+                    reaches(total, at(threshold), precision, edition),
+                    expected,
+                    "{total} {threshold} {edition:?}"
+                );
             }
         }
         assert_eq!(Threshold::new(100.1), None);

@@ -121,9 +121,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let verdict = VerdictFile::read_beside(&args.data)?;
     let python = match args.python_version {
         Some(version) => version,
-        None => {
-            only_python(&verdict.as_ref().map_or_else(BTreeSet::new, |verdict| verdict.pythons.clone()))?
-        }
+        None => only_python(&verdict.as_ref().map_or_else(BTreeSet::new, |verdict| verdict.pythons.clone()))?,
     };
     let sources = Sources::of(&args.source, &project, python)?;
     let data = Data::read(&args.data, &project, &settings)?;
@@ -195,4 +193,3 @@ fn judge(report: &CoverageReport<'_>, settings: &Settings) -> Result<Exit, Failu
     );
     Err(Failure::new(Exit::Failed, "PT-EXPORT-005", message).help("the report is written all the same"))
 }
-

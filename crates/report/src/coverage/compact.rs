@@ -58,9 +58,7 @@ pub fn write<E: From<ReportError>>(
     let style = Python { pretty: false };
     let mut piece = b"{".to_vec();
     let mut first = true;
-    let mut field = |piece: &mut Vec<u8>, key: &str| {
-        style.key(piece, 0, key, std::mem::take(&mut first))
-    };
+    let mut field = |piece: &mut Vec<u8>, key: &str| style.key(piece, 0, key, std::mem::take(&mut first));
     field(&mut piece, "format")?;
     style.value(&mut piece, 0, &FORMAT)?;
     field(&mut piece, "version")?;

@@ -54,7 +54,10 @@ pub fn pages<'a, E: From<ReportError> + Send>(
     for kind in index::Kind::ALL {
         sink(&index::page(&site, kind)?)?;
     }
-    site.files.par_iter().enumerate().try_for_each(|(at, (file, path))| sink(&site.file_page(at, file, path)?))
+    site.files
+        .par_iter()
+        .enumerate()
+        .try_for_each(|(at, (file, path))| sink(&site.file_page(at, file, path)?))
 }
 
 impl<'a> Site<'a> {

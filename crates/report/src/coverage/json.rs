@@ -106,7 +106,11 @@ impl<T: Serialize> Serialize for Pairs<T> {
 #[derive(Clone, Copy)]
 enum Contexts<'a> {
     /// Of those that `within` has, where it says so.
-    Some { by_line: &'a BTreeMap<u32, Vec<usize>>, labels: &'a [&'a ContextLabel], within: Option<&'a LineBits> },
+    Some {
+        by_line: &'a BTreeMap<u32, Vec<usize>>,
+        labels: &'a [&'a ContextLabel],
+        within: Option<&'a LineBits>,
+    },
     /// Written before: a file's for each of its regions.
     Written(&'a RawValue),
 }
@@ -259,8 +263,8 @@ fn named_regions<'a>(
     for region in regions {
         let mut name = region.name.clone();
         if edition >= Edition::V7_17 {
-            let kept_for_another =
-                with_statements.get(name.as_str()).copied().unwrap_or(false) && !has_statements(&region.lines);
+            let kept_for_another = with_statements.get(name.as_str()).copied().unwrap_or(false)
+                && !has_statements(&region.lines);
             if places.contains_key(&name) || kept_for_another {
                 name = format!("{name}@{}", region.start);
             }

@@ -28,11 +28,8 @@ pub fn write<E: From<ReportError>>(
     options: LcovOptions,
     sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut files: Vec<&FileCoverage<'_>> = report
-        .files
-        .iter()
-        .filter(|file| !(options.skip_empty && file.numbers.statements == 0))
-        .collect();
+    let mut files: Vec<&FileCoverage<'_>> =
+        report.files.iter().filter(|file| !(options.skip_empty && file.numbers.statements == 0)).collect();
     files.sort_by(|a, b| a.input.name.cmp(&b.input.name));
     in_order(&files, |_, file| Ok(record(report.edition, file, options).into_bytes()), sink)
 }

@@ -27,7 +27,11 @@ pub(super) fn four_digits(number: f64) -> String {
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let trimmed = |text: &str| {
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
     };
     if exponent < -4 {
         return format!("{}e-{:02}", trimmed(digits), -exponent);
@@ -37,7 +41,10 @@ pub(super) fn four_digits(number: f64) -> String {
 }
 
 /// Line numbers as one text: runs of statements that are all in `lines` become ranges, comments between them or not.
-pub(super) fn line_ranges(statements: &playtrace_model::LineBits, lines: &playtrace_model::LineBits) -> String {
+pub(super) fn line_ranges(
+    statements: &playtrace_model::LineBits,
+    lines: &playtrace_model::LineBits,
+) -> String {
     let mut text = String::new();
     let mut open: Option<(u32, u32)> = None;
     let mut close = |open: &mut Option<(u32, u32)>| {

@@ -39,7 +39,11 @@ impl Skipped {
         let name = |count: usize| if count == 1 { noun } else { nouns };
         let mut sentences = Vec::new();
         if self.covered > 0 {
-            sentences.push(format!("{} {} skipped due to complete coverage.", self.covered, name(self.covered)));
+            sentences.push(format!(
+                "{} {} skipped due to complete coverage.",
+                self.covered,
+                name(self.covered)
+            ));
         }
         if self.empty > 0 {
             sentences.push(format!("{} empty {} skipped.", self.empty, name(self.empty)));

@@ -89,10 +89,7 @@ pub fn write<'a, E: From<ReportError>>(
 }
 
 /// The packages and the source directories, both sorted.
-fn packages<'a>(
-    report: &'a CoverageReport<'a>,
-    options: &XmlOptions,
-) -> (Vec<Package<'a>>, Vec<String>) {
+fn packages<'a>(report: &'a CoverageReport<'a>, options: &XmlOptions) -> (Vec<Package<'a>>, Vec<String>) {
     let mut sources = options.source_paths.clone();
     let mut packages: Vec<Package<'a>> = Vec::new();
     for file in &report.files {
@@ -110,7 +107,9 @@ fn packages<'a>(
             directory.split('/').take(options.package_depth).collect::<Vec<_>>().join("/");
         let short = match directory.as_str() {
             "" | "." => name.as_str(),
-            directory => name.strip_prefix(directory).map_or(name.as_str(), |rest| rest.trim_start_matches('/')),
+            directory => {
+                name.strip_prefix(directory).map_or(name.as_str(), |rest| rest.trim_start_matches('/'))
+            }
         };
         let (short, package) = (short.to_owned(), directory.replace('/', "."));
         let at = packages.iter().position(|known| known.name == package).unwrap_or_else(|| {

@@ -7,7 +7,7 @@ use playtrace_analysis::{Edition, FileCoverage, FileInput};
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::data::{Measured, Ownership};
 use playtrace_covdata::merge::{MergeOptions, PathMap, merge};
-use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath};
+use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, Status};
 use playtrace_pysource::{SearchPatterns, SourceTree};
 use rayon::prelude::*;
 
@@ -32,7 +32,11 @@ pub(super) struct Data {
 impl Data {
     /// Reads it; where the configuration has `[paths]`, names are remapped by them.
     pub(super) fn read(path: &Path, project: &Project, settings: &Settings) -> Result<Self, Failure> {
-        let data = if project.config.paths.is_empty() { CoverageData::read(path)? } else { remapped(path, project)? };
+        let data = if project.config.paths.is_empty() {
+            CoverageData::read(path)?
+        } else {
+            remapped(path, project)?
+        };
         if matches!(data.measured, Measured::Arcs(_)) {
             note(&format!("{} holds branches; its lines are reported", path.display()));
         }
@@ -122,7 +126,8 @@ impl Files {
         let (python, other): (Vec<_>, Vec<_>) =
             tree.unparsed.drain(..).partition(|file| should_be_python(file.path.as_str()));
         for file in other {
-            let by = data.tracers.get(&file.path).map_or(String::new(), |name| format!(" (measured by {name})"));
+            let by =
+                data.tracers.get(&file.path).map_or(String::new(), |name| format!(" (measured by {name})"));
             note(&format!("{} is left out: it is no Python{by}", file.path));
         }
         problems.of(
@@ -223,6 +228,13 @@ fn stale(
     if let Some(why) = doubt {
         note(&format!("{}: {why}; nothing says whether the sources are those that ran", path.display()));
         return Ok(BTreeSet::new());
+    }
+    let status = verdict.verdict.status;
+    if status != Status::Complete {
+        note(&format!(
+            "{}: the verdict is {status}: a line that is missing here is no proof that it did not run",
+            path.display()
+        ));
     }
     let differs = |name: &MeasuredPath, hash| {
         verdict.mixed_sources.contains(name) || verdict.sources.get(name).is_some_and(|known| known != hash)

@@ -84,7 +84,11 @@ pub(super) fn pages(
     settings: &Settings,
 ) -> Result<(), Failure> {
     let Some(place) = settings.output.as_deref() else {
-        return Err(Failure::new(Exit::Usage, "PT-EXPORT-007", "pages need a directory, not standard output"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "PT-EXPORT-007",
+            "pages need a directory, not standard output",
+        ));
     };
     let is_there = may_be_replaced(place)?;
     let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -97,10 +101,9 @@ pub(super) fn pages(
     let write = |name: &str, text: &str| {
         let path = fresh.path().join(name);
         let written = match std::fs::write(&path, text) {
-            Err(error) if error.kind() == ErrorKind::NotFound => path
-                .parent()
-                .map_or(Ok(()), fs_err::create_dir_all)
-                .and_then(|()| fs_err::write(&path, text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                path.parent().map_or(Ok(()), fs_err::create_dir_all).and_then(|()| fs_err::write(&path, text))
+            }
             other => other,
         };
         written.map_err(|error| unwritable(&error))

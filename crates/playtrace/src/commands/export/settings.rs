@@ -61,9 +61,7 @@ impl Settings {
         let sort = match (args.sort, &reporting.sort) {
             (Some(sort), _) => sort,
             (None, None) => Sort::default(),
-            (None, Some(text)) => {
-                sort(text).map_err(|why| unknown("sort", &why))?
-            }
+            (None, Some(text)) => sort(text).map_err(|why| unknown("sort", &why))?,
         };
         // coverage.py's XML and LCOV take no notice of the configuration's contexts.
         let configured = match format {
@@ -98,11 +96,8 @@ impl Settings {
             html: HtmlOptions {
                 title: args.title.clone().unwrap_or_else(|| reporting.html_title.clone()),
                 shown: Shown {
-                    skip_covered: skip_covered(
-                        reporting.html_skip_covered.unwrap_or(reporting.skip_covered),
-                    ),
-                    skip_empty: args.skip_empty
-                        || reporting.html_skip_empty.unwrap_or(reporting.skip_empty),
+                    skip_covered: skip_covered(reporting.html_skip_covered.unwrap_or(reporting.skip_covered)),
+                    skip_empty: args.skip_empty || reporting.html_skip_empty.unwrap_or(reporting.skip_empty),
                 },
                 show_contexts: args.show_contexts || reporting.html_show_contexts,
                 extra_css: extra_css(reporting.html_extra_css.as_deref(), format)?,
@@ -141,7 +136,8 @@ fn output(args: &Args, config: &CoverageConfig, format: Format) -> Option<PathBu
 fn extra_css(file: Option<&str>, format: Format) -> Result<Option<String>, Failure> {
     let Some(file) = file.filter(|file| format == Format::Html && !file.is_empty()) else { return Ok(None) };
     fs_err::read_to_string(file).map(Some).map_err(|error| {
-        Failure::new(Exit::Io, "PT-MAPS-001", error.to_string()).help("it is the configuration's [html] extra_css")
+        Failure::new(Exit::Io, "PT-MAPS-001", error.to_string())
+            .help("it is the configuration's [html] extra_css")
     })
 }
 
