@@ -69,6 +69,10 @@ bench-source: setup  ## How long statements and symbols of real packages take: b
 	@cargo build --release --locked --quiet --package playtrace-pysource --examples
 	@exec $(PYTHON) -m benches.source
 
+.PHONY: bench-export
+bench-export: setup  ## How long coverage.py's reports of Django take, by coverage.py and by us: benches/results/export.json
+	@exec $(PYTHON) -m benches.export
+
 .PHONY: fuzz-source
 fuzz-source: setup  ## A million mutated sources, or as many as fit into five minutes: no panic, and sane answers
 	@PROPTEST_CASES=1000000 PLAYTRACE_FUZZ_SECONDS=300 \

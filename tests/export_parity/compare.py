@@ -37,10 +37,18 @@ class Tally:
         )
 
 
-def make_data(oracle: Oracle, data: Path, files: Sequence[Path], kind: str = "lines") -> None:
+def make_data(oracle: Oracle, data: Path, files: Sequence[Path], kind: str = "lines", contexts: int = 6) -> None:
     """Have coverage.py write a data file about these files."""
     names = "".join(f"{file}\n" for file in files)
-    subprocess.run([oracle.interpreter, SCRIPT, data, kind], input=names, text=True, check=True)
+    subprocess.run([oracle.interpreter, SCRIPT, data, kind, str(contexts)], input=names, text=True, check=True)
+
+
+def remove(place: Path) -> None:
+    """Remove a file, or a directory with all that is in it; it need not be there."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def measure(
@@ -51,11 +59,12 @@ def measure(
     files: Sequence[Path],
     work: Path,
     cases: Sequence[Case] = CASES,
+    contexts: int = 6,
 ) -> Tally:
     """Compare all reports of a package."""
     tally = Tally(package, oracle, files=len(files))
     data = work / "data.coverage"
-    make_data(oracle, data, files)
+    make_data(oracle, data, files, contexts=contexts)
     wholes = by_coverage(oracle, home, cases, data, work / "theirs")
     for case, their in zip(cases, wholes, strict=True):
         our = by_playtrace(program, oracle, home, case, data, work / "ours")
@@ -88,7 +97,7 @@ def by_coverage(oracle: Oracle, home: Path, cases: Sequence[Case], data: Path, w
         else:
             yield case.normal(read(Path(f"{out}.stdout") if case.command == "report" else out))
         # Pages of large packages are many.
-        shutil.rmtree(out, ignore_errors=True)
+        remove(out)
 
 
 def by_playtrace(program: Path, oracle: Oracle, home: Path, case: Case, data: Path, work: Path) -> Any:
@@ -105,10 +114,10 @@ def by_playtrace(program: Path, oracle: Oracle, home: Path, case: Case, data: Pa
         raise RuntimeError(f"playtrace export, {case.name}, ended with {done.returncode}:\n{done.stderr[-2000:]}")
     if case.format == "html":
         facts = pages.ours(out)
-        shutil.rmtree(out)
+        remove(out)
         return facts
     text = read(out)
-    out.unlink()
+    remove(out)
     return case.normal(text)
 
 

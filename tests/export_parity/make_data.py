@@ -1,8 +1,8 @@
 """Makes a data file in which some lines of some files were executed, in some contexts. Nothing is run.
 
-Usage: python make_data.py DATA lines|arcs <FILES, with one file name a line on the standard input. Which lines is drawn
-from the files' names: the same files give the same data. Lines that are no statements are among them, as in data of
-real tracers.
+Usage: python make_data.py DATA lines|arcs CONTEXTS <FILES, with one file name a line on the standard input; CONTEXTS is
+how many there are. Which lines is drawn from the files' names: the same files give the same data. Lines that are no
+statements are among them, as in data of real tracers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> None:
     """Write it."""
     data = coverage.CoverageData(sys.argv[1])
     paths = sys.stdin.read().splitlines()
-    for number, label in enumerate(CONTEXTS):
+    for number, label in enumerate(CONTEXTS[: int(sys.argv[3])]):
         data.set_context(label)
         for path in paths:
             draw = random.Random(f"{number} {Path(path).name}")

@@ -1,7 +1,7 @@
 """Runs coverage.py's command line several times, in one process: most of a small report is its start.
 
-Usage: python run_coverage.py <JOBS, a JSON list of {"arguments", "stdout"} on the standard input. It runs in the current
-directory.
+Usage: python run_coverage.py <JOBS, a JSON list of {"arguments", "stdout"} on the standard input. It runs in the
+current directory.
 """
 
 from __future__ import annotations
