@@ -128,6 +128,24 @@ def test_remapped_paths(tree: Path, tmp_path: Path) -> None:
     assert compare.by_playtrace(PROGRAM, ORACLE, tree, case, data, tmp_path / "ours") == their
 
 
+def test_relative_names(tree: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    make = "import coverage, sys; d = coverage.CoverageData(sys.argv[1]); "
+    make += "d.add_lines({name: range(1, 9) for name in sys.argv[2:]}); d.write()"
+    subprocess.run([sys.executable, "-c", make, data, "src/odd.py", "top.py", "src/a1/odd.py"], check=True)
+    for source in ("", "source = src\n"):
+        config = f"[run]\nrelative_files = true\n{source}[report]\nomit = top.*\n"
+        relative = [
+            cases.Case("text", "report", "text", ("-m",), config),
+            cases.Case("xml", "xml", "xml", (), config, cases.xml_text),
+            cases.Case("json", "json", "json", (), config, cases.json_text),
+        ]
+        wholes = compare.by_coverage(ORACLE, tree, relative, data, tmp_path / "theirs")
+        for case, their in zip(relative, wholes, strict=True):
+            our = compare.by_playtrace(PROGRAM, ORACLE, tree, case, data, tmp_path / "ours")
+            assert compare.differences(their, our) == [], case.name
+
+
 def test_fail_under(tree: Path, tmp_path: Path) -> None:
     data = data_of(tree, tmp_path)
     some = "--contexts=second:3"

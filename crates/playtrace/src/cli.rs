@@ -82,7 +82,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Index(args) => index::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Report(args) => report::run(args),
-        Command::Export(args) => export::run(*args),
+        Command::Export(args) => export::run(&args),
         Command::Matrix(args) => matrix::run(args),
     };
     ended.unwrap_or_else(|failure| show(&failure))

@@ -95,12 +95,17 @@ impl<'a> FileCoverage<'a> {
     pub fn narrow(&self, lines: &LineBits) -> Narrowed {
         let missing = self.missing.intersection(lines);
         let excluded = self.excluded().intersection(lines);
-        let numbers = Numbers {
-            statements: self.statements().intersection(lines).len(),
-            excluded: excluded.len(),
-            missing: missing.len(),
-        };
-        Narrowed { executed: self.executed.intersection(lines), missing, excluded, numbers }
+        let executed = self.executed.intersection(lines);
+        Narrowed { executed, missing, excluded, numbers: self.numbers_on(lines) }
+    }
+
+    /// The counts on `lines` alone.
+    pub fn numbers_on(&self, lines: &LineBits) -> Numbers {
+        Numbers {
+            statements: self.statements().common(lines),
+            excluded: self.excluded().common(lines),
+            missing: self.missing.common(lines),
+        }
     }
 
     /// The functions, or the classes, in the order of the source.
@@ -110,11 +115,11 @@ impl<'a> FileCoverage<'a> {
 
     /// The lines, of `count`, that belong to no function (or class).
     pub fn outside(&self, classes: bool, count: u32) -> LineBits {
-        let mut outside: LineBits = (1..=count).collect();
+        let mut inside = LineBits::new();
         for region in self.regions(classes) {
-            outside = outside.difference(&region.lines);
+            inside.union_with(&region.lines);
         }
-        outside
+        (1..=count).filter(|line| !inside.contains(*line)).collect()
     }
 
     /// How a line is shown, and whether only because it goes on with the statement of an earlier line.

@@ -115,9 +115,9 @@ pub enum Format {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> Result<Exit, Failure> {
+pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut project = Project::open(&args.source)?;
-    let settings = Settings::of(&args, &mut project.config)?;
+    let settings = Settings::of(args, &mut project.config)?;
     let verdict = VerdictFile::read_beside(&args.data)?;
     let python = match args.python_version {
         Some(version) => version,

@@ -95,7 +95,7 @@ fn document<'a>(file: &'a FileCoverage<'_>, show_contexts: bool) -> File<'a> {
             .map(|region| Region {
                 name: &region.name,
                 line: region.start,
-                counts: counts(file.narrow(&region.lines).numbers),
+                counts: counts(file.numbers_on(&region.lines)),
             })
             .collect()
     };

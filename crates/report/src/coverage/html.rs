@@ -89,7 +89,7 @@ impl<'a> Site<'a> {
                 let mut path = page_path(&file.input.name);
                 // A file outside the root may be called like one below it.
                 while !taken.insert(path.clone()) {
-                    path.insert_str(path.len() - ".html".len(), "~");
+                    path.insert(path.len() - ".html".len(), '~');
                 }
                 (file, path)
             })

@@ -252,7 +252,7 @@ fn named_regions<'a>(
     let mut named: Vec<(String, u32, &LineBits)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut regions: Vec<_> = file.regions(classes).collect();
-    let has_statements = |lines: &LineBits| !file.statements().intersection(lines).is_empty();
+    let has_statements = |lines: &LineBits| file.statements().common(lines) > 0;
     let mut with_statements: HashMap<&str, bool> = HashMap::new();
     if edition >= Edition::V7_17 {
         regions.sort_by_key(|region| region.start);
@@ -270,12 +270,11 @@ fn named_regions<'a>(
             }
         }
         let item = (name.clone(), region.start, &region.lines);
-        match places.get(&name) {
-            Some(at) => named[*at] = item,
-            None => {
-                places.insert(name, named.len());
-                named.push(item);
-            }
+        if let Some(at) = places.get(&name) {
+            named[*at] = item;
+        } else {
+            places.insert(name, named.len());
+            named.push(item);
         }
     }
     named.push((String::new(), outside.iter().next().unwrap_or(1), outside));

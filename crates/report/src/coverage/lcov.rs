@@ -76,7 +76,7 @@ fn functions(out: &mut String, edition: Edition, file: &FileCoverage<'_>) {
     let mut names = HashSet::new();
     let (mut found, mut hits) = (0, 0);
     for (first, last, region) in functions {
-        let numbers = file.narrow(&region.lines).numbers;
+        let numbers = file.numbers_on(&region.lines);
         let mut name = region.name.clone();
         if edition >= Edition::V7_17 {
             if numbers.statements == 0 {

@@ -79,16 +79,17 @@ pub fn table(report: &CoverageReport<'_>, options: TextOptions) -> String {
     let cover = (chars(&rows.total[COVER]) + 2).max(" Cover".len()).saturating_add(1).max(covers);
     let line = |cells: &[String; 5], header: bool| {
         let [file, statements, missing, percent, lines] = cells;
-        let mut line = format!("{file:name$}{statements:>7}{missing:>7}");
-        if header {
-            line += &format!("{percent:>cover$}");
+        let percent = if header {
+            format!("{percent:>cover$}")
         } else {
-            line += &format!("{percent:>width$}%", width = cover - 1);
-        }
-        if rows.columns == 5 {
-            line += &if header { format!("{lines:>10}") } else { format!("   {lines:9}") };
-        }
-        line
+            format!("{percent:>width$}%", width = cover - 1)
+        };
+        let lines = match (rows.columns, header) {
+            (4, _) => String::new(),
+            (_, true) => format!("{lines:>10}"),
+            (_, false) => format!("   {lines:9}"),
+        };
+        format!("{file:name$}{statements:>7}{missing:>7}{percent}{lines}")
     };
     let header = line(&HEADER.map(str::to_owned), true);
     let rule = "-".repeat(chars(&header));
@@ -119,11 +120,10 @@ pub fn markdown(report: &CoverageReport<'_>, options: TextOptions) -> String {
     let mut lines = vec![items.concat(), format!("|{}", rule.join(" "))];
     for row in &rows.files {
         let cells: Vec<String> = row.iter().map(|cell| escaped(cell, edition)).collect();
-        let mut line = format!("| {:name$}|{:>9} |{:>9} |", cells[0], cells[1], cells[2]);
-        line += &format!("{:>width$}% |", cells[COVER], width = cover - 1);
-        if rows.columns == 5 {
-            line += &format!("{:>10} |", cells[4]);
-        }
+        let lines_cell = if rows.columns == 5 { format!("{:>10} |", cells[4]) } else { String::new() };
+        let [file, statements, missing, percent] = [0, 1, 2, COVER].map(|at| &cells[at]);
+        let width = cover - 1;
+        let line = format!("| {file:name$}|{statements:>9} |{missing:>9} |{percent:>width$}% |{lines_cell}");
         lines.push(line);
     }
     let bold = |text: &str| format!(" **{text}**");
@@ -132,11 +132,10 @@ pub fn markdown(report: &CoverageReport<'_>, options: TextOptions) -> String {
         Edition::V7_11 => format!("|{total:>name$} |"),
         Edition::V7_17 => format!("|{total:name$} |"),
     };
-    let mut line = format!("{total}{:>9} |{:>9} |", bold(&rows.total[1]), bold(&rows.total[2]));
-    line += &format!("{:>cover$} |", bold(&format!("{}%", rows.total[COVER])));
-    if rows.columns == 5 {
-        line += &format!("{:>10} |", "");
-    }
+    let [statements, missing] = [1, 2].map(|at| bold(&rows.total[at]));
+    let percent = bold(&format!("{}%", rows.total[COVER]));
+    let lines_cell = if rows.columns == 5 { format!("{:>10} |", "") } else { String::new() };
+    let line = format!("{total}{statements:>9} |{missing:>9} |{percent:>cover$} |{lines_cell}");
     lines.push(line);
     lines.extend(rows.ends.iter().map(|end| format!("\n{end}")));
     written(&lines)
@@ -212,7 +211,7 @@ fn chars(text: &str) -> usize {
 
 /// Lines without the white space at their ends.
 fn written(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    lines.iter().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 #[cfg(test)]

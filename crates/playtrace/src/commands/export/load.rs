@@ -115,13 +115,8 @@ impl Files {
             .into_iter()
             .map(|name| (name.clone(), sources.file_of(name)))
             .partition(|(_, file)| file.is_file());
-        let mut problems = Problems { ignored: ignore_errors };
-        problems.of(
-            "PT-EXPORT-002",
-            "no source for",
-            gone.iter().map(|(_, file)| file.display().to_string()).collect(),
-            "say with --source where the measured source lies, or leave such files out with --ignore-errors",
-        )?;
+        let gone: Vec<String> = gone.iter().map(|(_, file)| file.display().to_string()).collect();
+        GONE.of(&gone, ignore_errors)?;
         let mut tree = sources.analyze(&here)?;
         let (python, other): (Vec<_>, Vec<_>) =
             tree.unparsed.drain(..).partition(|file| should_be_python(file.path.as_str()));
@@ -130,19 +125,11 @@ impl Files {
                 data.tracers.get(&file.path).map_or(String::new(), |name| format!(" (measured by {name})"));
             note(&format!("{} is left out: it is no Python{by}", file.path));
         }
-        problems.of(
-            "PT-EXPORT-003",
-            "not Python:",
-            python.into_iter().map(|file| file.reason).collect(),
-            "give the --python-version that ran it, or leave such files out with --ignore-errors",
-        )?;
+        let python: Vec<String> = python.into_iter().map(|file| file.reason).collect();
+        NOT_PYTHON.of(&python, ignore_errors)?;
         let stale = stale(&tree, verdict, path)?;
-        problems.of(
-            "PT-EXPORT-004",
-            "the source differs from what was measured:",
-            stale.iter().map(ToString::to_string).collect(),
-            "check out what ran, or leave such files out with --ignore-errors",
-        )?;
+        let differing: Vec<String> = stale.iter().map(ToString::to_string).collect();
+        DIFFERS.of(&differing, ignore_errors)?;
         tree.files.retain(|name, _| !stale.contains(name));
         Ok(Self(tree))
     }
@@ -181,36 +168,45 @@ impl Files {
     }
 }
 
-/// Sources that can't be reported.
-struct Problems {
-    /// Whether to go on without them.
-    ignored: bool,
+/// Sources that can't be reported: an error, unless they are to be left out.
+struct Problem {
+    code: &'static str,
+    what: &'static str,
+    advice: &'static str,
 }
 
-impl Problems {
-    fn of(
-        &mut self,
-        code: &'static str,
-        what: &str,
-        files: Vec<String>,
-        advice: &str,
-    ) -> Result<(), Failure> {
-        if self.ignored {
-            for file in &files {
-                note(&format!("left out: {what} {file}"));
+const GONE: Problem = Problem {
+    code: "PT-EXPORT-002",
+    what: "no source for",
+    advice: "say with --source where the measured source lies, or leave such files out with --ignore-errors",
+};
+const NOT_PYTHON: Problem = Problem {
+    code: "PT-EXPORT-003",
+    what: "not Python:",
+    advice: "give the --python-version that ran it, or leave such files out with --ignore-errors",
+};
+const DIFFERS: Problem = Problem {
+    code: "PT-EXPORT-004",
+    what: "the source differs from what was measured:",
+    advice: "check out what ran, or leave such files out with --ignore-errors",
+};
+
+impl Problem {
+    /// Says of which files this is so, if there are any.
+    fn of(&self, files: &[String], ignored: bool) -> Result<(), Failure> {
+        if ignored {
+            for file in files {
+                note(&format!("left out: {} {file}", self.what));
             }
             return Ok(());
         }
-        let Some((first, others)) = files.split_first() else { return Ok(()) };
-        let mut message = format!("{what} {first}");
-        for file in others.iter().take(NAMED - 1) {
-            message.push_str("; ");
-            message.push_str(file);
+        if files.is_empty() {
+            return Ok(());
         }
-        if files.len() > NAMED {
-            message.push_str(&format!("; and {} more", files.len() - NAMED));
-        }
-        Err(Failure::new(Exit::BadInput, code, message).help(advice))
+        let named = files[..files.len().min(NAMED)].join("; ");
+        let more = files.len().saturating_sub(NAMED);
+        let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+        Err(Failure::new(Exit::BadInput, self.code, format!("{} {named}{more}", self.what)).help(self.advice))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line over the configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum as _;
 use jiff::Timestamp;
@@ -34,8 +34,8 @@ pub(super) struct Settings {
     pub(super) json: JsonOptions,
     pub(super) lcov: LcovOptions,
     pub(super) html: HtmlOptions,
-    skip_empty: bool,
-    package_depth: usize,
+    /// But for what the project says of places.
+    xml: XmlOptions,
 }
 
 impl Settings {
@@ -102,8 +102,11 @@ impl Settings {
                 show_contexts: args.show_contexts || reporting.html_show_contexts,
                 extra_css: extra_css(reporting.html_extra_css.as_deref(), format)?,
             },
-            skip_empty,
-            package_depth: reporting.xml_package_depth,
+            xml: XmlOptions {
+                skip_empty,
+                package_depth: reporting.xml_package_depth,
+                ..XmlOptions::default()
+            },
         })
     }
 
@@ -182,15 +185,6 @@ pub(super) fn xml(settings: &Settings, project: &Project, sources: &Sources) -> 
         .collect();
     source_paths.sort();
     source_paths.dedup();
-    XmlOptions {
-        skip_empty: settings.skip_empty,
-        package_depth: settings.package_depth,
-        source_paths,
-        root: text_of(sources.root()),
-        relative_files,
-    }
-}
-
-fn text_of(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    let root = sources.root().to_string_lossy().into_owned();
+    XmlOptions { source_paths, root, relative_files, ..settings.xml.clone() }
 }

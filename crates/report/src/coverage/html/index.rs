@@ -93,7 +93,7 @@ fn regions(site: &Site<'_>, classes: bool) -> Table {
         let outside = file.outside(classes, count);
         let named = file.regions(classes).map(|region| (Some(region), &region.lines));
         for (region, lines) in named.chain([(None, &outside)]) {
-            let numbers = file.narrow(lines).numbers;
+            let numbers = file.numbers_on(lines);
             table.total = table.total + numbers;
             if !site.options.shown.lists(numbers, &mut table.skipped) {
                 continue;
