@@ -69,6 +69,10 @@ bench-source: setup  ## How long statements and symbols of real packages take: b
 	@cargo build --release --locked --quiet --package playtrace-pysource --examples
 	@exec $(PYTHON) -m benches.source
 
+.PHONY: bench-export
+bench-export: setup  ## How long coverage.py's reports of Django take, by coverage.py and by us: benches/results/export.json
+	@exec $(PYTHON) -m benches.export
+
 .PHONY: fuzz-source
 fuzz-source: setup  ## A million mutated sources, or as many as fit into five minutes: no panic, and sane answers
 	@PROPTEST_CASES=1000000 PLAYTRACE_FUZZ_SECONDS=300 \
@@ -137,8 +141,9 @@ docs:  ## Stitch docs/messages.md
 	@cargo xtask messages
 
 .PHONY: parity
-parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites, and the same sources (an hour)
+parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites, the same sources and reports (hours)
 	@$(PYTHON) -m tests.source_parity --program $(PROGRAM) || failed=1; \
+		$(PYTHON) -m tests.export_parity --program $(PROGRAM) || failed=1; \
 		$(PYTHON) -m tests.parity --wheel dist/*.whl || failed=1; \
 		exit $${failed:-0}
 

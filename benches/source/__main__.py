@@ -13,52 +13,25 @@ import argparse
 import json
 import os
 import platform
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benches.samples import Samples, median, rounds_of, row
 from tests.source_parity import compare, places
 
 FILE = places.ROOT / "benches" / "results" / "source.json"
 HOW = "make bench-source"
 RELEASE = places.ROOT / "target" / "release"
-#: Twice the same must not differ by more, or a row tells nothing.
-CLEAR = 0.15
 AST = """import ast, pathlib, sys
 for place in sys.argv[1:]:
     for file in pathlib.Path(place).rglob('*.py'):
         try: sum(1 for _ in ast.walk(ast.parse(file.read_bytes())))
         except (SyntaxError, ValueError): pass
 """
-
-
-@dataclass
-class Samples:
-    """Wall-clock and processor seconds of a command."""
-
-    command: list[str]
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def run(self) -> None:
-        """Run it once more."""
-        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-        self.wall.append(time.perf_counter() - begun)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self.cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-
-    def upper(self) -> float:
-        """The upper end of the 95 % interval of the median, by its order statistics."""
-        ordered, count = sorted(self.wall), len(self.wall)
-        return ordered[min(count - 1, int(count / 2 + 0.98 * count**0.5) + 1)]
 
 
 def main() -> int:
@@ -114,7 +87,7 @@ def _django(program: Path, django: Path, work: Path, oracle: places.Oracle, roun
     warm.run()
     warm.wall.clear()
     warm.cpu.clear()
-    _rounds([cold, again, warm, parser], rounds)
+    rounds_of([cold, again, warm, parser], rounds)
     # A data file in which next to nothing is executed: `report` then analyses every file.
     report = [str(oracle.interpreter), "-m", "coverage"]
     data = work / "data"
@@ -122,11 +95,11 @@ def _django(program: Path, django: Path, work: Path, oracle: places.Oracle, roun
     make += " d.add_lines({str(p): [1] for p in pathlib.Path(sys.argv[2]).rglob('*.py')}); d.write()"
     subprocess.run([oracle.interpreter, "-c", make, data, django], check=True)
     theirs = Samples([*report, "report", "--ignore-errors", f"--data-file={data}"])
-    _rounds([theirs], 3)
-    peers = {"coverage report": _median(theirs), "ruff's parser alone": _median(parser)}
+    rounds_of([theirs], 3)
+    peers = {"coverage report": median(theirs), "ruff's parser alone": median(parser)}
     return [
-        _row("statements and symbols of Django", cold, again, 0.10, peers),
-        _row("statements and symbols of Django, warm", warm, None, None, peers),
+        row("statements and symbols of Django", cold, again, 0.10, peers, HOW),
+        row("statements and symbols of Django, warm", warm, None, None, peers, HOW),
     ]
 
 
@@ -135,44 +108,11 @@ def _symbols(trees: Sequence[Path], oracle: places.Oracle, rounds: int) -> list[
     sources = str(RELEASE / "examples" / "sources")
     ours, again = Samples([sources, "analyze", *names]), Samples([sources, "analyze", *names])
     parser = Samples([sources, "parse", *names])
-    _rounds([ours, again, parser], rounds)
+    rounds_of([ours, again, parser], rounds)
     theirs = Samples([str(oracle.interpreter), "-W", "ignore", "-c", AST, *names])
-    _rounds([theirs], 1)
-    peers = {"CPython's ast": _median(theirs), "ruff's parser alone": _median(parser)}
-    return [_row("symbols of the standard library, Django and SQLAlchemy", ours, again, 0.5, peers)]
-
-
-def _rounds(all_of_them: Sequence[Samples], rounds: int) -> None:
-    for turn in range(rounds):
-        for samples in all_of_them if turn % 2 == 0 else reversed(all_of_them):
-            samples.run()
-
-
-def _median(samples: Samples) -> float:
-    return round(statistics.median(samples.wall), 4)
-
-
-def _row(
-    ident: str, samples: Samples, again: Samples | None, target: float | None, peers: dict[str, float]
-) -> dict[str, Any]:
-    control = None if again is None else round(statistics.median(again.wall) / statistics.median(samples.wall), 3)
-    clear = control is None or abs(control - 1) <= CLEAR
-    met: bool | str | None = None
-    if target is not None:
-        met = samples.upper() <= target if clear else "not measured"
-    return {
-        "id": ident,
-        "value": _median(samples),
-        "unit": "s",
-        "target": target,
-        "better": "lower",
-        "met": met,
-        "peers": peers,
-        "how": HOW,
-        "upper": round(samples.upper(), 4),
-        "cpu": round(statistics.median(samples.cpu), 4),
-        "control": control,
-    }
+    rounds_of([theirs], 1)
+    peers = {"CPython's ast": median(theirs), "ruff's parser alone": median(parser)}
+    return [row("symbols of the standard library, Django and SQLAlchemy", ours, again, 0.5, peers, HOW)]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 //! assert_eq!(percent(0, 0), None);
 //! ```
 
+mod coverage;
 mod error;
 mod fates;
 mod inventory;
@@ -25,6 +26,10 @@ mod report;
 mod route;
 mod steps;
 
+pub use coverage::{
+    CoverageReport, Edition, FileCoverage, FileInput, LineState, Narrowed, Numbers, Threshold,
+    display_percent, human_cmp, reaches,
+};
 pub use error::AnalysisError;
 pub use fates::{Fates, fold};
 pub use inventory::{

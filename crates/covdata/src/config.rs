@@ -5,6 +5,7 @@
 mod ini;
 mod options;
 mod release;
+mod reporting;
 mod source;
 mod substitute;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::CovdataError;
 
 pub use release::Release;
+pub use reporting::Reporting;
 pub use substitute::Environment;
 
 /// What coverage.py excludes if the configuration says nothing.
@@ -58,7 +60,7 @@ pub struct Notice {
 }
 
 /// A configuration: the settings that count here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "they are coverage.py's switches")]
 pub struct CoverageConfig {
     /// The file that it comes from; `None` for the defaults.
@@ -99,6 +101,8 @@ pub struct CoverageConfig {
     pub include_namespace_packages: bool,
     /// `[paths]`, in order: a name, then the result and its patterns.
     pub paths: Vec<(String, Vec<String>)>,
+    /// What `[report]`, `[html]`, `[xml]`, `[json]` and `[lcov]` say about reports.
+    pub reporting: Reporting,
     /// Keys without effect.
     pub notices: Vec<Notice>,
 }
@@ -126,6 +130,7 @@ impl Default for CoverageConfig {
             report_omit: Vec::new(),
             include_namespace_packages: false,
             paths: Vec::new(),
+            reporting: Reporting::default(),
             notices: Vec::new(),
         }
     }

@@ -27,5 +27,5 @@ pub use line_data::LineData;
 pub use path::MeasuredPath;
 pub use run::{InvalidRunToken, RunToken};
 pub use slug::{InvalidSlug, Slug};
-pub use source::{Lambda, SourceFile, SourceHash, Symbol, SymbolDetails, SymbolKind, SymbolTrait};
+pub use source::{Lambda, Region, SourceFile, SourceHash, Symbol, SymbolDetails, SymbolKind, SymbolTrait};
 pub use verdict::{Status, Verdict};

@@ -89,6 +89,11 @@ impl LineBits {
         Self::from_numbits(self.0.iter().zip(theirs).map(|(a, b)| a & !b).collect())
     }
 
+    /// How many lines are in both sets.
+    pub fn common(&self, other: &Self) -> usize {
+        self.0.iter().zip(&other.0).map(|(a, b)| (a & b).count_ones() as usize).sum()
+    }
+
     /// Whether every line of this set is in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.difference(other).is_empty()
@@ -167,6 +172,7 @@ mod tests {
             prop_assert_eq!(union.iter().collect::<BTreeSet<_>>(), &a | &b);
             prop_assert_eq!(x.intersection(&y).iter().collect::<BTreeSet<_>>(), &a & &b);
             prop_assert_eq!(x.difference(&y).iter().collect::<BTreeSet<_>>(), &a - &b);
+            prop_assert_eq!(x.common(&y), (&a & &b).len());
             prop_assert_eq!(x.is_subset(&y), a.is_subset(&b));
             prop_assert_eq!(x.len(), a.len());
             prop_assert!(a.iter().all(|line| x.contains(*line)));

@@ -134,6 +134,19 @@ pub struct Lambda {
     pub span: (u32, u32),
 }
 
+/// A function's or class's lines in coverage.py's reports, comments and blank lines included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region {
+    /// Whether it is a class; a function otherwise.
+    pub is_class: bool,
+    /// The names that it stands in and its own, joined with dots.
+    pub name: String,
+    /// The line of `def` or `class`.
+    pub start: u32,
+    /// Its lines: nobody else's of its kind.
+    pub lines: LineBits,
+}
+
 /// One source file of interest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    aggregate, combine, index, inspect, matrix, play, prune, report, run_profile_coverage_batch,
+    aggregate, combine, export, index, inspect, matrix, play, prune, report, run_profile_coverage_batch,
     run_test_profile, serve, shards, workflows,
 };
 use crate::exit::Exit;
@@ -58,6 +58,11 @@ pub enum Command {
         after_help = "Example:\n  playtrace report legacy-palouse --data-dir /srv/coverage --source . --output-dir out"
     )]
     Report(report::Args),
+    /// Write coverage.py's reports from a data file: text, JSON, XML, LCOV, HTML.
+    #[command(
+        after_help = "Example:\n  playtrace export legacy-palouse.coverage --source . --format xml --output coverage.xml"
+    )]
+    Export(Box<export::Args>),
     /// Compare profiles: profile -> symbols, symbol -> profiles, gaps.
     #[command(
         after_help = "Example:\n  playtrace matrix --reports-dir out/reports --inventory coverage-symbols.json --output-dir out"
@@ -88,6 +93,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Index(args) => index::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Report(args) => report::run(args),
+        Command::Export(args) => export::run(&args),
         Command::Matrix(args) => matrix::run(args),
         Command::Aggregate(args) => aggregate::run(args),
         Command::Prune(args) => prune::run(args),

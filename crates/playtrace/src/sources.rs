@@ -68,22 +68,18 @@ pub struct PythonArg {
     pub python_version: PythonVersion,
 }
 
-/// A configuration applied to a tree.
+/// A tree's root and its configuration.
 #[derive(Debug)]
-pub struct Sources {
-    filter: FileFilter,
-    rules: Rules,
-    cache: Option<SourceCache>,
+pub struct Project {
+    /// What relative names are relative to.
+    pub root: PathBuf,
+    /// The configuration; a command may change it before it is applied.
+    pub config: CoverageConfig,
 }
 
-impl Sources {
-    /// Reads the configuration; the files themselves are read by [`Sources::read`].
-    pub fn open(args: &SourceArgs, python: PythonVersion) -> Result<Self, Failure> {
-        if !python.is_verified() {
-            note(&format!(
-                "Python {python}: its compiler's rules are unverified; results may differ from coverage.py's"
-            ));
-        }
+impl Project {
+    /// Reads the configuration.
+    pub fn open(args: &SourceArgs) -> Result<Self, Failure> {
         let beside_config = args.config.as_deref().and_then(Path::parent);
         let root = match (&args.root, beside_config) {
             (Some(root), _) => root.as_path(),
@@ -100,8 +96,34 @@ impl Sources {
             None if usual.is_file() => CoverageConfig::read(&usual, &environment)?,
             None => CoverageConfig::discover(root, None, Release::PINNED, &environment)?,
         };
-        let filter = FileFilter::new(&config, root, &Installation::default())?;
-        let exclude = with_defaults_of(args.coverage_version, config.exclude);
+        Ok(Self { root: root.to_owned(), config })
+    }
+}
+
+/// A configuration applied to a tree.
+#[derive(Debug)]
+pub struct Sources {
+    filter: FileFilter,
+    rules: Rules,
+    cache: Option<SourceCache>,
+}
+
+impl Sources {
+    /// Reads the configuration; the files themselves are read by [`Sources::read`].
+    pub fn open(args: &SourceArgs, python: PythonVersion) -> Result<Self, Failure> {
+        Self::of(args, &Project::open(args)?, python)
+    }
+
+    /// Applies the configuration that `project` holds.
+    pub fn of(args: &SourceArgs, project: &Project, python: PythonVersion) -> Result<Self, Failure> {
+        if !python.is_verified() {
+            note(&format!(
+                "Python {python}: its compiler's rules are unverified; results may differ from coverage.py's"
+            ));
+        }
+        let Project { root, config } = project;
+        let filter = FileFilter::new(config, root, &Installation::default())?;
+        let exclude = with_defaults_of(args.coverage_version, config.exclude.clone());
         let rules = Rules { python, coverage: args.coverage_version, exclusions: Exclusions::new(&exclude)? };
         Ok(Self { filter, rules, cache: args.cache() })
     }
@@ -119,6 +141,11 @@ impl Sources {
     /// The name of a file in data.
     pub fn measured_path(&self, file: &Path) -> MeasuredPath {
         self.filter.measured_path(file)
+    }
+
+    /// The file that a name in data stands for.
+    pub fn file_of(&self, measured: &MeasuredPath) -> PathBuf {
+        self.filter.file_of(measured)
     }
 
     /// Whether `[report] include` and `omit` let a measured file into reports.

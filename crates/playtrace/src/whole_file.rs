@@ -17,21 +17,38 @@ pub struct StagedFile {
 
 /// The first half of [`write_whole`], for files that have to appear together: when all are staged, no disk is too full for one.
 pub fn stage_whole(path: &Path, bytes: &[u8]) -> std::io::Result<StagedFile> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut staged = StagedFile::begin(path)?;
     let can_not = |error: std::io::Error| {
-        std::io::Error::new(error.kind(), format!("can't write in {}: {error}", dir.display()))
+        std::io::Error::new(error.kind(), format!("can't write in {}: {error}", folder(path).display()))
     };
-    let mut file = tempfile::Builder::new()
-        .prefix(".playtrace-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o664))
-        .tempfile_in(dir)
-        .map_err(can_not)?;
-    file.write_all(bytes).map_err(can_not)?;
-    file.as_file().sync_all().map_err(can_not)?;
-    Ok(StagedFile { file, path: path.to_owned() })
+    staged.file.write_all(bytes).map_err(can_not)?;
+    staged.file.as_file().sync_all().map_err(can_not)?;
+    Ok(staged)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl StagedFile {
+    /// Begins a file that is written piece by piece.
+    pub fn begin(path: &Path) -> std::io::Result<Self> {
+        let dir = folder(path);
+        let file = tempfile::Builder::new()
+            .prefix(".playtrace-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o664))
+            .tempfile_in(dir)
+            .map_err(|error| {
+                std::io::Error::new(error.kind(), format!("can't write in {}: {error}", dir.display()))
+            })?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Where the pieces go.
+    pub fn writer(&mut self) -> impl std::io::Write {
+        self.file.as_file_mut()
+    }
+
     /// Gives it its name, in place of what is there.
     pub fn place(self) -> std::io::Result<()> {
         let Self { file, path } = self;

@@ -1,6 +1,6 @@
 //! One source file, analysed.
 
-use playtrace_model::{LineBits, MeasuredPath, SourceFile, SourceHash, Symbol, SymbolKind};
+use playtrace_model::{LineBits, MeasuredPath, Region, SourceFile, SourceHash, Symbol, SymbolKind};
 use ruff_python_ast::PySourceType;
 use ruff_python_parser::{ParseOptions, parse_unchecked};
 use sha2::{Digest as _, Sha256};
@@ -9,7 +9,7 @@ use crate::cache::{Lines, Stored, StoredSymbol};
 use crate::lambdas::lambdas;
 use crate::layout::Layout;
 use crate::reach::code_lines;
-use crate::regions::{Region, RegionNodes};
+use crate::regions::RegionNodes;
 use crate::stack::{roomy_stack, too_nested};
 use crate::symbols::{CatchAll, Definition, Definitions};
 use crate::{CoverageRelease, Rules, SourceError, SourceText};

@@ -33,7 +33,7 @@ impl Pattern {
         }
     }
 
-    fn new(written: &str) -> Result<Self, SourceError> {
+    pub(crate) fn new(written: &str) -> Result<Self, SourceError> {
         let translated = format!("(?m){}", translate(written));
         let engine = match regex::Regex::new(&translated) {
             Ok(linear) => Engine::Linear(linear),

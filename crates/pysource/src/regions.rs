@@ -3,23 +3,10 @@
 //! The rules are `RegionFinder`'s in coverage.py's `regions.py`; they differ from symbols in a few ways. A region's
 //! lines are those of bodies, a class has the lines of its methods alone, and names have no `<locals>`.
 
-use playtrace_model::LineBits;
+use playtrace_model::{LineBits, Region};
 use serde::{Deserialize, Serialize};
 
 use crate::CoverageRelease;
-
-/// A function's or class's lines, comments and blank lines included.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Region {
-    /// Whether it is a class; a function otherwise.
-    pub is_class: bool,
-    /// The names that it stands in and its own, joined with dots.
-    pub name: String,
-    /// The line of `def` or `class`.
-    pub start: u32,
-    /// Its lines: nobody else's of its kind.
-    pub lines: LineBits,
-}
 
 /// A definition as regions need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,3 +6,4 @@ mod pages;
 mod source;
 
 pub use pages::{HtmlReport, Page};
+pub(crate) use pages::{href, page_path};

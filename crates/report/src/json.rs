@@ -1,11 +1,15 @@
 //! JSON as people and `diff` like it: a field a line, lists on one line.
 
+mod python;
+
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use crate::ReportError;
+
+pub(crate) use python::Python;
 
 /// Writes `document` as JSON, with a newline at the end.
 ///

@@ -9,6 +9,7 @@
 //! # Ok::<(), playtrace_report::ReportError>(())
 //! ```
 
+pub mod coverage;
 pub mod html;
 pub mod json;
 pub mod markdown;

@@ -19,28 +19,11 @@ const WITHOUT_EFFECT: [(&str, &str, &str); 10] = [
     ("run", "debug_file", "it is for coverage.py itself; see the logger playtrace_agent"),
 ];
 
-/// Options that are for coverage.py's own reports, or its own warnings: nobody expects them to count here.
-const ELSEWHERE: [(&str, &[&str]); 6] = [
-    ("run", &["disable_warnings", "_crash"]),
-    (
-        "report",
-        &[
-            "fail_under",
-            "format",
-            "ignore_errors",
-            "precision",
-            "contexts",
-            "show_missing",
-            "skip_covered",
-            "skip_empty",
-            "sort",
-        ],
-    ),
-    ("html", &["directory", "extra_css", "skip_covered", "skip_empty", "title", "show_contexts"]),
-    ("xml", &["output", "package_depth"]),
-    ("json", &["output", "pretty_print", "show_contexts"]),
-    ("lcov", &["output", "line_checksums"]),
-];
+/// Options of `[run]` that are for coverage.py's own warnings: nobody expects them to count here.
+const ELSEWHERE: [&str; 2] = ["disable_warnings", "_crash"];
+
+/// The sections that are coverage.py's own. Another one is a plug-in's, or another program's.
+const SECTIONS: [&str; 6] = ["run", "report", "html", "xml", "json", "lcov"];
 
 impl CoverageConfig {
     /// Takes one option in; says whether coverage.py knows it.
@@ -95,6 +78,7 @@ impl CoverageConfig {
                 let list = entry.list(environment)?.iter().map(|path| home(path, environment)).collect();
                 self.paths.push((name.to_owned(), list));
             }
+            _ if self.reporting.set(entry, environment)? => {}
             _ => return Ok(self.without_effect(entry)),
         }
         Ok(true)
@@ -106,18 +90,16 @@ impl CoverageConfig {
             self.notice(entry, why);
             return true;
         }
-        match ELSEWHERE.iter().find(|(s, _)| *s == section) {
-            Some((_, keys)) if keys.contains(&key) => true,
-            // A section that coverage.py doesn't know is a plug-in's, or another program's.
-            None => false,
-            Some(_) => {
-                self.notice(entry, "coverage.py has no such option");
-                if let Some(notice) = self.notices.last_mut() {
-                    notice.is_unknown = true;
-                }
-                false
+        if section == "run" && ELSEWHERE.contains(&key) {
+            return true;
+        }
+        if SECTIONS.contains(&section) {
+            self.notice(entry, "coverage.py has no such option");
+            if let Some(notice) = self.notices.last_mut() {
+                notice.is_unknown = true;
             }
         }
+        false
     }
 
     fn notice(&mut self, entry: &Entry<'_>, why: &str) {

@@ -159,6 +159,21 @@ impl Entry<'_> {
         known.ok_or_else(|| self.fault(format_args!("{text:?} is neither true nor false")))
     }
 
+    /// A number, as Python reads it.
+    pub(super) fn float(&self, environment: Environment<'_>) -> Result<f64, CovdataError> {
+        let text = self.text(environment)?;
+        let number = text.trim().replace('_', "").parse().ok().filter(|number: &f64| number.is_finite());
+        number.ok_or_else(|| self.fault(format_args!("{text:?} is not a number")))
+    }
+
+    /// A whole number, not negative.
+    pub(super) fn count(&self, environment: Environment<'_>) -> Result<usize, CovdataError> {
+        let text = self.text(environment)?;
+        text.trim()
+            .parse()
+            .map_err(|_| self.fault(format_args!("{text:?} is not a whole number, or it is negative")))
+    }
+
     /// Several texts: in INI files between commas and newlines.
     pub(super) fn list(&self, environment: Environment<'_>) -> Result<Vec<String>, CovdataError> {
         match &self.value {

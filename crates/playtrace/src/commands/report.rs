@@ -154,6 +154,11 @@ fn python_of(inputs: &[Input]) -> Result<PythonVersion, Failure> {
     for input in inputs {
         known.extend(VerdictFile::read_beside(&input.path)?.into_iter().flat_map(|verdict| verdict.pythons));
     }
+    only_python(&known)
+}
+
+/// The one Python of `known`.
+pub(super) fn only_python(known: &BTreeSet<String>) -> Result<PythonVersion, Failure> {
     let mut versions = known.iter();
     match (versions.next(), versions.next()) {
         (Some(only), None) => Ok(only.parse()?),

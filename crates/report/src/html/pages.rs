@@ -61,6 +61,7 @@ impl<'a> HtmlReport<'a> {
         templates.set_auto_escape_callback(|_| AutoEscape::Html);
         for (name, text) in [
             ("style.css", include_str!("style.css")),
+            ("sort.js", include_str!("sort.js")),
             ("layout.html", include_str!("layout.html")),
             ("index.html", include_str!("index.html")),
             ("file.html", include_str!("file.html")),
@@ -98,7 +99,7 @@ impl<'a> HtmlReport<'a> {
 
     /// The page of one file, whose text is `text`.
     pub fn file(&self, file: &FileReport, text: &str) -> Result<Page, ReportError> {
-        let path = page_path(file);
+        let path = page_path(file.path.as_str());
         let symbols: Vec<&SymbolReport> =
             self.report.symbols.iter().filter(|symbol| symbol.file == file.path).collect();
         let rows: Vec<SymbolRow<'_>> =
@@ -131,10 +132,8 @@ impl<'a> HtmlReport<'a> {
 }
 
 /// Where a file's page lies. The tree is kept; a part that would lead out of it becomes underscores.
-fn page_path(file: &FileReport) -> String {
+pub(crate) fn page_path(file: &str) -> String {
     let parts: Vec<String> = file
-        .path
-        .as_str()
         .split(['/', '\\'])
         .filter(|part| !part.is_empty() && *part != ".")
         .map(|part| if part == ".." { "__".to_owned() } else { part.to_owned() })
@@ -143,7 +142,7 @@ fn page_path(file: &FileReport) -> String {
 }
 
 /// A path as a relative link: everything but unreserved characters and `/` is percent-encoded.
-fn href(path: &str) -> String {
+pub(crate) fn href(path: &str) -> String {
     use std::fmt::Write as _;
     path.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
@@ -159,7 +158,7 @@ fn href(path: &str) -> String {
 fn file_row(file: &FileReport) -> FileRow<'_> {
     FileRow {
         path: file.path.as_str(),
-        href: file.is_touched().then(|| href(&page_path(file))),
+        href: file.is_touched().then(|| href(&page_path(file.path.as_str()))),
         covered: file.lines_covered,
         missing: file.missing_lines.len(),
         total: file.lines_total,

@@ -1,0 +1,1 @@
+"""What reports of coverage.py's kind cost."""

@@ -1,0 +1,1 @@
+"""The same reports as coverage.py's, from the same data files."""
