@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, NewType
@@ -11,6 +12,8 @@ from . import names, runtime
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
+
+    from . import _native
 
 
 #: The number of a unit that is open in this process.
@@ -52,6 +55,21 @@ def say_began(slug: str, run: str | None) -> None:
         settings.prefix,
         slug,
     )
+
+
+#: Faults of blocks that were said, by slug and run: a block may be in a loop.
+_said: set[tuple[str, str | None, str]] = set()
+
+
+def say_failed(slug: str, run: str | None, fault: _native.TraceError) -> None:
+    """Say, once, that a block can't be traced, and tell the verdict if that can be written. The block runs."""
+    failed = (slug, run, str(fault))
+    if isinstance(fault, runtime.native.SwitchedOffError) or failed in _said or len(_said) >= 1000:
+        return
+    _said.add(failed)
+    with contextlib.suppress(runtime.native.TraceError):
+        runtime.native.lost(slug, run, f"a block is not traced: {fault}")
+    runtime.say(logging.WARNING, "not traced: a block of profile %s: %s", slug, fault)
 
 
 def begin_within(kind: str, *, what: str = "") -> Unit | None:
