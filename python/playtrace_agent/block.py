@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ContextDecorator
-
 from . import _native, units
 
 
-class Block(_native.Block, ContextDecorator):
+class Block(_native.Block, units.Decorator):
     """The native one, which may decorate a function, too. Entered and left natively: no signal interrupts that."""
 
     def __init__(self, slug: str, run: str | None) -> None:

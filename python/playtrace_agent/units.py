@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, NewType
@@ -112,7 +113,29 @@ def block(slug: str, run: str | None) -> AbstractContextManager[None]:
     return Block(slug, run)
 
 
-class _Untraced(ContextDecorator):
+class Decorator(ContextDecorator):
+    """A block as a decorator: what a coroutine function does, it does when it is awaited."""
+
+    def __call__(self, func: Any) -> Any:
+        """Have each call of a function be such a block."""
+        # Nothing else here needs it, and every child process would pay for it.
+        import inspect
+
+        if not inspect.iscoroutinefunction(func):
+            return super().__call__(func)
+
+        @functools.wraps(func)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                return await func(*args, **kwargs)
+
+        return inner
+
+    def _recreate_cm(self) -> Any:
+        raise NotImplementedError
+
+
+class _Untraced(Decorator):
     """Stands for a block where the agent is off."""
 
     def __init__(self, slug: str, run: str | None) -> None:
