@@ -76,6 +76,7 @@ class TraceMiddleware:
         except (ValueError, runtime.native.TraceError) as error:
             return self._refuse(str(error), what)
         except Exception as error:  # noqa: BLE001 - the request comes first
+            runtime.let_through(error)
             return self._refuse(f"the agent failed: {error!r}", what)
 
     def _refuse(self, reason: str, what: str) -> str:
