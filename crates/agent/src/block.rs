@@ -85,7 +85,10 @@ unsafe extern "C-unwind" fn enter(
         if told.is_null() {
             // It is that error that matters: what is left open is named by the verdict.
             let error = calling::take_error();
-            guarded(|py| Ok(of(py, &block).get().give_up(py, tell.unit)));
+            guarded(|py| {
+                of(py, &block).get().give_up(py, tell.unit);
+                Ok(())
+            });
             calling::restore_error(error);
         } else if guarded(|py| of(py, &block).get().go_in(py, tell.unit)).is_none() {
             calling::release(told);
