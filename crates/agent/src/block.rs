@@ -15,8 +15,8 @@ use crate::agent::UnitId;
 use crate::calling::{self, guarded};
 use crate::cell::AttachedCell;
 use crate::functions::units::{close_unit, open_unit};
-use crate::state::{TraceError, token_of};
-use crate::{current, monitor};
+use crate::state::token_of;
+use crate::{TraceError, current, monitor};
 
 /// A context manager. `block.Block` in Python makes it a decorator, too.
 #[pyclass(subclass, frozen, weakref, module = "playtrace_agent._native")]
