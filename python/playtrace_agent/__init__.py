@@ -19,7 +19,10 @@ __version__ = "0.1.0"
 def trace(slug: str, run: str | None = None) -> AbstractContextManager[None]:
     """Trace the block as work of the profile ``slug`` (and of that run of it).
 
-    Does nothing where the agent is off. A slug that can't be one is a ``ValueError``.
+    Does nothing where the agent is off, or the work can't be traced. A slug that can't be one is a ``ValueError``.
+
+    Not around a ``yield``: a generator shares its context variables with whoever takes its pieces, whose lines would be
+    the block's. Around its own work between two of them it does no harm.
     """
     from . import units
 

@@ -1,6 +1,6 @@
 """The agent's core. `crates/agent` in the sources."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, Self, TypeAlias
@@ -22,7 +22,7 @@ class Body:
     """A response body whose pieces are work of a unit; `end(unit)` is called when it is closed."""
 
     def __init__(self, body: Iterable[bytes], unit: Unit, end: Callable[[Unit], None]) -> None: ...
-    def __iter__(self) -> Self: ...
+    def __iter__(self) -> Iterator[bytes]: ...
     def __next__(self) -> bytes: ...
     def close(self) -> None: ...
     @property
@@ -31,7 +31,10 @@ class Body:
     def answer(self) -> Any: ...
 
 class Block:
-    """A block that is work of a unit; `began(slug, run)` is called at the run's first one, `end(unit)` at its end."""
+    """A block that is work of a unit; `began(slug, run)` is called at the run's first one, `end(unit)` at its end.
+
+    Where it can't be traced, `failed(slug, run, fault)` is called instead.
+    """
 
     def __new__(
         cls,
@@ -39,6 +42,7 @@ class Block:
         run: str | None,
         began: Callable[[str, str | None], None],
         end: Callable[[Unit], None],
+        failed: Callable[[str, str | None, TraceError], None],
     ) -> Self: ...
     def __enter__(self) -> None: ...
     def __exit__(self, *raised: object) -> None: ...

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ContextDecorator
-
 from . import _native, units
 
 
-class Block(_native.Block, ContextDecorator):
+class Block(_native.Block, units.Decorator):
     """The native one, which may decorate a function, too. Entered and left natively: no signal interrupts that."""
 
     def __init__(self, slug: str, run: str | None) -> None:
@@ -16,7 +14,7 @@ class Block(_native.Block, ContextDecorator):
 
     def __new__(cls, slug: str, run: str | None) -> Block:
         """Hand over what the native part calls."""
-        return super().__new__(cls, slug, run, units.say_began, units.end)
+        return super().__new__(cls, slug, run, units.say_began, units.end, units.say_failed)
 
     def _recreate_cm(self) -> Block:
         """Return one more for each call of the function."""

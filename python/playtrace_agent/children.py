@@ -69,6 +69,7 @@ def promise(
         variables = _variables(*promised)
         return Child(promised[0], {**environment, **variables}, variables)
     except Exception as error:  # noqa: BLE001 - starting the child comes first
+        runtime.let_through(error)
         runtime.lose(f"a child process ({args!r:.100}) can't be followed: {error}")
         return None
 

@@ -249,11 +249,16 @@ def guard(doing: str, work: Callable[[], object]) -> None:
 
 
 def say_fault(doing: str, error: Exception) -> None:
-    """Log that a piece of the agent failed.
+    """Log that a piece of the agent failed."""
+    let_through(error)
+    say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)
 
-    What interrupts it from outside is raised again: RQ's timeout of a job is an exception that a signal's handler
-    raises wherever the job happens to be. The agent's own faults are Python's exceptions or its own; that is neither.
+
+def let_through(error: Exception) -> None:
+    """Raise what interrupted a piece of the agent from outside again.
+
+    RQ's timeout of a job is an exception that a signal's handler raises wherever the job happens to be. The agent's own
+    faults are Python's exceptions or its own; that is neither.
     """
     if type(error).__module__.partition(".")[0] not in _OWN_FAULTS:
         raise error
-    say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, NewType
@@ -11,6 +13,8 @@ from . import names, runtime
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
+
+    from . import _native
 
 
 #: The number of a unit that is open in this process.
@@ -54,6 +58,21 @@ def say_began(slug: str, run: str | None) -> None:
     )
 
 
+#: Faults of blocks that were said, by slug and run: a block may be in a loop.
+_said: set[tuple[str, str | None, str]] = set()
+
+
+def say_failed(slug: str, run: str | None, fault: _native.TraceError) -> None:
+    """Say, once, that a block can't be traced, and tell the verdict if that can be written. The block runs."""
+    failed = (slug, run, str(fault))
+    if isinstance(fault, runtime.native.SwitchedOffError) or failed in _said or len(_said) >= 1000:
+        return
+    _said.add(failed)
+    with contextlib.suppress(runtime.native.TraceError):
+        runtime.native.lost(slug, run, f"a block is not traced: {fault}")
+    runtime.say(logging.WARNING, "not traced: a block of profile %s: %s", slug, fault)
+
+
 def begin_within(kind: str, *, what: str = "") -> Unit | None:
     """Open a unit that belongs where the running code belongs; ``None`` outside traced work, or if it can't be."""
     try:
@@ -94,7 +113,29 @@ def block(slug: str, run: str | None) -> AbstractContextManager[None]:
     return Block(slug, run)
 
 
-class _Untraced(ContextDecorator):
+class Decorator(ContextDecorator):
+    """A block as a decorator: what a coroutine function does, it does when it is awaited."""
+
+    def __call__(self, func: Any) -> Any:
+        """Have each call of a function be such a block."""
+        # Nothing else here needs it, and every child process would pay for it.
+        import inspect
+
+        if not inspect.iscoroutinefunction(func):
+            return super().__call__(func)
+
+        @functools.wraps(func)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                return await func(*args, **kwargs)
+
+        return inner
+
+    def _recreate_cm(self) -> Any:
+        raise NotImplementedError
+
+
+class _Untraced(Decorator):
     """Stands for a block where the agent is off."""
 
     def __init__(self, slug: str, run: str | None) -> None:

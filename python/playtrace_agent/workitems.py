@@ -39,6 +39,7 @@ class Promise(NamedTuple):
         except _native.SwitchedOffError:
             return None
         except Exception as error:  # noqa: BLE001 - the work comes first
+            runtime.let_through(error)
             runtime.say(logging.WARNING, "not traced: %s: %s", self.what, error)
             return None
 
@@ -64,6 +65,7 @@ def promise(what: str) -> Promise | None:
         child, slug, run, scope = promised
         return Promise(child, slug, run, what, os.getpid(), runtime.current_settings().for_child(), scope)
     except Exception as error:  # noqa: BLE001 - the work comes first
+        runtime.let_through(error)
         runtime.lose(f"{what} could not be followed into another process: {error}")
         return None
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import operator
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import runtime, units
 
@@ -27,9 +25,6 @@ STATUS_HEADER = "X-Profile-Trace-Status"
 
 #: Bodies that are there already.
 _PLAIN = (list, tuple, bytes)
-#: Files that are read by C functions, and those that read another one.
-_FILES = (io.FileIO, io.BytesIO)
-_BUFFERED = (io.BufferedReader, io.BufferedRandom)
 
 
 class TraceMiddleware:
@@ -45,7 +40,7 @@ class TraceMiddleware:
         if self._on:
             from . import body
 
-            self._within, self._body, self._close_within = runtime.native.call_within, body.traced, body.close_within
+            self._within, self._body, self._file = runtime.native.call_within, body.traced, body.traced_file
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; one without the header goes straight to the app."""
@@ -81,6 +76,7 @@ class TraceMiddleware:
         except (ValueError, runtime.native.TraceError) as error:
             return self._refuse(str(error), what)
         except Exception as error:  # noqa: BLE001 - the request comes first
+            runtime.let_through(error)
             return self._refuse(f"the agent failed: {error!r}", what)
 
     def _refuse(self, reason: str, what: str) -> str:
@@ -91,13 +87,15 @@ class TraceMiddleware:
         return _for_header(reason)
 
     def _traced(self, unit: units.Unit, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # Before the app is called: it may have one of its own, which is its code.
+        wrapper = environ.get("wsgi.file_wrapper")
         try:
             body: Iterable[bytes] = self._within(unit, self.app, environ, start_response)
-            if not _needs_no_code(body, environ, unit):
-                return self._body(body, unit)
-            if _has_close_of_its_own(body):
-                self._close_within(body, unit)
-                return body
+            # A class that is derived from one of these may make its pieces as it likes.
+            if type(body) not in _PLAIN:
+                traced = self._file(body, unit) if type(body) is wrapper else self._body(body, unit)
+                if traced is not None:
+                    return traced
         except BaseException:
             units.end(unit)
             raise
@@ -114,36 +112,6 @@ def _for_header(reason: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in reason)[:300]
 
 
-def _needs_no_code(body: object, environ: WSGIEnvironment, unit: units.Unit) -> bool:
-    """Say whether sending the body runs no code of the app: then the server must see the body itself."""
-    # A class that is derived from one of them may make its pieces as it likes.
-    if type(body) in _PLAIN:
-        return True
-    wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and type(body) is wrapper and _is_file(getattr(body, "filelike", None), unit)
-
-
-def _has_close_of_its_own(body: Any) -> bool:
-    """Say whether the end of such a body may run code of the app: a wrapper calls the `close` of what it wraps."""
-    if type(body) in _PLAIN:
-        return False
-    close = getattr(body, "__dict__", {}).get("close")
-    return close is not None and type(getattr(close, "__self__", None)) not in (*_FILES, *_BUFFERED)
-
-
-def _is_file(filelike: Any, unit: units.Unit) -> bool:
-    """Say whether the server reads this without the app's code."""
-    try:
-        # What a buffer reads may be the app's.
-        if type(filelike.raw if type(filelike) in _BUFFERED else filelike) in _FILES:
-            return True
-        # With a descriptor, servers send what the file holds, which need not be what `read` makes of it.
-        runtime.native.call_within(unit, operator.methodcaller("fileno"), filelike)
-    except Exception:  # noqa: BLE001 - whatever the app's object raises: the server reads it piece by piece
-        return False
-    return True
-
-
 def _step(text: str | None) -> int | None:
     if text is None:
         return None
@@ -152,14 +120,15 @@ def _step(text: str | None) -> int | None:
     return int(text)
 
 
-def _with_status(start_response: StartResponse, status: str) -> StartResponse:
+def _with_status(start_response: StartResponse, said: str) -> StartResponse:
     """Return a ``start_response`` that adds the trace status to the headers."""
 
+    # Servers take the arguments by these names, too.
     def start(
-        line: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
+        status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], object]:
-        headers = [*headers, (STATUS_HEADER, status)]
+        headers = [*headers, (STATUS_HEADER, said)]
         # Servers and test clients need not know the third argument.
-        return start_response(line, headers) if exc_info is None else start_response(line, headers, exc_info)
+        return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
     return start

@@ -57,6 +57,14 @@ def first_piece():
     body.close()
 
 """
+BLOCKS = """
+def blocks():
+    work.begun.release()
+    while True:
+        with playtrace_agent.trace("p", "r"):
+            pass
+
+"""
 SCRIPTS = {
     "request": "threading.Thread(target=client.get, daemon=True).start()",
     "piece of a body": "threading.Thread(target=client.get, args=['/piece'], daemon=True).start()",
@@ -64,6 +72,8 @@ SCRIPTS = {
     "end of a body": "threading.Thread(target=first_piece, daemon=True).start()",
     "thread": 'with playtrace_agent.trace("p"):\n    threading.Thread(target=work.goes_on, daemon=True).start()',
     "pool": 'pool = ThreadPool(3)\nwith playtrace_agent.trace("p"):\n    pool.map_async(work.goes_on, range(3), 1)',
+    "block": "logging.basicConfig(level=logging.INFO, stream=io.StringIO())\n"
+    "threading.Thread(target=blocks, daemon=True).start()",
     "import": 'def start():\n    with playtrace_agent.trace("p"):\n        import lazy\n'
     "threading.Thread(target=start, daemon=True).start()",
 }
@@ -74,9 +84,9 @@ def test_the_process_ends_as_it_would_without_us(workspace: Workspace, what: str
     workspace.write("driver_client.py", CLIENT)
     workspace.write("work.py", WORK)
     workspace.write("lazy.py", "import work\nwork.goes_on()\n")
-    begin = "import threading, playtrace_agent, work\nfrom multiprocessing.pool import ThreadPool\n"
+    begin = "import io, logging, threading, playtrace_agent, work\nfrom multiprocessing.pool import ThreadPool\n"
     begin += "from driver_client import Client\nclient = Client(work.app)\n"
-    begin += FIRST_PIECE
+    begin += FIRST_PIECE + BLOCKS
     for _ in range(4):
         # A pool that nobody closed is what the interpreter would warn of.
         outcome = workspace.run(f"{begin}{SCRIPTS[what]}\nwork.begun.acquire()\n", warnings="ignore")

@@ -221,6 +221,14 @@ def test_a_file_in_the_place_of_a_directory_switches_off(work: Workspace, fault:
     assert "Not a directory" in done.stderr or "no run" in done.stderr, done.stderr
 
 
+def test_a_block_runs_where_it_can_not_be_traced(work: Workspace) -> None:
+    blocks = "for block in [playtrace_agent.trace('p', 'r')] * 2:\n    with block:\n        print(1)\n"
+    fault = "shutil.rmtree(data, ignore_errors=True)\ndata.write_text('mine')"
+    outcome = work.run(f"{BEGIN}\nimport playtrace_agent\n{fault}\n{blocks}")
+    assert outcome.out.split()[-2:] == ["1", "1"]
+    assert outcome.err.count("not traced: a block of profile p: ") == 1
+
+
 # Other file systems --------------------------------------------------------------------------------
 
 

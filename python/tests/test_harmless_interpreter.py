@@ -56,6 +56,47 @@ def test_signals_and_exits_in_traced_code(workspace: Workspace) -> None:
     assert outcome.wrote.unclosed("p") == []
 
 
+def test_what_a_handler_raises_while_the_agent_is_at_it_reaches_the_app(workspace: Workspace) -> None:
+    """RQ's timeout is an exception of its own, raised by a signal's handler, once."""
+    outcome = workspace.run(
+        """
+        import shutil, signal, subprocess
+        import playtrace_agent
+        from playtrace_agent.wsgi import TraceMiddleware
+
+
+        class TimedOut(Exception):
+            pass
+
+
+        def time_is_up(*_):
+            raise TimedOut
+
+
+        def interrupted(*_args, **_kwargs):
+            signal.raise_signal(signal.SIGALRM)
+
+
+        def seen(work):
+            try:
+                work()
+            except TimedOut:
+                return True
+            return False
+
+
+        signal.signal(signal.SIGALRM, time_is_up)
+        app = TraceMiddleware(lambda environ, start: [], refusal=interrupted)
+        print(seen(lambda: app({"HTTP_X_PROFILE_TRACE": "p"}, None)))
+        # What finds out whether a child is Python.
+        shutil.which = interrupted
+        with playtrace_agent.trace("p"):
+            print(seen(lambda: subprocess.Popen(["true"]).wait()))
+        """
+    )
+    assert outcome.out.split() == ["True", "True"]
+
+
 @pytest.mark.parametrize("what", ["nested", "submit", "callback", "thread", "popen", "say"])
 def test_an_exception_at_the_worst_moment_leaves_the_rest_of_the_work_traced(workspace: Workspace, what: str) -> None:
     """A signal's handler may raise wherever a call returns or a function begins: here, at each such place of ours."""

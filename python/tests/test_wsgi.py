@@ -193,6 +193,9 @@ class WithDescriptor(File):
     def fileno(self):
         return 0  # fileno
 
+    def read(self, size=-1):
+        return super().read(size)  # fileno
+
     def close(self):
         self.left = 0  # fileno
 
@@ -216,6 +219,11 @@ class Raw(io.RawIOBase):
         return max(self.left, 0)
 
 
+class Closing(io.FileIO):
+    def close(self):
+        super().close()  # buffered
+
+
 def app(environ, start_response):
     start_response("200 OK", [])
     wrapper = environ["wsgi.file_wrapper"]
@@ -225,6 +233,7 @@ def app(environ, start_response):
         "/file": lambda: wrapper(File()),
         "/fileno": lambda: wrapper(WithDescriptor()),
         "/raw": lambda: wrapper(io.BufferedReader(Raw())),
+        "/buffered": lambda: wrapper(io.BufferedReader(Closing("bodies.py"))),
         "/bytes": lambda: wrapper(io.BytesIO(b"xx")),
     }[environ["PATH_INFO"]]()
 """
@@ -232,7 +241,15 @@ def app(environ, start_response):
 
 @pytest.mark.parametrize(
     ("what", "passes"),
-    [("lazy", False), ("file", False), ("raw", False), ("sized", False), ("fileno", True), ("bytes", True)],
+    [
+        ("lazy", False),
+        ("sized", False),
+        ("file", True),
+        ("raw", True),
+        ("fileno", True),
+        ("buffered", True),
+        ("bytes", True),
+    ],
 )
 def test_a_body_that_code_makes_is_traced_whatever_wraps_it(workspace: Workspace, what: str, passes: bool) -> None:
     workspace.write("bodies.py", MADE_BY_CODE)
@@ -241,6 +258,11 @@ def test_a_body_that_code_makes_is_traced_whatever_wraps_it(workspace: Workspace
         + f"""
 body, seen = call(wrap(bodies.app), "p", PATH_INFO="/{what}")
 assert status(seen) == "on"
+try:
+    # For `sendfile`.
+    body.filelike.fileno()
+except (AttributeError, io.UnsupportedOperation):
+    pass
 print(type(body).__name__, len(body) if hasattr(body, "__len__") else "-", len(b"".join(body)))
 if hasattr(body, "close"):
     body.close()
@@ -249,12 +271,96 @@ if hasattr(body, "close"):
     name, pieces, length = outcome.out.split()
     assert (name == "FileWrapper") == passes
     assert pieces == {"lazy": "1", "sized": "1"}.get(what, "-")
-    assert int(length) == (1 if what == "raw" else 2)
+    assert int(length) == {"raw": 1, "buffered": len(MADE_BY_CODE.lstrip("\n"))}.get(what, 2)
     source = MADE_BY_CODE.lstrip("\n").splitlines()
     wanted = {number for number, line in enumerate(source, 1) if line.endswith(f"# {what}")}
     assert wanted <= set(outcome.wrote.lines("p", "bodies.py"))
     assert wanted or what == "bytes"
     assert outcome.wrote.unclosed("p") == []
+
+
+def test_a_server_sees_its_own_wrapper_whatever_that_calls_the_file(workspace: Workspace) -> None:
+    workspace.write("bodies.py", MADE_BY_CODE)
+    outcome = workspace.run(
+        HARNESS
+        + """
+import gc, weakref
+gc.disable()
+
+
+class Wrapper:
+    # As waitress has it.
+    def __init__(self, file):
+        self.file = file
+
+    def __iter__(self):
+        return iter(lambda: self.file.read(1), b"")
+
+    def close(self):
+        self.file.close()
+
+
+for what in ("file", "fileno"):
+    body, seen = call(wrap(bodies.app), what, **{"wsgi.file_wrapper": Wrapper, "PATH_INFO": "/" + what})
+    assert type(body) is Wrapper and list(body) == [b"x"] * 2
+    body.close()
+    gone = weakref.ref(body)
+    del body
+    assert gone() is None
+"""
+    )
+    source = MADE_BY_CODE.lstrip("\n").splitlines()
+    lines = {what: {n for n, line in enumerate(source, 1) if line.endswith(f"# {what}")} for what in ("file", "fileno")}
+    asked = {number for number, line in enumerate(source, 1) if "return 0  # fileno" in line}
+    assert lines["file"] <= set(outcome.wrote.lines("file", "bodies.py"))
+    assert lines["fileno"] - asked <= set(outcome.wrote.lines("fileno", "bodies.py"))
+    assert outcome.wrote.unclosed("file") == outcome.wrote.unclosed("fileno") == []
+
+
+def test_what_is_left_of_a_sized_body_is_not_counted(workspace: Workspace) -> None:
+    workspace.write(
+        "bodies.py",
+        """
+        class Uncounted:
+            def __len__(self):
+                raise RuntimeError("it takes a database to count them")
+
+            def __iter__(self):
+                yield b"x"
+
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return Uncounted()
+        """,
+    )
+    workspace.run(
+        HARNESS
+        + """
+body, seen = call(wrap(bodies.app), "p")
+assert list(iter(body)) == [b"x"]
+body.close()
+"""
+    )
+
+
+def test_what_starts_a_response_takes_names(workspace: Workspace) -> None:
+    """PEP 3333 has no names for its arguments, but every server has the same."""
+    workspace.write(
+        "bodies.py",
+        """
+        def app(environ, start_response):
+            start_response(status="200 OK", headers=[], exc_info=None)
+            return []
+        """,
+    )
+    workspace.run(
+        HARNESS
+        + """
+body, seen = call(wrap(bodies.app), "p")
+assert status(seen) == "on"
+"""
+    )
 
 
 def test_errors_of_the_app_come_through_and_close_the_unit(bodies: Workspace) -> None:

@@ -78,17 +78,9 @@ impl Body {
 /// Adds the class to the module, with the methods that run the app's code.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let class = module.py().get_type::<Body>();
-    let next = calling::definition(c"__next__", next, ffi::METH_NOARGS, c"The next piece.");
-    let close =
-        calling::definition(c"close", close, ffi::METH_NOARGS, c"Closes the body, then the unit; once.");
-    for (name, definition) in [("__next__", next), ("close", close)] {
-        // SAFETY: the definition lives for ever, and the class is one.
-        let method = unsafe {
-            let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
-            Bound::from_owned_ptr_or_err(module.py(), descriptor)?
-        };
-        class.setattr(name, method)?;
-    }
+    calling::give(&class, c"__next__", next, ffi::METH_NOARGS, c"The next piece.")?;
+    let closes = c"Closes the body, then the unit; once.";
+    calling::give(&class, c"close", close, ffi::METH_NOARGS, closes)?;
     module.add_class::<Body>()
 }
 

@@ -13,6 +13,7 @@ use playtrace_tracer::Token;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyString, PyType};
 
 use crate::agent::UnitId;
 use crate::current;
@@ -134,6 +135,23 @@ pub(crate) fn definition(
     let definition =
         ffi::PyMethodDef { ml_name: name.as_ptr(), ml_meth, ml_flags: flags, ml_doc: doc.as_ptr() };
     Box::leak(Box::new(definition))
+}
+
+/// Gives a class such a method.
+pub(crate) fn give(
+    class: &Bound<'_, PyType>,
+    name: &'static CStr,
+    method: Method,
+    flags: c_int,
+    doc: &'static CStr,
+) -> PyResult<()> {
+    let definition = definition(name, method, flags, doc);
+    // SAFETY: the definition lives for ever, and the class is one.
+    let method = unsafe {
+        let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
+        Bound::from_owned_ptr_or_err(class.py(), descriptor)?
+    };
+    class.setattr(PyString::new(class.py(), &name.to_string_lossy()), method)
 }
 
 /// Runs what calls no code of the app. `None` with an error set where it failed.

@@ -31,7 +31,6 @@ mod unflushed;
 
 use pyo3::prelude::*;
 
-use crate::block::Block;
 use crate::error::{SwitchedOffError, TraceError};
 use crate::token::TokenObject;
 
@@ -45,7 +44,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
     body::add_to(module)?;
-    module.add_class::<Block>()?;
+    block::add_to(module)?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     functions::add_to(module)?;
