@@ -146,6 +146,20 @@ def test_relative_names(tree: Path, tmp_path: Path) -> None:
             assert compare.differences(their, our) == [], case.name
 
 
+def test_a_file_outside_the_root(tree: Path, tmp_path: Path) -> None:
+    before, after = tree.parent / "aaa" / "outside.py", tree.parent / "zzz" / "öutside.py"
+    before.parent.mkdir()
+    after.parent.mkdir()
+    for number, files in enumerate(([before, tree / "top.py"], [tree / "top.py", after])):
+        files[number].write_text("def f():\n    return 1\n", encoding="utf-8")
+        data = tmp_path / f"data-{number}"
+        compare.make_data(ORACLE, data, files)
+        some = [case for case in cases.CASES if case.name in ("text", "json", "xml", "lcov", "html")]
+        for case, their in zip(some, compare.by_coverage(ORACLE, tree, some, data, tmp_path / "theirs"), strict=True):
+            our = compare.by_playtrace(PROGRAM, ORACLE, tree, case, data, tmp_path / "ours")
+            assert compare.differences(their, our) == [], case.name
+
+
 def test_fail_under(tree: Path, tmp_path: Path) -> None:
     data = data_of(tree, tmp_path)
     some = "--contexts=second:3"
