@@ -46,6 +46,8 @@ def begin(
 
 def say_began(slug: str, run: str | None) -> None:
     """Log that the first unit of a run was opened here."""
+    if not runtime.log.isEnabledFor(logging.INFO):
+        return
     settings = runtime.current_settings()
     runtime.say(
         logging.INFO,

@@ -80,7 +80,7 @@ MUTATIONS = (
     # A full map does not grow.
     Mutation(
         "no-growth",
-        (Edit(_UNFLUSHED, "if end > self.map.len() && !self.grow(end) {", "if end > self.map.len() {"),),
+        (Edit(_UNFLUSHED, "if needed > self.map.len() && !self.grow(end, needed) {", "if needed > self.map.len() {"),),
         replace(SCRIPT, name="script-growth", moments=("within", "growth")),
         kills=15,
     ),

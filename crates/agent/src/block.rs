@@ -179,7 +179,8 @@ impl Block {
         let Some((unit, before)) = self.under_way.with(py, Option::take).flatten() else {
             return Ok(null_mut());
         };
-        go_on(py, before.as_ref().map(|before| before.bind(py)))?;
+        let before = before.map(|before| before.into_bound(py));
+        go_on(py, before.as_ref())?;
         Ok((unit,).into_pyobject(py)?.into_ptr())
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::Python;
+use pyo3::{Py, Python};
 
 /// A value that is only reached with the interpreter's lock held.
 ///
@@ -38,6 +38,14 @@ impl<T> AttachedCell<T> {
         // SAFETY: the interpreter's lock is held, and the flag says that nobody else has a reference.
         let value = unsafe { &mut *self.value.get() };
         Some(f(value))
+    }
+}
+
+/// Gives references back now. Where the interpreter calls us by a raw function, PyO3 doesn't know that the lock is held, and puts off what is
+/// dropped until its own next function is called: whoever counts references, or waits for the end of an object, can't wait for that.
+pub(crate) fn give_back<T>(py: Python<'_>, objects: impl IntoIterator<Item = Py<T>>) {
+    for object in objects {
+        drop(object.into_bound(py));
     }
 }
 

@@ -78,7 +78,7 @@ unsafe extern "C-unwind" fn exec_module(
 }
 
 /// The import is over.
-fn leave(py: Python<'_>, scope: ManuallyDrop<Option<Scope>>, failed: bool) {
+fn leave(py: Python<'_>, scope: ManuallyDrop<Option<Scope<'_>>>, failed: bool) {
     // Leaving calls into Python, which must not happen with an error set: a failing import goes on failing.
     let error = if failed { PyErr::take(py) } else { None };
     let _ = catch_unwind(AssertUnwindSafe(|| ManuallyDrop::into_inner(scope).map(|scope| scope.leave(py))));
@@ -102,33 +102,33 @@ fn foresee(py: Python<'_>, loader: *mut ffi::PyObject) {
 }
 
 /// An import under way in traced work.
-struct Scope {
+struct Scope<'py> {
     run: u64,
     /// What the variable held.
-    before: Option<Py<PyAny>>,
+    before: Option<Bound<'py, PyAny>>,
     /// The import's own.
-    inner: Py<TokenObject>,
+    inner: Bound<'py, TokenObject>,
 }
 
-impl Scope {
-    fn enter(py: Python<'_>) -> Option<Self> {
+impl<'py> Scope<'py> {
+    fn enter(py: Python<'py>) -> Option<Self> {
         let token = current::token(py)?;
         let (run, inner, rearm) =
             AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten()?;
         monitor::rearm(py, &rearm);
-        let before = current::value(py).map(Bound::unbind);
+        let before = current::value(py);
         // No running frame goes on under the import's context, so the stack needs no arming.
         let inner = Bound::new(py, TokenObject::new(0, inner, None)).ok();
         let Some(inner) = inner.filter(|inner| current::put(py, Some(inner.as_any())).is_ok()) else {
             AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
             return None;
         };
-        Some(Self { run, before, inner: inner.unbind() })
+        Some(Self { run, before, inner })
     }
 
-    fn leave(self, py: Python<'_>) {
+    fn leave(self, py: Python<'py>) {
         // Nothing is left to do for an import if the variable can't be set back.
-        let _ = current::put(py, self.before.as_ref().map(|before| before.bind(py)));
+        let _ = current::put(py, self.before.as_ref());
         // SAFETY: the lock is held, and it is our object.
         let is_over = unsafe { ffi::Py_REFCNT(self.inner.as_ptr()) } == 1;
         let unit = AGENT.with(py, |state| {

@@ -163,7 +163,7 @@ pub(crate) fn rearm(py: Python<'_>, codes: &[(CodeId, Arm)]) {
     let Some((monitor, objects)) = objects_of(py, ids) else { return };
     let mut failed = false;
     for (code, (_, arm)) in objects.iter().zip(codes) {
-        failed |= code.as_ref().is_some_and(|code| monitor.arm(code.bind(py), *arm));
+        failed |= code.as_ref().is_some_and(|code| monitor.arm(code, *arm));
     }
     if failed {
         AGENT.with(py, |state| state.agent.as_mut().map(Agent::miss_rearmed));
@@ -175,7 +175,7 @@ pub(crate) fn rearm(py: Python<'_>, codes: &[(CodeId, Arm)]) {
 pub(crate) fn disarm(py: Python<'_>, codes: &[CodeId]) {
     if let Some((monitor, objects)) = objects_of(py, codes.iter().copied()) {
         for code in objects.iter().flatten() {
-            monitor.set(code.bind(py), &monitor.nothing);
+            monitor.set(code, &monitor.nothing);
         }
     }
 }
@@ -184,24 +184,24 @@ pub(crate) fn disarm(py: Python<'_>, codes: &[CodeId]) {
 pub(crate) fn silence_lines(py: Python<'_>, id: CodeId) {
     if let Some((monitor, objects)) = objects_of(py, std::iter::once(id)) {
         for code in objects.iter().flatten() {
-            monitor.set(code.bind(py), &monitor.entries);
+            monitor.set(code, &monitor.entries);
         }
     }
 }
 
 /// The monitor, and the code objects of those numbers.
 #[allow(clippy::type_complexity)] // a pair, for one use
-fn objects_of(
-    py: Python<'_>,
+fn objects_of<'py>(
+    py: Python<'py>,
     codes: impl ExactSizeIterator<Item = CodeId>,
-) -> Option<(Arc<Monitor>, Vec<Option<Py<PyAny>>>)> {
+) -> Option<(Arc<Monitor>, Vec<Option<Bound<'py, PyAny>>>)> {
     if codes.len() == 0 {
         return None;
     }
     AGENT
         .with(py, |state| {
             let monitor = state.monitor.clone()?;
-            let objects = codes.map(|id| state.objects.get(id).map(|code| code.clone_ref(py)));
+            let objects = codes.map(|id| state.objects.get(id).map(|code| code.bind(py).clone()));
             Some((monitor, objects.collect()))
         })
         .flatten()

@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyMemoryError, PyRecursionError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::cell::give_back;
 use crate::frames;
 use crate::names;
 use crate::sources::Known;
@@ -118,7 +119,7 @@ pub(crate) fn sweep(py: Python<'_>) {
     });
     let Some(any) = due.flatten() else { return };
     let weak = WeakReferences::of(py, &any);
-    drop(any);
+    give_back(py, [any]);
     let mut watched = Vec::new();
     let gone = AGENT.with(py, |state| {
         let gone = state.objects.take_gone(weak, &mut watched);
@@ -128,7 +129,7 @@ pub(crate) fn sweep(py: Python<'_>) {
         gone
     });
     // Only now: what a code object holds may have an end of its own to see to.
-    drop(gone);
+    give_back(py, gone.into_iter().flatten());
     if watched.is_empty() {
         return;
     }
@@ -140,7 +141,7 @@ pub(crate) fn sweep(py: Python<'_>) {
             agent.forget_codes(std::iter::once(address));
             Some(gone)
         });
-        drop(gone);
+        give_back(py, gone.flatten());
     }
     AGENT.with(py, |state| state.objects.next_sweep());
 }
@@ -205,7 +206,7 @@ fn register<'py>(
             agent.forget_codes(std::iter::once(address));
             state.objects.take(id)
         });
-        drop(taken);
+        give_back(py, taken.flatten());
     }
     Ok(again)
 }
@@ -241,7 +242,7 @@ fn file_of<'py>(
     };
     let name = name.unbind();
     let before = AGENT.with(py, |state| state.objects.last_name.replace((name, file)));
-    drop(before);
+    give_back(py, before.flatten().map(|(name, _)| name));
     Ok(file)
 }
 

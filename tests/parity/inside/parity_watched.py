@@ -126,9 +126,10 @@ def main() -> None:
     try:
         counts = work()
     finally:
+        # First: a block's end may collect garbage, and ctrace would see what runs then.
+        seen = {"ctrace": ctrace.seen()} if ctrace else {}
         if agent:
             agent.stop()
-        seen = {"ctrace": ctrace.seen()} if ctrace else {}
     # Threads that are left over switch their own tracing off once ctrace has stopped: that does not count.
     called_settrace = sorted(settrace)
     if ctrace:

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use super::{Report, parse_names, report};
 use crate::agent::{Opened, UnitId, UnitSpec};
+use crate::cell::give_back;
 use crate::listening::start_monitor;
 use crate::state::{AGENT, with_agent};
 use crate::token::{self, TokenObject};
@@ -73,15 +74,15 @@ fn open_within(
 pub(crate) fn close_unit(py: Python<'_>, unit: UnitId) -> PyResult<Option<Report>> {
     token::settle_gone(py);
     let held = AGENT.with(py, |state| state.tokens.remove(&unit)).flatten();
-    let held = held.filter(is_held);
     // Tasks that ended may be parts of cycles.
-    let left = held.filter(|token| collect(py) && is_held(token));
-    let written = with_agent(py, |agent| match &left {
-        Some(_) => agent.leave_behind(unit),
-        None => agent.close(unit),
-    });
+    let is_left = held.as_ref().is_some_and(|token| is_held(token) && collect(py) && is_held(token));
+    if !is_left {
+        give_back(py, held);
+        return with_agent(py, |agent| agent.close(unit)).map(|written| written.map(report));
+    }
+    let written = with_agent(py, |agent| agent.leave_behind(unit));
     // Only now: the last holder may have gone in the meantime.
-    drop(left);
+    give_back(py, held);
     Ok(written?.map(report))
 }
 
