@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,13 +31,16 @@ ENTRY = """
 
 
 @pytest.fixture(scope="module")
-def nights(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Nights:
+def nights(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     """Five little profiles in the stack, and a repository that replays them every night."""
     root = tmp_path_factory.mktemp("nights")
     for name in PARTS:
         little_profiles.cut(stack.profiles_root / f"night-{name}", WANTED)
     listed = "".join(ENTRY.format(name=name) for name in PARTS)
-    return Nights.over(stack, repository(root / "repository", listed, surroundings.program()), root / "work")
+    yield Nights.over(stack, repository(root / "repository", listed, surroundings.program()), root / "work")
+    # The stack is everybody's, and a batch of theirs takes all profiles.
+    for name in PARTS:
+        shutil.rmtree(stack.profiles_root / f"night-{name}")
 
 
 def test_a_good_night_and_one_with_a_failing_a_flaky_a_missing_and_a_killed_profile(nights: Nights) -> None:

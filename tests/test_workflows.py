@@ -224,7 +224,19 @@ def test_the_commands_of_the_documentation_run(tmp_path: Path) -> None:
 def test_a_job_ends_as_its_last_try_did_and_says_how_each_went(tmp_path: Path) -> None:
     root = repository(tmp_path)
     out, log = root / "artifact", root / "logs" / "job.log"
-    job = ["job", "--root", root, "--output-dir", out, "--log", log, "--retry-wait", "0", "--data-dir", root]
+    job: list[str | Path] = [
+        "job",
+        "--root",
+        root,
+        "--output-dir",
+        out,
+        "--log",
+        log,
+        "--retry-wait",
+        "0",
+        "--data-dir",
+        root,
+    ]
 
     def record() -> Any:
         return json.loads((out / "job.json").read_text(encoding="utf-8"))
