@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::ReportError;
 
 /// How many pieces are held at once: enough for all cores, little enough for the memory.
-const CHUNK: usize = 64;
+const CHUNK: usize = 16;
 
 /// Renders each item and hands the results to `sink`, in the items' order.
 pub(super) fn in_order<T: Sync, E: From<ReportError>>(
