@@ -103,9 +103,11 @@ fn combine_files(args: &Args) -> Result<Exit, Failure> {
         let place = format!("{}:{}", short(&notice.path, &here), notice.line);
         warn("PT-CLI-COMBINE-005", &format_args!("{place}: {} is ignored: {}", notice.key, notice.why));
     }
-    // They count in reports alone, but coverage.py refuses the file whatever it is read for.
+    // They count in reports alone, where they are refused; coverage.py refuses the file already here.
     for patterns in [&config.exclude, &config.partial, &config.partial_always] {
-        Exclusions::new(patterns)?;
+        if let Err(error) = Exclusions::new(patterns) {
+            warn(error.code(), &error);
+        }
     }
     let output = args.data_file.clone().unwrap_or_else(|| PathBuf::from(&config.data_file));
     let mut inputs = combinable_files(&output, &args.paths).map_err(not_found)?;
