@@ -1,7 +1,7 @@
 """How much memory a merge takes that is far larger than memory: measured at two sizes, and drawn out to 10 GB.
 
-10 GB of shards are more than most disks that run this can spare, three times over. So a fifth of a GB and one GB are
-merged; what the difference between both comes to for each further GB is what grows.
+10 GB of shards are more than most disks that run this can spare, three times over. So one GB and two GB are merged, both
+far more than what a merge keeps of rows in memory; what the difference comes to for each further GB is what grows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IDENT = "combine-large"
 TARGET = 500.0
 #: One shard that coverage.py writes; all others are copies of it with contexts of their own, so that no row is shared.
 TEMPLATE = Shards("template", 1, 300, 80, 20, 20)
-SIZES_MB = (200, 1_000)
+SIZES_MB = (1_000, 2_000)
 
 
 def rows(setting: Setting, how: str) -> list[Row]:
