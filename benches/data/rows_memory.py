@@ -1,13 +1,14 @@
-"""How much memory a merge takes that is far larger than memory: measured at two sizes, and drawn out to 10 GB.
+"""How much memory a merge takes that is far larger than memory: measured at some sizes, and drawn out to 10 GB.
 
-10 GB of shards are more than most disks that run this can spare, three times over. So one GB and two GB are merged, both
-far more than what a merge keeps of rows in memory; what the difference comes to for each further GB is what grows.
+10 GB of shards are more than most disks that run this can spare, three times over. So less is merged, each time far more
+than what a merge keeps of rows in memory, and the line through what that took is drawn out.
 """
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
+import statistics
 from pathlib import Path
 
 from ..tracer.results import Row
@@ -20,7 +21,7 @@ IDENT = "combine-large"
 TARGET = 500.0
 #: One shard that coverage.py writes; all others are copies of it with contexts of their own, so that no row is shared.
 TEMPLATE = Shards("template", 1, 300, 80, 20, 20)
-SIZES_MB = (1_000, 2_000)
+SIZES_MB = (500, 750, 1_000, 2_000)
 
 
 def rows(setting: Setting, how: str) -> list[Row]:
@@ -43,12 +44,15 @@ def rows(setting: Setting, how: str) -> list[Row]:
         check(template, work / ".coverage", shards)
         costs.append((shards * per_shard / 1e3, cost))
         shutil.rmtree(work)
-    (small, less), (large, more) = costs
-    slope = (more.memory - less.memory) / (large - small)
-    drawn_out = more.memory + max(slope, 0.0) * (10 - large)
+    sizes, memory = [size for size, _ in costs], [cost.memory for _, cost in costs]
+    slope, base = statistics.linear_regression(sizes, memory)
+    # How full memory is when the last input comes differs from size to size: the worst of them is added.
+    stray = max(found - (base + slope * size) for size, found in zip(sizes, memory, strict=True))
+    drawn_out = base + max(slope, 0.0) * 10 + stray
+    each = ", ".join(f"{found:.0f} MB for {size:.2f} GB" for size, found in zip(sizes, memory, strict=True))
     note = (
-        f"{less.memory:.0f} MB for {small:.2f} GB, {more.memory:.0f} MB for {large:.2f} GB: {slope:.1f} MB for each"
-        f" further GB; the larger one took {more.processor:.1f} s of processors"
+        f"{each}: {slope:.0f} MB for each further GB, {stray:.0f} MB above the line at most;"
+        f" the largest took {costs[-1][1].processor:.1f} s of processors"
     )
     return [Row(f"{IDENT}.memory", drawn_out, "MB", TARGET, drawn_out <= TARGET, how, note=note)]
 
