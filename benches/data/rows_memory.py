@@ -1,7 +1,7 @@
 """How much memory a merge takes that is far larger than memory: measured at some sizes, and drawn out to 10 GB.
 
-10 GB of shards are more than most disks that run this can spare, three times over. So less is merged, each time far more
-than what a merge keeps of rows in memory, and the line through what that took is drawn out.
+10 GB of shards are more than most disks that run this can spare, three times over. So less is merged, each time far
+more than what a merge keeps of rows in memory, and the line through what that took is drawn out.
 """
 
 from __future__ import annotations
