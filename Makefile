@@ -103,6 +103,9 @@ fuzz:  ## Fuzz what reads files of others, a minute each (FUZZ_SECONDS); what it
 			-max_len=70000 -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/findings/$$target- \
 			target/fuzz/corpus/$$target fuzz/corpus/$$target; \
 	done
+	@echo '==> sources'
+	@PROPTEST_CASES=1000000 PLAYTRACE_FUZZ_SECONDS=$(FUZZ_SECONDS) \
+		cargo test --release --locked --quiet --package playtrace-pysource --test properties mutated_sources
 
 .PHONY: stress
 stress: setup  ## Attribution under load: 20,000 requests a scenario, then agents with one fault each

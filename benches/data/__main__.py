@@ -17,11 +17,13 @@ from pathlib import Path
 
 from ..tracer.processes import ROOT
 from ..tracer.results import Row, table, write
+from . import rows_memory
 from .measure import CommandFailed
 from .peers import peers, versions
 from .rows_combine import ROWS, NotEqual, Setting, rows
 
 _HOW = "make bench-data"
+NAMES = [*ROWS, rows_memory.IDENT]
 
 
 def say(what: str) -> None:
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benches.data", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short: shows that everything runs; its figures are rough")
-    parser.add_argument("--only", nargs="+", choices=list(ROWS), metavar="ROW", help="rows: " + ", ".join(ROWS))
+    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="ROW", help="rows: " + ", ".join(NAMES))
     parser.add_argument("--program", type=Path, default=ROOT / "target" / "release" / "playtrace")
     parser.add_argument("--home", type=Path, default=ROOT / "target" / "bench-data", help="where inputs are kept")
     parser.add_argument("--out", type=Path, default=ROOT / "benches" / "results" / "bench-data.json")
@@ -49,14 +51,14 @@ def main(arguments: Sequence[str]) -> int:
     setting = Setting(given.program.resolve(), found, home, 3 if given.quick else 15, say)
     made: list[Row] = []
     failed = False
-    for ident in given.only or ROWS:
+    for ident in given.only or NAMES:
         try:
-            made += rows(ident, setting, _HOW)
+            made += rows_memory.rows(setting, _HOW) if ident == rows_memory.IDENT else rows(ident, setting, _HOW)
         except (NotEqual, CommandFailed, OSError, subprocess.CalledProcessError) as error:
             failed = True
             say(f"{ident}: {error}")
-            target = ROWS[ident][1]
-            made.append(Row(ident, None, "s", target, False, _HOW, note=f"not measured: {error}"))
+            target, unit = (rows_memory.TARGET, "MB") if ident == rows_memory.IDENT else (ROWS[ident][1], "s")
+            made.append(Row(ident, None, unit, target, False, _HOW, note=f"not measured: {error}"))
     run = {
         "quick": given.quick,
         "load": {"before": list(load), "after": list(os.getloadavg())},

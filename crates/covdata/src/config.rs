@@ -1,6 +1,6 @@
 //! coverage.py's configuration, as far as it says what to measure and what to report.
 //!
-//! The files, their syntax and their defaults are those of coverage.py 7.11.3, but where a newer [`Release`] is asked for.
+//! The files, their syntax and their defaults are those of coverage.py 7.11.3, but where another [`Release`] is asked for.
 
 mod ini;
 mod options;
@@ -109,6 +109,13 @@ pub struct CoverageConfig {
 
 impl Default for CoverageConfig {
     fn default() -> Self {
+        Self::default_of(Release::PINNED)
+    }
+}
+
+impl CoverageConfig {
+    /// What holds where there is no configuration.
+    pub fn default_of(release: Release) -> Self {
         let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
         Self {
             file: None,
@@ -123,9 +130,9 @@ impl Default for CoverageConfig {
             source_dirs: Vec::new(),
             run_include: Vec::new(),
             run_omit: Vec::new(),
-            exclude: owned(&DEFAULT_EXCLUDE),
+            exclude: owned(&release.default_exclude()),
             partial: owned(&DEFAULT_PARTIAL),
-            partial_always: owned(&DEFAULT_PARTIAL_ALWAYS),
+            partial_always: owned(&release.default_partial_always()),
             report_include: Vec::new(),
             report_omit: Vec::new(),
             include_namespace_packages: false,
@@ -139,7 +146,16 @@ impl Default for CoverageConfig {
 impl CoverageConfig {
     /// Reads one file, as `--rcfile` does: INI, or TOML by its extension.
     pub fn read(path: &Path, environment: Environment<'_>) -> Result<Self, CovdataError> {
-        Self::read_as(path, true, Release::PINNED, environment).map(|(config, _)| config)
+        Self::read_for(path, Release::PINNED, environment)
+    }
+
+    /// As [`CoverageConfig::read`], as this release of coverage.py does it.
+    pub fn read_for(
+        path: &Path,
+        release: Release,
+        environment: Environment<'_>,
+    ) -> Result<Self, CovdataError> {
+        Self::read_as(path, true, release, environment).map(|(config, _)| config)
     }
 
     /// Finds the configuration as coverage.py does: `rcfile`, else `COVERAGE_RCFILE`, else the first in `dir` of
@@ -184,7 +200,7 @@ impl CoverageConfig {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self::default().with_passed_over(passed_over, release))
+        Ok(Self::default_of(release).with_passed_over(passed_over, release))
     }
 
     /// Says so where a file is there that this release doesn't look at.
@@ -219,9 +235,20 @@ impl CoverageConfig {
             }
         })?;
         // Some editors begin a file with a mark of its encoding.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let (text, is_marked) = text.strip_prefix('\u{feff}').map_or((&*text, false), |rest| (rest, true));
         let entries = source::entries(path, text, ours, release)?;
-        let mut config = Self { file: Some(path.to_owned()), ..Self::default() };
+        let mut config = Self { file: Some(path.to_owned()), ..Self::default_of(release) };
+        if is_marked && !release.takes_byte_order_mark() {
+            config.notices.push(Notice {
+                key: "the byte order mark".to_owned(),
+                why: format!(
+                    "coverage.py {release} refuses a file that begins with one; 7.17.4 and later don't"
+                ),
+                is_unknown: true,
+                path: path.to_owned(),
+                line: 1,
+            });
+        }
         let mut any = false;
         for entry in &entries {
             any |= config.set(entry, environment)?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use playtrace_model::LineBits;
 use tempfile::TempDir;
 
+use crate::config::Release;
 use crate::data::{CoverageData, Ownership, readers_agree};
 use crate::merge::{MergeOptions, PathMap, merge, remapped};
 use crate::{CoverageConfig, GlobMatcher, config};
@@ -85,8 +86,11 @@ pub fn remapping(bytes: &[u8]) {
         }
     }
     let list = [result.to_owned(), pattern.to_owned()];
-    for relative in [false, true] {
-        let Ok(map) = PathMap::new([&list[..]], relative, Path::new("/nowhere")) else { continue };
+    let releases = [Release::PINNED, "7.17.5".parse().unwrap_or_default()];
+    for (relative, release) in
+        [false, true].into_iter().flat_map(|relative| releases.map(|of| (relative, of)))
+    {
+        let Ok(map) = PathMap::new([&list[..]], relative, Path::new("/nowhere"), release) else { continue };
         let all = remapped(&map, &paths);
         let mut backwards: Vec<&str> = paths.clone();
         backwards.reverse();

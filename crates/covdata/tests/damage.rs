@@ -260,6 +260,42 @@ fn an_output_that_can_t_be_written_leaves_everything_as_it_was() {
     assert!(path.exists());
 }
 
+/// Says to the process that it is the one with little room, and where.
+const LITTLE_ROOM: &str = "PLAYTRACE_TEST_LITTLE_ROOM";
+
+#[test]
+fn no_space_left_is_said_and_nothing_is_lost() {
+    let shard = |dir: &Path| dir.join("a.coverage.host.1.Xabcdefx");
+    if let Some(dir) = std::env::var_os(LITTLE_ROOM).map(PathBuf::from) {
+        let outcome = merge(&[shard(&dir)], &MergeOptions::default()).unwrap();
+        let output = dir.join("a.coverage");
+        let error = write_merged(&outcome, &output, &Ownership::default(), Fate::Remove).unwrap_err();
+        assert!(matches!(error, CovdataError::Io { .. }), "{error:?}");
+        assert!(error.to_string().contains("a.coverage"), "{error} does not name the file");
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    datafile::lines(&shard(dir.path()), "");
+    datafile::lines(&dir.path().join("a.coverage"), "UPDATE line_bits SET numbits = x'f0'");
+    let before = picture(dir.path());
+    // A limit for files is a full disk that needs no disk: a write fails in the middle of the output.
+    let name = "no_space_left_is_said_and_nothing_is_lost";
+    let limited = format!("trap '' XFSZ; ulimit -f 16; exec \"$0\" --exact {name}");
+    let child = std::process::Command::new("bash")
+        .args(["-c", &limited])
+        .arg(std::env::current_exe().unwrap())
+        .env(LITTLE_ROOM, dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(
+        picture(dir.path()),
+        before,
+        "the earlier file and the shard are as they were, and nothing else is there"
+    );
+}
+
 fn data() -> impl Strategy<Value = CoverageData> {
     proptest::collection::vec((0u8..3, 0u8..4, proptest::collection::vec(1u32..60, 1..6)), 0..6).prop_map(
         |rows| {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use ask::ask;
 use playtrace_covdata::CoverageData;
+use playtrace_covdata::config::Release;
 use playtrace_covdata::data::{Ownership, readers_agree};
 use playtrace_covdata::merge::{Fate, MergeOptions, PathMap, combinable_files, merge, write_merged};
 use proptest::prelude::*;
@@ -138,7 +139,7 @@ fn renames_as_coverage_combine_does() {
         let ended = ask("combine", &root, &json!([{"dir": ".", "arguments": arguments}]));
         assert_eq!(ended[0]["code"], 0, "{ended}");
         let theirs = ask("read", &root, &json!(["a.coverage"]));
-        let map = PathMap::new(lists.iter().map(Vec::as_slice), relative, &root).unwrap();
+        let map = PathMap::new(lists.iter().map(Vec::as_slice), relative, &root, Release::PINNED).unwrap();
         let outcome = merge(&inputs, &MergeOptions { paths: map, ..Default::default() }).unwrap();
         assert_eq!(described(&outcome.data), theirs[0], "relative: {relative}");
         let unmapped: Vec<&str> = outcome.unmapped.iter().map(|(path, _)| path.as_str()).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use playtrace_covdata::config::{DEFAULT_EXCLUDE, Release};
+use playtrace_covdata::config::Release;
 use playtrace_covdata::{CoverageConfig, FileFilter, Installation};
 use playtrace_model::MeasuredPath;
 use playtrace_pysource::{
@@ -75,6 +75,8 @@ pub struct Project {
     pub root: PathBuf,
     /// The configuration; a command may change it before it is applied.
     pub config: CoverageConfig,
+    /// The coverage.py by whose rules it was read.
+    pub release: Release,
 }
 
 impl Project {
@@ -91,12 +93,13 @@ impl Project {
         }
         let environment = |name: &str| std::env::var(name).ok();
         let usual = root.join(CONFIG_NAME);
+        let release = release_of(args.coverage_version);
         let config = match &args.config {
-            Some(config) => CoverageConfig::read(config, &environment)?,
-            None if usual.is_file() => CoverageConfig::read(&usual, &environment)?,
-            None => CoverageConfig::discover(root, None, Release::PINNED, &environment)?,
+            Some(config) => CoverageConfig::read_for(config, release, &environment)?,
+            None if usual.is_file() => CoverageConfig::read_for(&usual, release, &environment)?,
+            None => CoverageConfig::discover(root, None, release, &environment)?,
         };
-        Ok(Self { root: root.to_owned(), config })
+        Ok(Self { root: root.to_owned(), config, release })
     }
 }
 
@@ -121,10 +124,10 @@ impl Sources {
                 "Python {python}: its compiler's rules are unverified; results may differ from coverage.py's"
             ));
         }
-        let Project { root, config } = project;
+        let Project { root, config, .. } = project;
         let filter = FileFilter::new(config, root, &Installation::default())?;
-        let exclude = with_defaults_of(args.coverage_version, config.exclude.clone());
-        let rules = Rules { python, coverage: args.coverage_version, exclusions: Exclusions::new(&exclude)? };
+        let exclusions = Exclusions::new(&config.exclude)?;
+        let rules = Rules { python, coverage: args.coverage_version, exclusions };
         Ok(Self { filter, rules, cache: args.cache() })
     }
 
@@ -174,12 +177,12 @@ impl Sources {
     }
 }
 
-/// The configuration's reader knows the defaults of one release; those of the chosen one take their place.
-fn with_defaults_of(release: CoverageRelease, mut exclude: Vec<String>) -> Vec<String> {
-    if exclude.len() >= DEFAULT_EXCLUDE.len() && exclude[..DEFAULT_EXCLUDE.len()] == DEFAULT_EXCLUDE {
-        exclude.splice(..DEFAULT_EXCLUDE.len(), release.default_exclusions().map(str::to_owned));
+/// The release as the configuration's reader knows it: of a series, the one that sources are compared with.
+fn release_of(coverage: CoverageRelease) -> Release {
+    match coverage {
+        CoverageRelease::V7_17 => "7.17.5".parse().unwrap_or_default(),
+        _ => Release::PINNED,
     }
-    exclude
 }
 
 impl From<SourceError> for Failure {

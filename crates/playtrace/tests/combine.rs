@@ -271,3 +271,26 @@ fn without_space_for_the_output_everything_stays() {
     );
     assert_eq!(names(dir.path()), before);
 }
+
+#[test]
+fn an_invalid_regular_expression_is_said_and_costs_no_data() {
+    let dir = TempDir::new().unwrap();
+    datafile::lines(&dir.path().join(".coverage.1"), "");
+    fs_err::write(dir.path().join(".coveragerc"), "[report]\nexclude_also = a(\n").unwrap();
+    let ended = playtrace(dir.path(), &["combine"]);
+    assert!(ended.status.success(), "{}", text(&ended));
+    assert!(text(&ended).contains("PT-SOURCE-004") && text(&ended).contains("a("), "{}", text(&ended));
+    assert_eq!(names(dir.path()), [".coverage", ".coveragerc"]);
+}
+
+#[test]
+fn a_wildcard_in_the_result_of_a_rule_is_refused_by_releases_that_do() {
+    let dir = TempDir::new().unwrap();
+    datafile::lines(&dir.path().join(".coverage.1"), "");
+    fs_err::write(dir.path().join(".coveragerc"), "[paths]\nsource =\n    src/*\n    /ci\n").unwrap();
+    let new = playtrace(dir.path(), &["combine", "--coverage-py", "7.17.4"]);
+    assert!(text(&new).contains("PT-COVDATA-021") && !new.status.success(), "{}", text(&new));
+    assert_eq!(names(dir.path()), [".coverage.1", ".coveragerc"]);
+    let old = playtrace(dir.path(), &["combine"]);
+    assert!(old.status.success(), "{}", text(&old));
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use playtrace_model::MeasuredPath;
 use regex::Regex;
 
+use crate::config::Release;
 use crate::location::{absolute, is_absolute, separator};
 use crate::{CovdataError, glob};
 
@@ -19,6 +20,7 @@ pub struct PathMap {
     rules: Vec<Rule>,
     relative: bool,
     root: PathBuf,
+    release: Release,
 }
 
 #[derive(Debug, Clone)]
@@ -30,13 +32,14 @@ struct Rule {
 
 impl PathMap {
     /// From the lists of `[paths]`: in each, the first path is the result, the others are patterns.
-    /// `root` is what relative paths are relative to.
+    /// `root` is what relative paths are relative to, `release` the coverage.py whose rules hold.
     pub fn new<'a>(
         lists: impl IntoIterator<Item = &'a [String]>,
         relative: bool,
         root: &Path,
+        release: Release,
     ) -> Result<Self, CovdataError> {
-        let mut map = Self { rules: Vec::new(), relative, root: root.to_owned() };
+        let mut map = Self { rules: Vec::new(), relative, root: root.to_owned(), release };
         for list in lists {
             if let [result, patterns @ ..] = list {
                 for pattern in patterns {
@@ -68,6 +71,12 @@ impl PathMap {
             pattern.push(sep);
         }
         let regex = glob::prefix(&pattern)?;
+        if self.release.refuses_wildcard_results() && result.contains(['*', '?']) {
+            return Err(CovdataError::Pattern {
+                pattern: result.to_owned(),
+                part: "a wildcard in the path that others are renamed to".to_owned(),
+            });
+        }
         let result = format!("{}{}", result.trim_end_matches(['/', '\\']), separator(result));
         self.rules.push(Rule { pattern: original.to_owned(), regex, result });
         Ok(())
@@ -76,7 +85,8 @@ impl PathMap {
     /// The name of `path` by one rule, if the rule fits.
     fn apply(&self, rule: &Rule, path: &str) -> Option<String> {
         let found = rule.regex.find(path)?;
-        let mut new = path.replace(found.as_str(), &rule.result);
+        let times = if self.release.renames_once() { 1 } else { usize::MAX };
+        let mut new = path.replacen(found.as_str(), &rule.result, times);
         new = new.replace(separator(path), &separator(&rule.result).to_string());
         if !self.relative {
             new = absolute(&self.root, &new);

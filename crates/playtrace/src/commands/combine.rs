@@ -11,6 +11,7 @@ use playtrace_covdata::data::ContextPolicy;
 use playtrace_covdata::merge::{Fate, MergeOptions, PathMap, combinable_files, merge_files, write_merged};
 use playtrace_covdata::{CovdataError, CoverageConfig};
 use playtrace_model::{RunToken, Slug};
+use playtrace_pysource::Exclusions;
 
 use crate::exit::Exit;
 use crate::finish::{MergeRun, merge_run};
@@ -102,6 +103,12 @@ fn combine_files(args: &Args) -> Result<Exit, Failure> {
         let place = format!("{}:{}", short(&notice.path, &here), notice.line);
         warn("PT-CLI-COMBINE-005", &format_args!("{place}: {} is ignored: {}", notice.key, notice.why));
     }
+    // They count in reports alone, where they are refused; coverage.py refuses the file already here.
+    for patterns in [&config.exclude, &config.partial, &config.partial_always] {
+        if let Err(error) = Exclusions::new(patterns) {
+            warn(error.code(), &error);
+        }
+    }
     let output = args.data_file.clone().unwrap_or_else(|| PathBuf::from(&config.data_file));
     let mut inputs = combinable_files(&output, &args.paths).map_err(not_found)?;
     let found = inputs.len();
@@ -110,7 +117,7 @@ fn combine_files(args: &Args) -> Result<Exit, Failure> {
     }
     let lists = config.paths.iter().map(|(_, list)| list.as_slice());
     let options = MergeOptions {
-        paths: PathMap::new(lists, config.relative_files, &here)?,
+        paths: PathMap::new(lists, config.relative_files, &here, args.coverage_py)?,
         prune_branches: args.prune_branches,
         contexts: args.contexts.into(),
     };

@@ -85,7 +85,7 @@ fn remapped(path: &Path, project: &Project) -> Result<CoverageData, Failure> {
     let lists = project.config.paths.iter().map(|(_, list)| list.as_slice());
     let root = fs_err::canonicalize(&project.root)
         .map_err(|error| Failure::new(Exit::Io, "PT-MAPS-001", error.to_string()))?;
-    let paths = PathMap::new(lists, project.config.relative_files, &root)?;
+    let paths = PathMap::new(lists, project.config.relative_files, &root, project.release)?;
     let mut outcome = merge(&[path.to_owned()], &MergeOptions { paths, ..MergeOptions::default() })?;
     match outcome.problems.pop() {
         Some((_, error)) => Err(error.into()),
