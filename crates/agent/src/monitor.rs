@@ -191,10 +191,10 @@ pub(crate) fn silence_lines(py: Python<'_>, id: CodeId) {
 
 /// The monitor, and the code objects of those numbers.
 #[allow(clippy::type_complexity)] // a pair, for one use
-fn objects_of<'py>(
-    py: Python<'py>,
+fn objects_of(
+    py: Python<'_>,
     codes: impl ExactSizeIterator<Item = CodeId>,
-) -> Option<(Arc<Monitor>, Vec<Option<Bound<'py, PyAny>>>)> {
+) -> Option<(Arc<Monitor>, Vec<Option<Bound<'_, PyAny>>>)> {
     if codes.len() == 0 {
         return None;
     }
