@@ -251,6 +251,17 @@ fn boot(py: Python<'_>) -> PyResult<()> {
     with_agent(py, Agent::boot)
 }
 
+/// Adds to that what the process found (releases of coverage.py and RQ) and put in place.
+#[pyfunction]
+fn tell_setup(
+    py: Python<'_>,
+    coverage: Option<String>,
+    rq: Option<String>,
+    hooks: Vec<String>,
+) -> PyResult<()> {
+    with_agent(py, |agent| agent.tell_setup(Record::Setup { coverage, rq, hooks }))
+}
+
 /// Checks a slug and a run token.
 #[pyfunction]
 #[pyo3(signature = (slug, run=None))]
@@ -567,6 +578,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(configure, module)?,
         wrap_pyfunction!(set_role, module)?,
         wrap_pyfunction!(boot, module)?,
+        wrap_pyfunction!(tell_setup, module)?,
         wrap_pyfunction!(check_names, module)?,
         wrap_pyfunction!(open_unit, module)?,
         wrap_pyfunction!(open_within, module)?,

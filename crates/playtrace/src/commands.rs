@@ -3,6 +3,7 @@
 //! Each has `Args` (clap) and `run(Args) -> Result<Exit, Failure>`.
 
 pub mod combine;
+pub mod doctor;
 pub mod index;
 pub mod inspect;
 pub mod matrix;
