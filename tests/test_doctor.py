@@ -1,6 +1,7 @@
-"""`playtrace doctor` on the demo's stack: all is well, then one fault after another is planted, found, and mended as it says.
+"""`playtrace doctor` on the demo's stack: all is well, then one fault after another is planted, found, and mended.
 
-One stack for all. A fault is planted by restarting one part, or by a proxy in front; the part is put right again whatever happens.
+One stack for all. A fault is planted by restarting one part, or by a proxy in front; the part is put right again
+whatever happens.
 """
 
 from __future__ import annotations
@@ -125,9 +126,7 @@ def web(stack: Stack, *, env: Mapping[str, str | None] | None = None, app: str |
 
 
 @contextmanager
-def worker(
-    stack: Stack, *, env: Mapping[str, str | None] | None = None, code: str | None = None
-) -> Iterator[None]:
+def worker(stack: Stack, *, env: Mapping[str, str | None] | None = None, code: str | None = None) -> Iterator[None]:
     """Another worker for a while: with these variables, or one that runs this code first."""
     before = stack.options.worker_env, stack.options.worker_command
     stack.options.worker_env = env or {}

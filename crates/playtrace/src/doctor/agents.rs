@@ -12,7 +12,7 @@ use super::workers::Agent;
 const OLDEST_COVERAGE: &str = "7.0";
 
 /// `agent.version`, `agent.engine`, `coverage.version`.
-pub fn check(facts: &Facts) -> [Finding; 3] {
+pub(super) fn check(facts: &Facts) -> [Finding; 3] {
     let known = in_use(facts);
     if known.is_empty() {
         let why = "no running process is known to have the agent on (web.toggle, worker.toggle)";

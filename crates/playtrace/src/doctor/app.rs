@@ -12,23 +12,23 @@ const QUESTIONS: u32 = 8;
 const HOPS: u32 = 5;
 
 /// What the app answered.
-pub struct App {
+pub(super) struct App {
     /// The page that everybody may see.
-    pub url: String,
+    pub(super) url: String,
     /// The answers to traced questions for it.
-    pub replies: Vec<Reply>,
+    pub(super) replies: Vec<Reply>,
     /// How the log-in went.
-    pub login: LogIn,
+    pub(super) login: LogIn,
     /// The traced answers from the base URL, without a session, to where its redirects lead; the last may be a redirect to another
     /// origin, which the player does not follow.
-    pub hops: Vec<Reply>,
+    pub(super) hops: Vec<Reply>,
     /// Asks with the session of the log-in.
-    pub prober: Prober,
+    pub(super) prober: Prober,
 }
 
 /// How a log-in went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogIn {
+pub(super) enum LogIn {
     /// The app wants none.
     NotWanted,
     /// There is nobody to log in.
@@ -41,24 +41,24 @@ pub enum LogIn {
 
 impl App {
     /// How many answers say that they were traced.
-    pub fn traced(&self) -> usize {
+    pub(super) fn traced(&self) -> usize {
         self.replies.iter().chain(&self.hops).filter(|reply| reply.trace.as_deref() == Some("on")).count()
     }
 
     /// What the agent says in answers to which it says no.
-    pub fn refusals(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn refusals(&self) -> impl Iterator<Item = &str> {
         let said = self.replies.iter().chain(&self.hops).filter_map(|reply| reply.trace.as_deref());
         said.filter_map(|trace| trace.strip_prefix("off;")).map(str::trim)
     }
 
     /// How many of the first answers come from an agent.
-    pub fn with_status(&self) -> usize {
+    pub(super) fn with_status(&self) -> usize {
         self.replies.iter().filter(|reply| reply.trace.is_some()).count()
     }
 }
 
 /// Asks. The error says that the app can't be reached.
-pub async fn look(
+pub(super) async fn look(
     prober: &Prober,
     base: &BaseUrl,
     preset: &Preset,
@@ -94,7 +94,7 @@ pub async fn look(
 }
 
 /// Where an answer sends whoever asked.
-pub fn redirect(reply: &Reply) -> Option<&url::Url> {
+pub(super) fn redirect(reply: &Reply) -> Option<&url::Url> {
     reply.location.as_ref().filter(|_| (300..400).contains(&reply.status))
 }
 
@@ -120,7 +120,7 @@ async fn log_in(prober: &Prober, credentials: &Credentials, home: &url::Url) -> 
 }
 
 /// `app.reachable`, `app.login`.
-pub fn check(app: Option<&Result<App, String>>) -> [Finding; 2] {
+pub(super) fn check(app: Option<&Result<App, String>>) -> [Finding; 2] {
     let (reachable, login) = (Check::AppReachable, Check::AppLogin);
     match app {
         None => [

@@ -7,7 +7,7 @@ use super::finding::{Check, Finding};
 use super::web::without_app;
 
 /// `clock.skew`.
-pub fn check(most: f64, facts: &Facts) -> Finding {
+pub(super) fn check(most: f64, facts: &Facts) -> Finding {
     let check = Check::ClockSkew;
     let mut seen: Vec<(String, f64)> = Vec::new();
     if let Some(Ok(redis)) = &facts.redis {

@@ -31,7 +31,7 @@ struct Page {
 }
 
 /// `probe.concurrency`.
-pub async fn check(asked: &Asked, facts: &Facts, left: &mut Leftovers) -> Result<Finding, Failure> {
+pub(super) async fn check(asked: &Asked, facts: &Facts, left: &mut Leftovers) -> Result<Finding, Failure> {
     let check = Check::ProbeConcurrency;
     let Some(app) = facts.answers() else { return Ok(check.not_checked(without_app(facts))) };
     if app.traced() == 0 {

@@ -13,7 +13,7 @@ use super::workers::Agent;
 use super::{Asked, Facts, requests};
 
 /// Whether two paths lead to one directory; paths that lead nowhere are compared as they are spelt.
-pub fn same_directory(one: &Path, other: &Path) -> bool {
+pub(super) fn same_directory(one: &Path, other: &Path) -> bool {
     match (fs_err::metadata(one), fs_err::metadata(other)) {
         (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
         _ => one == other,
@@ -21,7 +21,7 @@ pub fn same_directory(one: &Path, other: &Path) -> bool {
 }
 
 /// `directory.same`, `directory.writable`.
-pub fn check(asked: &Asked, facts: &Facts) -> [Finding; 2] {
+pub(super) fn check(asked: &Asked, facts: &Facts) -> [Finding; 2] {
     if !facts.has_directory {
         let why = format!(
             "{} can't be seen from here: name the directory that the app writes to (--coverage-dir or PROFILE_COVERAGE_DIR), \

@@ -10,7 +10,7 @@ const PASS: &str = "have every proxy before the app pass X-Profile-Trace, X-Prof
     (nginx passes them unless a location sets headers of its own; header filters and WAFs need a rule)";
 
 /// `header.arrives`, `header.redirects`.
-pub fn check(facts: &Facts) -> [Finding; 2] {
+pub(super) fn check(facts: &Facts) -> [Finding; 2] {
     let (arrives, redirects) = (Check::HeaderArrives, Check::HeaderRedirects);
     let Some(app) = facts.answers() else {
         let why = without_app(facts);

@@ -6,22 +6,22 @@ use playtrace_ledger::{Record, RunLedger, UnitKind};
 use playtrace_model::{LineBits, MeasuredPath};
 
 /// Executed lines by file.
-pub type Lines = BTreeMap<MeasuredPath, LineBits>;
+pub(super) type Lines = BTreeMap<MeasuredPath, LineBits>;
 
 /// One profile's lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Executed {
+pub(super) struct Executed {
     /// Alone, before the other one came.
-    pub before: Lines,
+    pub(super) before: Lines,
     /// While both were at work.
-    pub both: Lines,
+    pub(super) both: Lines,
     /// Alone again.
-    pub after: Lines,
+    pub(super) after: Lines,
 }
 
 /// What the comparison says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Compared {
+pub(super) enum Compared {
     /// One of them executes nothing that the other one doesn't: lines that went to the wrong one could not be told.
     Alike,
     /// Lines of the other one were credited to the profile with this number; the first of them.
@@ -42,13 +42,13 @@ impl Executed {
     }
 
     /// How many lines it executed alone.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         count(&self.alone())
     }
 }
 
 /// Compares.
-pub fn compare(profiles: &[Executed; 2]) -> Compared {
+pub(super) fn compare(profiles: &[Executed; 2]) -> Compared {
     let alone = [profiles[0].alone(), profiles[1].alone()];
     let own = [difference(&alone[0], &alone[1]), difference(&alone[1], &alone[0])];
     if own.iter().any(Lines::is_empty) {
@@ -90,7 +90,7 @@ fn count(lines: &Lines) -> usize {
 }
 
 /// How many pairs of requests, one of each run, were under way at the same time: anywhere, and within one process.
-pub fn overlapping(one: &RunLedger, other: &RunLedger) -> (usize, usize) {
+pub(super) fn overlapping(one: &RunLedger, other: &RunLedger) -> (usize, usize) {
     let (one, other) = (spans(one), spans(other));
     let (mut anywhere, mut within) = (0, 0);
     for (file, begin, end) in &one {

@@ -9,16 +9,16 @@ const DAC_OVERRIDE: u64 = 1 << 1;
 
 /// Who a process is to the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub(super) struct Identity {
     /// Effective user id.
-    pub uid: u32,
+    pub(super) uid: u32,
     groups: Vec<u32>,
     overrides: bool,
 }
 
 impl Identity {
     /// Of a running process; `None` if it is not here, or is nobody's business.
-    pub fn of(pid: u32) -> Option<Self> {
+    pub(super) fn of(pid: u32) -> Option<Self> {
         Self::parse(&fs_err::read_to_string(format!("/proc/{pid}/status")).ok()?)
     }
 
@@ -33,7 +33,7 @@ impl Identity {
     }
 
     /// Whether it may make files in a directory, by the directory's owner and mode (access lists are not looked at).
-    pub fn may_write_in(&self, dir: &Metadata) -> bool {
+    pub(super) fn may_write_in(&self, dir: &Metadata) -> bool {
         let mode = dir.mode();
         let bits = if self.uid == dir.uid() {
             mode >> 6
@@ -47,7 +47,7 @@ impl Identity {
 }
 
 /// The environment that a process was started with; `None` if it can't be read from here.
-pub fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
+pub(super) fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
     let bytes = fs_err::read(format!("/proc/{pid}/environ")).ok()?;
     let pairs = bytes.split(|&byte| byte == 0).filter_map(|pair| {
         let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
@@ -57,18 +57,18 @@ pub fn environment(pid: u32) -> Option<BTreeMap<String, String>> {
 }
 
 /// A process's working directory.
-pub fn working_directory(pid: u32) -> Option<std::path::PathBuf> {
+pub(super) fn working_directory(pid: u32) -> Option<std::path::PathBuf> {
     fs_err::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
 /// The parent of a process.
-pub fn parent(pid: u32) -> Option<u32> {
+pub(super) fn parent(pid: u32) -> Option<u32> {
     let status = fs_err::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
 /// A user id for people; users that this machine's own list doesn't have stay numbers.
-pub fn user(uid: u32) -> String {
+pub(super) fn user(uid: u32) -> String {
     let list = fs_err::read_to_string("/etc/passwd").unwrap_or_default();
     name_in(&list, uid).map_or_else(|| uid.to_string(), |name| format!("{name} ({uid})"))
 }

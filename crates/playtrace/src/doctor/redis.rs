@@ -14,30 +14,30 @@ const WORKERS: &str = "rq:workers";
 
 /// A worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worker {
+pub(super) struct Worker {
     /// RQ's name for it.
-    pub name: String,
+    pub(super) name: String,
     /// Its host, as Python calls it.
-    pub host: String,
+    pub(super) host: String,
     /// Its process id there.
-    pub pid: u32,
+    pub(super) pid: u32,
     /// When it registered, by its own clock.
-    pub birth: Option<Timestamp>,
+    pub(super) birth: Option<Timestamp>,
 }
 
 /// What Redis says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedisLook {
+pub(super) struct RedisLook {
     /// Where it is, without a password.
-    pub address: String,
+    pub(super) address: String,
     /// How far its clock is ahead of this machine's, in seconds.
-    pub ahead: f64,
+    pub(super) ahead: f64,
     /// The workers that have not said that they ended, by name.
-    pub workers: Vec<Worker>,
+    pub(super) workers: Vec<Worker>,
 }
 
 /// Asks Redis. The error is a sentence without the URL's password.
-pub fn look(url: &str) -> Result<RedisLook, String> {
+pub(super) fn look(url: &str) -> Result<RedisLook, String> {
     let address = address(url);
     ask(url, &address).map_err(|error| format!("{address}: {}", error.to_string().trim_end_matches(['.', ' '])))
 }
@@ -81,13 +81,13 @@ fn worker(key: &str, connection: &mut Connection) -> Result<Option<Worker>, Redi
 
 impl Worker {
     /// Whether it runs on this machine.
-    pub fn is_here(&self) -> bool {
+    pub(super) fn is_here(&self) -> bool {
         let here = playtrace_ledger::ProcessId::current();
         here.host == self.host && here.start > 0
     }
 
     /// For people.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let name: String = self.name.chars().take(12).collect();
         format!("RQ worker {name} ({} on {})", self.pid, self.host)
     }

@@ -9,22 +9,22 @@ use crate::service::client::ServiceClient;
 
 /// What `GET /health` says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Health {
+pub(super) struct Health {
     /// The service's release.
-    pub version: String,
+    pub(super) version: String,
     /// Where it looks for shards and ledgers.
-    pub coverage_dir: PathBuf,
+    pub(super) coverage_dir: PathBuf,
 }
 
 /// Asks the service; the error is a sentence.
-pub async fn look(service: &ServiceClient) -> Result<Health, String> {
+pub(super) async fn look(service: &ServiceClient) -> Result<Health, String> {
     let answer = service.health().await?;
     serde_json::from_slice(&answer)
         .map_err(|_| format!("{} answers, but not as a playback service does", service.url()))
 }
 
 /// `service.reachable`.
-pub fn check(url: &str, health: &Result<Health, String>) -> Finding {
+pub(super) fn check(url: &str, health: &Result<Health, String>) -> Finding {
     let check = Check::ServiceReachable;
     match health {
         Ok(health) if health.version != env!("CARGO_PKG_VERSION") => check.failed(

@@ -9,7 +9,7 @@ use crate::messages::Failure;
 use crate::shard_state::{Runs, State, file_name};
 
 /// `disk.space`, `shards.orphans`.
-pub fn check(asked: &Asked, facts: &Facts) -> Result<[Finding; 2], Failure> {
+pub(super) fn check(asked: &Asked, facts: &Facts) -> Result<[Finding; 2], Failure> {
     if !facts.has_directory {
         let why = format!("{} can't be seen from here", asked.coverage_dir.display());
         return Ok([Check::DiskSpace, Check::ShardsOrphans].map(|check| check.not_checked(&*why)));

@@ -11,22 +11,22 @@ const SET: &str = "set ENABLE_PROFILE_COVERAGE=1 in the environment of the web p
 const OLD_MIDDLEWARE: &str = "the older coverage middleware";
 
 /// Why nothing can be said about the app's processes.
-pub fn without_app(facts: &Facts) -> &'static str {
+pub(super) fn without_app(facts: &Facts) -> &'static str {
     if facts.app.is_none() { "no app is named" } else { "the app can't be reached" }
 }
 
 /// Whether anything proves that an agent saw a question.
-pub fn header_arrived(facts: &Facts, app: &App) -> bool {
+pub(super) fn header_arrived(facts: &Facts, app: &App) -> bool {
     app.with_status() > 0 || requests(&facts.probed) > 0
 }
 
 /// Whether a refusal is about the directory: `directory.writable` tells of it.
-pub fn is_about_the_directory(refusal: &str) -> bool {
+pub(super) fn is_about_the_directory(refusal: &str) -> bool {
     refusal.contains("PT-LEDGER-") || refusal.contains("PT-COVDATA-")
 }
 
 /// `web.toggle`, `web.old-middleware`, `web.traces`.
-pub fn check(facts: &Facts) -> [Finding; 3] {
+pub(super) fn check(facts: &Facts) -> [Finding; 3] {
     let Some(app) = facts.answers() else {
         let why = without_app(facts);
         return [Check::WebToggle, Check::WebOldMiddleware, Check::WebTraces].map(|check| check.not_checked(why));

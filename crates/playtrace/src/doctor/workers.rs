@@ -17,15 +17,15 @@ const START_UP: i64 = 600_000;
 const DEFAULT_DIRECTORY: &str = "/workdir/wepppy-test-engine-data/coverage";
 
 /// A worker, and what is known of its agent.
-pub struct Seen {
+pub(super) struct Seen {
     /// The worker.
-    pub worker: Worker,
+    pub(super) worker: Worker,
     /// Its agent.
-    pub agent: Agent,
+    pub(super) agent: Agent,
 }
 
 /// What is known of a worker's agent.
-pub enum Agent {
+pub(super) enum Agent {
     /// It is on.
     On(EnabledProcess),
     /// It is on, and writes to another directory.
@@ -42,7 +42,7 @@ pub enum Agent {
 
 impl Seen {
     /// Whether a boot record is this worker's.
-    pub fn is(&self, process: &EnabledProcess) -> bool {
+    pub(super) fn is(&self, process: &EnabledProcess) -> bool {
         (&process.process.host, process.process.pid) == (&self.worker.host, self.worker.pid)
     }
 
@@ -53,7 +53,7 @@ impl Seen {
 }
 
 /// Matches Redis's workers with what lies in the directory and what the system tells.
-pub fn look(facts: &Facts, dir: &Path) -> Vec<Seen> {
+pub(super) fn look(facts: &Facts, dir: &Path) -> Vec<Seen> {
     let Some(Ok(RedisLook { workers, .. })) = &facts.redis else { return Vec::new() };
     let seen = |worker: &Worker| Seen { agent: agent(worker, &facts.enabled, dir), worker: worker.clone() };
     workers.iter().map(seen).collect()
@@ -105,7 +105,7 @@ fn is_of_that_start(worker: &Worker, at: u64) -> bool {
 }
 
 /// `redis.reachable`, `rq.workers`, `worker.toggle`, `worker.restarted`, `rq.hooks`.
-pub fn check(facts: &Facts) -> [Finding; 5] {
+pub(super) fn check(facts: &Facts) -> [Finding; 5] {
     let rest = [Check::RqWorkers, Check::WorkerToggle, Check::WorkerRestarted, Check::RqHooks];
     let without = |first: Finding, why: &str| {
         let [a, b, c, d] = rest.map(|check| check.not_checked(why));
