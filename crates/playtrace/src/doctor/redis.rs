@@ -26,7 +26,7 @@ pub(super) struct Worker {
 }
 
 /// What Redis says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct RedisLook {
     /// Where it is, without a password.
     pub(super) address: String,
