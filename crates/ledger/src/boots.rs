@@ -122,8 +122,11 @@ mod tests {
 
     #[test]
     fn a_setup_is_written_as_documented() {
-        let record =
-            Record::Setup { coverage: Some("7.11.3".to_owned()), rq: None, hooks: vec!["rq-queue".to_owned()] };
+        let record = Record::Setup {
+            coverage: Some("7.11.3".to_owned()),
+            rq: None,
+            hooks: vec!["rq-queue".to_owned()],
+        };
         let bytes = crate::encode(&crate::Entry { at: 1, record }).unwrap();
         let json = String::from_utf8(bytes[18..].to_vec()).unwrap();
         assert_eq!(json, "{\"at\":1,\"t\":\"setup\",\"coverage\":\"7.11.3\",\"hooks\":[\"rq-queue\"]}\n");

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    combine, doctor, index, inspect, matrix, play, report, run_profile_coverage_batch, run_test_profile, serve,
-    shards,
+    combine, doctor, index, inspect, matrix, play, report, run_profile_coverage_batch, run_test_profile,
+    serve, shards,
 };
 use crate::exit::Exit;
 use crate::messages::{Failure, show};

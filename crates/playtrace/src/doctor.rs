@@ -141,7 +141,11 @@ async fn look(asked: &Asked, run: &(Slug, RunToken)) -> Result<Facts, Failure> {
 }
 
 /// The records of a run, once so many requests are in it, or patience is over.
-async fn await_requests(layout: &Layout, (slug, run): &(Slug, RunToken), wanted: usize) -> Result<RunLedger, Failure> {
+async fn await_requests(
+    layout: &Layout,
+    (slug, run): &(Slug, RunToken),
+    wanted: usize,
+) -> Result<RunLedger, Failure> {
     let begun = Instant::now();
     loop {
         let ledger = RunLedger::read(layout, slug, run)?;

@@ -68,8 +68,12 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         Ok(paths) => paths,
         Err(given) if given.is_empty() => [login, "/".to_owned()],
         Err(_) => {
-            return Err(Failure::new(Exit::Usage, "PT-DOCTOR-002", "--probe-path is given twice or not at all")
-                .help("name two pages of the app that execute different code"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "PT-DOCTOR-002",
+                "--probe-path is given twice or not at all",
+            )
+            .help("name two pages of the app that execute different code"));
         }
     };
     let base = args.base_url.or(known.base_url);

@@ -16,7 +16,8 @@ pub(super) fn check(facts: &Facts) -> [Finding; 3] {
     let known = in_use(facts);
     if known.is_empty() {
         let why = "no running process is known to have the agent on (web.toggle, worker.toggle)";
-        return [Check::AgentVersion, Check::AgentEngine, Check::CoverageVersion].map(|check| check.not_checked(why));
+        return [Check::AgentVersion, Check::AgentEngine, Check::CoverageVersion]
+            .map(|check| check.not_checked(why));
     }
     [version(&known, env!("CARGO_PKG_VERSION")), engine(&known), coverage(&known)]
 }
@@ -175,7 +176,11 @@ mod tests {
     fn an_older_agent_is_named() {
         let old = process("playtrace-agent 0.0.9, CPython 3.12.1, native", None);
         let found = version(&[&old], "0.1.0");
-        assert!(found.reason.starts_with("web process 7 on web-1: playtrace-agent 0.0.9"), "{}", found.reason);
+        assert!(
+            found.reason.starts_with("web process 7 on web-1: playtrace-agent 0.0.9"),
+            "{}",
+            found.reason
+        );
         assert!(found.reason.ends_with("an older one"));
         assert_eq!(version(&[&old], "0.0.9").remedy, None);
     }

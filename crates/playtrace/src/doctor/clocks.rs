@@ -26,7 +26,8 @@ pub(super) fn check(most: f64, facts: &Facts) -> Finding {
             seen.push((format!("{} (Date header)", app.url), ahead));
         }
         let entries = facts.probed.writers.iter().flat_map(|writer| &writer.entries);
-        let opened = entries.filter(|entry| matches!(entry.record, Record::Open { .. })).map(|entry| entry.at).min();
+        let opened =
+            entries.filter(|entry| matches!(entry.record, Record::Open { .. })).map(|entry| entry.at).min();
         if let (Some(at), Some(sent), Some(received)) = (opened, sent, received) {
             let at = at as f64 / 1000.0;
             let ahead = beyond((at, at), (seconds(sent), seconds(received)));

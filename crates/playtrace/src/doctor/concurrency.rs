@@ -35,7 +35,9 @@ pub(super) async fn check(asked: &Asked, facts: &Facts, left: &mut Leftovers) ->
     let check = Check::ProbeConcurrency;
     let Some(app) = facts.answers() else { return Ok(check.not_checked(without_app(facts))) };
     if app.traced() == 0 {
-        return Ok(check.not_checked("no answer says that it was traced (web.toggle, header.arrives, web.traces)"));
+        return Ok(
+            check.not_checked("no answer says that it was traced (web.toggle, header.arrives, web.traces)")
+        );
     }
     if !facts.has_directory || super::requests(&facts.probed) == 0 {
         return Ok(check.not_checked("what is traced can't be seen from here (directory.same)"));
@@ -162,7 +164,11 @@ impl Probe<'_> {
             }
             if begun.elapsed() > PATIENCE {
                 let what: Vec<String> = pending.into_iter().map(|pending| pending.reason).collect();
-                return Err(Stop::Untraced(format!("not recorded within {} s: {}", PATIENCE.as_secs(), what.join("; "))));
+                return Err(Stop::Untraced(format!(
+                    "not recorded within {} s: {}",
+                    PATIENCE.as_secs(),
+                    what.join("; ")
+                )));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -42,7 +42,12 @@ fn same(asked: &Asked, facts: &Facts) -> Finding {
     for seen in &facts.workers {
         if let Agent::Elsewhere(theirs) = &seen.agent {
             return check.failed(
-                format!("{} writes to {}, not to {}", seen.worker.describe(), theirs.display(), dir.display()),
+                format!(
+                    "{} writes to {}, not to {}",
+                    seen.worker.describe(),
+                    theirs.display(),
+                    dir.display()
+                ),
                 remedy,
             );
         }
@@ -57,17 +62,22 @@ fn same(asked: &Asked, facts: &Facts) -> Finding {
     let Some(app) = facts.answers() else { return check.not_checked(without_app(facts)) };
     let (answered, recorded) = (app.traced(), requests(&facts.probed));
     if answered == 0 {
-        return check.not_checked("no web process has traced anything (web.toggle, header.arrives, web.traces)");
+        return check
+            .not_checked("no web process has traced anything (web.toggle, header.arrives, web.traces)");
     }
     if recorded < answered {
         return check.failed(
-            format!("{answered} answers say that they were traced, and {recorded} are recorded in {}", dir.display()),
+            format!(
+                "{answered} answers say that they were traced, and {recorded} are recorded in {}",
+                dir.display()
+            ),
             remedy,
         );
     }
     let unseen = facts.workers.iter().filter(|seen| matches!(seen.agent, Agent::Unknown)).count();
     if unseen > 0 {
-        return check.not_checked(format!("where {unseen} workers write can't be seen from here (worker.toggle)"));
+        return check
+            .not_checked(format!("where {unseen} workers write can't be seen from here (worker.toggle)"));
     }
     check.ok(format!("web processes, workers and service use {}", dir.display()))
 }
@@ -89,13 +99,18 @@ fn writable(asked: &Asked, facts: &Facts) -> Finding {
          find {dir} -type d -exec chmod g+s {{}} +)",
         dir = dir.display()
     );
-    if let Some(refusal) = facts.answers().and_then(|app| app.refusals().find(|why| is_about_the_directory(why))) {
+    if let Some(refusal) =
+        facts.answers().and_then(|app| app.refusals().find(|why| is_about_the_directory(why)))
+    {
         return check.failed(format!("the web process says: {refusal} ({state})"), remedy);
     }
     for seen in &facts.workers {
         if let Agent::Locked(identity) = &seen.agent {
             let who = seen.worker.describe();
-            return check.failed(format!("{who} runs as {} and may not write there: {state}", user(identity.uid)), remedy);
+            return check.failed(
+                format!("{who} runs as {} and may not write there: {state}", user(identity.uid)),
+                remedy,
+            );
         }
     }
     if let Some(why) = locked_out(facts) {
@@ -137,7 +152,8 @@ fn who_writes(facts: &Facts) -> String {
     let mut roles: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for process in facts.enabled.iter().filter(|process| process.is_alive() != Some(false)) {
         let Ok(meta) = fs_err::metadata(&process.path) else { continue };
-        let role = if facts.workers.iter().any(|worker| worker.is(process)) { "workers" } else { "web processes" };
+        let role =
+            if facts.workers.iter().any(|worker| worker.is(process)) { "workers" } else { "web processes" };
         let known = roles.entry(user(meta.uid())).or_default();
         if !known.contains(&role) {
             known.push(role);
@@ -146,6 +162,7 @@ fn who_writes(facts: &Facts) -> String {
     if roles.is_empty() {
         return "no process with the agent on is known".to_owned();
     }
-    let told: Vec<String> = roles.iter().map(|(who, roles)| format!("{} write as {who}", roles.join(" and "))).collect();
+    let told: Vec<String> =
+        roles.iter().map(|(who, roles)| format!("{} write as {who}", roles.join(" and "))).collect();
     told.join(", ")
 }

@@ -3,8 +3,8 @@
 use super::Facts;
 use super::app::{App, redirect};
 use super::finding::{Check, Finding};
-use super::web::{header_arrived, without_app};
 use super::requests;
+use super::web::{header_arrived, without_app};
 
 const PASS: &str = "have every proxy before the app pass X-Profile-Trace, X-Profile-Trace-Run and X-Profile-Trace-Step on \
     (nginx passes them unless a location sets headers of its own; header filters and WAFs need a rule)";
@@ -17,7 +17,8 @@ pub(super) fn check(facts: &Facts) -> [Finding; 2] {
         return [arrives.not_checked(why), redirects.not_checked(why)];
     };
     if !header_arrived(facts, app) {
-        let later = redirects.not_checked("the header does not arrive in the first place (header.arrives, web.toggle)");
+        let later = redirects
+            .not_checked("the header does not arrive in the first place (header.arrives, web.toggle)");
         // An agent that listens would have answered.
         let known = facts.web_processes().next().is_some();
         let elsewhere = facts.enabled.iter().any(|process| process.is_alive().is_none());
@@ -27,12 +28,20 @@ pub(super) fn check(facts: &Facts) -> [Finding; 2] {
             } else {
                 "no answer says that an agent saw X-Profile-Trace, and there is one, or was"
             };
-            [arrives.failed(reason, format!("{PASS}; ask the app's own port to see which of them drops it")), later]
+            [
+                arrives
+                    .failed(reason, format!("{PASS}; ask the app's own port to see which of them drops it")),
+                later,
+            ]
         } else {
             [arrives.not_checked("no web process has the agent on (web.toggle)"), later]
         };
     }
-    [back(facts, app, arrives), along(app, redirects)]
+    let back = back(facts, app, arrives);
+    if app.with_status() == 0 {
+        return [back, redirects.not_checked("the answer's header does not come back (header.arrives)")];
+    }
+    [back, along(app, redirects)]
 }
 
 fn back(facts: &Facts, app: &App, check: Check) -> Finding {
@@ -71,10 +80,8 @@ fn along(app: &App, check: Check) -> Finding {
         };
     }
     if last.trace.is_none() {
-        return check.failed(
-            format!("{} redirects to {}, and there the header is gone", first.url, last.url),
-            PASS,
-        );
+        return check
+            .failed(format!("{} redirects to {}, and there the header is gone", first.url, last.url), PASS);
     }
     check.ok(format!("it survives the redirect from {} to {to}", first.url.path()))
 }

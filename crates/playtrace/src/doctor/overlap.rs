@@ -69,7 +69,8 @@ pub(super) fn compare(profiles: &[Executed; 2]) -> Compared {
 
 fn combined(one: &Lines, other: &Lines, with: impl Fn(&LineBits, &LineBits) -> LineBits) -> Lines {
     let nothing = LineBits::default();
-    let pairs = one.iter().map(|(path, lines)| (path.clone(), with(lines, other.get(path).unwrap_or(&nothing))));
+    let pairs =
+        one.iter().map(|(path, lines)| (path.clone(), with(lines, other.get(path).unwrap_or(&nothing))));
     pairs.filter(|(_, lines)| !lines.is_empty()).collect()
 }
 

@@ -39,7 +39,8 @@ pub(super) struct RedisLook {
 /// Asks Redis. The error is a sentence without the URL's password.
 pub(super) fn look(url: &str) -> Result<RedisLook, String> {
     let address = address(url);
-    ask(url, &address).map_err(|error| format!("{address}: {}", error.to_string().trim_end_matches(['.', ' '])))
+    ask(url, &address)
+        .map_err(|error| format!("{address}: {}", error.to_string().trim_end_matches(['.', ' '])))
 }
 
 fn ask(url: &str, address: &str) -> Result<RedisLook, RedisError> {
@@ -62,10 +63,8 @@ fn ask(url: &str, address: &str) -> Result<RedisLook, RedisError> {
 
 /// What a worker registered; `None` if it has ended, or its record ran out.
 fn worker(key: &str, connection: &mut Connection) -> Result<Option<Worker>, RedisError> {
-    let fields: Vec<Option<String>> = redis::cmd("HMGET")
-        .arg(key)
-        .arg(&["hostname", "pid", "birth", "death"])
-        .query(connection)?;
+    let fields: Vec<Option<String>> =
+        redis::cmd("HMGET").arg(key).arg(&["hostname", "pid", "birth", "death"]).query(connection)?;
     let [Some(host), Some(pid), birth, None] = &fields[..] else { return Ok(None) };
     let Ok(pid) = pid.parse::<u32>() else { return Ok(None) };
     let worker = Worker {

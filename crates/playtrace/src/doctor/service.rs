@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn another_release_is_told() {
-        let health = |version: &str| Health { version: version.to_owned(), coverage_dir: PathBuf::from("/c") };
+        let health =
+            |version: &str| Health { version: version.to_owned(), coverage_dir: PathBuf::from("/c") };
         assert_eq!(check("u", &Ok(health(env!("CARGO_PKG_VERSION")))).remedy, None);
         assert!(check("u", &Ok(health("0.0.1"))).reason.contains("0.0.1"));
         assert!(check("u", &Err("no".to_owned())).remedy.unwrap().contains("PROFILE_PLAYBACK_URL"));

@@ -64,8 +64,7 @@ impl Report {
                 let _ = writeln!(text, "{:INDENT$}{bold}to do:{bold:#} {}", "", plain(remedy));
             }
         }
-        let _ =
-            writeln!(text, "\n{} ok, {} failed, {} not checked", self.ok, self.failed, self.not_checked);
+        let _ = writeln!(text, "\n{} ok, {} failed, {} not checked", self.ok, self.failed, self.not_checked);
         text
     }
 

@@ -32,7 +32,8 @@ fn space(asked: &Asked) -> Finding {
     }
     // File systems that count no files say 0 of 0.
     if disk.f_files > 0 && disk.f_favail == 0 {
-        return check.failed(format!("the file system of {dir} takes no more files (inodes)"), "remove files there");
+        return check
+            .failed(format!("the file system of {dir} takes no more files (inodes)"), "remove files there");
     }
     check.ok(format!("{} are free at {dir}", size(free)))
 }
@@ -53,7 +54,8 @@ fn orphans(asked: &Asked) -> Result<Finding, Failure> {
         return Ok(check.ok(format!("none among {} shards in {dir}", shards.len())));
     };
     let more = if orphans.len() > 1 { format!(" and {} more", orphans.len() - 1) } else { String::new() };
-    let commands: Vec<String> = slugs.iter().map(|slug| format!("`playtrace combine --profile {slug} {dir}`")).collect();
+    let commands: Vec<String> =
+        slugs.iter().map(|slug| format!("`playtrace combine --profile {slug} {dir}`")).collect();
     Ok(check.failed(
         format!("{first}{more}: the process that wrote it has ended, and no run knows of it"),
         format!(

@@ -29,7 +29,8 @@ pub(super) fn is_about_the_directory(refusal: &str) -> bool {
 pub(super) fn check(facts: &Facts) -> [Finding; 3] {
     let Some(app) = facts.answers() else {
         let why = without_app(facts);
-        return [Check::WebToggle, Check::WebOldMiddleware, Check::WebTraces].map(|check| check.not_checked(why));
+        return [Check::WebToggle, Check::WebOldMiddleware, Check::WebTraces]
+            .map(|check| check.not_checked(why));
     };
     [toggle(facts, app), old_middleware(app), traces(app)]
 }
@@ -43,7 +44,9 @@ fn toggle(facts: &Facts, app: &App) -> Finding {
     if with > 0 {
         let without = all - with;
         return check.failed(
-            format!("{without} of {all} answers come from a process without the agent: some were not restarted"),
+            format!(
+                "{without} of {all} answers come from a process without the agent: some were not restarted"
+            ),
             SET,
         );
     }
@@ -54,7 +57,8 @@ fn toggle(facts: &Facts, app: &App) -> Finding {
     if running > 0 {
         return check.ok(format!("{running} running web processes have left a boot record"));
     }
-    let elsewhere = facts.enabled.iter().filter(|process| process.is_alive().is_none()).max_by_key(|known| known.at);
+    let elsewhere =
+        facts.enabled.iter().filter(|process| process.is_alive().is_none()).max_by_key(|known| known.at);
     match elsewhere {
         Some(process) => check.not_checked(format!(
             "no answer carries X-Profile-Trace-Status; whether {}, which had the agent on, still runs can't be seen from here",
@@ -88,7 +92,9 @@ fn traces(app: &App) -> Finding {
     match refusals.first() {
         None if app.traced() > 0 => check.ok(format!("{} requests were traced", app.traced())),
         None => check.not_checked("no agent has answered (web.toggle, header.arrives)"),
-        Some(refusal) if refusal.contains(OLD_MIDDLEWARE) => check.not_checked("another tracer is in the way (web.old-middleware)"),
+        Some(refusal) if refusal.contains(OLD_MIDDLEWARE) => {
+            check.not_checked("another tracer is in the way (web.old-middleware)")
+        }
         Some(refusal) if is_about_the_directory(refusal) => {
             check.not_checked("the agent can't write what it traces (directory.writable)")
         }

@@ -75,7 +75,9 @@ fn agent(worker: &Worker, enabled: &[EnabledProcess], dir: &Path) -> Agent {
         return Agent::Unknown;
     }
     // A pool of workers switches the agent on once, and forks.
-    if let Some(known) = process::parent(worker.pid).and_then(of).filter(|known| known.has_hook("rq-worker") == Some(true)) {
+    if let Some(known) =
+        process::parent(worker.pid).and_then(of).filter(|known| known.has_hook("rq-worker") == Some(true))
+    {
         return Agent::On(known.clone());
     }
     let Some(environment) = process::environment(worker.pid) else { return Agent::Unknown };
@@ -85,7 +87,8 @@ fn agent(worker: &Worker, enabled: &[EnabledProcess], dir: &Path) -> Agent {
     }
     let named = environment.get("PROFILE_COVERAGE_DIR").filter(|value| !value.is_empty());
     let theirs = Path::new(named.map_or(DEFAULT_DIRECTORY, String::as_str));
-    let theirs = process::working_directory(worker.pid).map_or_else(|| theirs.to_owned(), |cwd| cwd.join(theirs));
+    let theirs =
+        process::working_directory(worker.pid).map_or_else(|| theirs.to_owned(), |cwd| cwd.join(theirs));
     if !same_directory(&theirs, dir) {
         return Agent::Elsewhere(theirs);
     }
@@ -175,9 +178,12 @@ fn restarted(facts: &Facts) -> Finding {
         return check.ok("all workers were started since the toggle was set: they see it");
     }
     let Some(set) = set else {
-        return check.not_checked("no web process here has the agent on, so that nothing tells when the toggle was set");
+        return check.not_checked(
+            "no web process here has the agent on, so that nothing tells when the toggle was set",
+        );
     };
-    let older = names(lacking.iter().copied().filter(|seen| seen.worker.birth.is_some_and(|birth| birth < set)));
+    let older =
+        names(lacking.iter().copied().filter(|seen| seen.worker.birth.is_some_and(|birth| birth < set)));
     if older.is_empty() {
         return check.ok("the workers were started after the web processes were switched on");
     }
@@ -209,7 +215,10 @@ fn hooks(facts: &Facts) -> Finding {
             "call playtrace_agent.flask.init_app(app) (or playtrace_agent.rq.install_queue_if_present()) after RQ is installed there; restart it",
         );
     }
-    let known = facts.workers.iter().filter(|seen| matches!(&seen.agent, Agent::On(process) if process.setup.is_some()));
+    let known = facts
+        .workers
+        .iter()
+        .filter(|seen| matches!(&seen.agent, Agent::On(process) if process.setup.is_some()));
     let (known, all) = (known.count(), facts.workers.len());
     if known < all {
         return check.not_checked(format!("{} of {all} workers have no agent here that tells (worker.toggle, directory.same, directory.writable)", all - known));
@@ -218,5 +227,8 @@ fn hooks(facts: &Facts) -> Finding {
         Agent::On(process) => process.setup.as_ref()?.rq.clone(),
         _ => None,
     });
-    check.ok(format!("jobs are tagged, and traced by {all} workers (RQ {})", release.as_deref().unwrap_or("?")))
+    check.ok(format!(
+        "jobs are tagged, and traced by {all} workers (RQ {})",
+        release.as_deref().unwrap_or("?")
+    ))
 }
