@@ -41,26 +41,24 @@ fn space(asked: &Asked) -> Finding {
 fn orphans(asked: &Asked) -> Result<Finding, Failure> {
     let (check, dir) = (Check::ShardsOrphans, asked.coverage_dir.display());
     let mut runs = Runs::new(&asked.coverage_dir);
-    let (mut orphans, mut slugs) = (Vec::new(), Vec::new());
+    let mut orphans = Vec::new();
     let shards = list(&asked.coverage_dir)?;
     for shard in shards.iter().filter(|shard| !shard.name.slug.as_str().starts_with(SLUG)) {
         if runs.judge(shard)?.1 == State::Orphan {
             orphans.push(file_name(&shard.path));
-            slugs.push(shard.name.slug.to_string());
         }
     }
-    slugs.dedup();
     let Some(first) = orphans.first() else {
         return Ok(check.ok(format!("none among {} shards in {dir}", shards.len())));
     };
     let more = if orphans.len() > 1 { format!(" and {} more", orphans.len() - 1) } else { String::new() };
-    let commands: Vec<String> =
-        slugs.iter().map(|slug| format!("`playtrace combine --profile {slug} {dir}`")).collect();
+    // Without a run they have no place in a profile's file.
+    let named: Vec<String> = orphans.iter().map(|name| format!("{dir}/{name}")).collect();
+    let command = format!("playtrace combine --append --data-file {dir}/orphans.coverage {}", named.join(" "));
     Ok(check.failed(
         format!("{first}{more}: the process that wrote it has ended, and no run knows of it"),
         format!(
-            "merge what it holds ({}), or delete it; if a worker's come again and again, restart the worker with ENABLE_PROFILE_COVERAGE=1",
-            commands.join(", ")
+            "merge what it holds (`{command}`), or delete it; if a worker's come again and again, restart the worker with ENABLE_PROFILE_COVERAGE=1"
         ),
     ))
 }
