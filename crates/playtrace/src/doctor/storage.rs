@@ -54,7 +54,8 @@ fn orphans(asked: &Asked) -> Result<Finding, Failure> {
     let more = if orphans.len() > 1 { format!(" and {} more", orphans.len() - 1) } else { String::new() };
     // Without a run they have no place in a profile's file.
     let named: Vec<String> = orphans.iter().map(|name| format!("{dir}/{name}")).collect();
-    let command = format!("playtrace combine --append --data-file {dir}/orphans.coverage {}", named.join(" "));
+    let command =
+        format!("playtrace combine --append --data-file {dir}/orphans.coverage {}", named.join(" "));
     Ok(check.failed(
         format!("{first}{more}: the process that wrote it has ended, and no run knows of it"),
         format!(
