@@ -44,7 +44,7 @@ ADMIN_EMAIL = "admin@example.org"
 ADMIN_PASSWORD = "weppdemo-admin"
 
 # What a person's shell may carry and a stack must not inherit: it would trace elsewhere, or not at all.
-_FOREIGN = ("PROFILE_", "WEPPDEMO_", "ENABLE_PROFILE_COVERAGE", "ADMIN_", "UPLOAD_FULL_REPORTS", MARKER)
+_FOREIGN = ("PROFILE_", "WEPPDEMO_", "ENABLE_PROFILE_COVERAGE", "ADMIN_", "UPLOAD_FULL_REPORTS", "REDIS_URL", MARKER)
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
@@ -134,6 +134,8 @@ class Stack:
             "PROFILE_COVERAGE_ROOT": str(DEMO.parent),
             "ADMIN_EMAIL": ADMIN_EMAIL,
             "ADMIN_PASSWORD": ADMIN_PASSWORD,
+            # `playtrace doctor` asks it for the workers.
+            "REDIS_URL": self.redis_url,
         }
 
     def environment(self, *overrides: Mapping[str, str | None]) -> dict[str, str]:

@@ -42,6 +42,7 @@ def install() -> None:
     for name in ("enqueue_call", "enqueue_many", "enqueue_job", "schedule_job"):
         wrap(Queue, name, _withdrawing)
     wrap(Queue, "run_sync", _run_sync)
+    runtime.tell_setup("rq-queue")
 
 
 def _create(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -44,6 +44,7 @@ def install() -> None:
     spawning = getattr(rq.worker, "SpawnWorker", None)
     if spawning is not None:
         wrap(spawning, "fork_work_horse", _spawn_work_horse)
+    runtime.tell_setup("rq-worker")
 
 
 def _family(cls: type[Any]) -> Iterator[type[Any]]:

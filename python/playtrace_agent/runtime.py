@@ -131,6 +131,8 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
     processes.install()
     atexit.register(_finish)
     boot()
+    if role not in _SHORT_LIVED:
+        tell_setup()
     _settings, _pid = wanted, os.getpid()
     log.info(
         "agent on (%s): data goes to %s, measured files are named from %s",
@@ -148,6 +150,37 @@ def boot() -> None:
         _native.boot()
     except _native.TraceError as error:
         log.warning("nothing can be traced: %s", error)
+
+
+#: Roles of processes that are started for one piece of work: who starts them has said the same.
+_SHORT_LIVED = frozenset({"child", "job"})
+_hooks: list[str] = []
+
+
+def tell_setup(*hooks: str) -> None:
+    """Add to that record what this process found, and which hooks it has put in place."""
+    from . import _native
+
+    _hooks.extend(hooks)
+    rq = sys.modules.get("rq") if _hooks else None
+    release = getattr(rq, "VERSION", None) or getattr(rq, "__version__", None)
+    try:
+        _native.tell_setup(_coverage_release(), None if release is None else str(release), _hooks)
+    except _native.TraceError as error:
+        # Without the record itself, that has been said already.
+        log.debug("not in the boot record: %s", error)
+
+
+def _coverage_release() -> str | None:
+    """Return the release of coverage.py that this process would import, without importing it."""
+    try:
+        coverage = importlib.util.find_spec("coverage")
+        if coverage is None or coverage.origin is None:
+            return None
+        names = [path.name for path in Path(coverage.origin).parent.parent.glob("coverage-*.dist-info")]
+    except (ImportError, ValueError, OSError):
+        return None
+    return names[0].removeprefix("coverage-").removesuffix(".dist-info") if names else None
 
 
 def _installation() -> dict[str, list[Path]]:

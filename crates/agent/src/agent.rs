@@ -156,6 +156,11 @@ impl Agent {
         Ok(())
     }
 
+    /// Adds to the boot record what the process found and put in place.
+    pub(crate) fn tell_setup(&mut self, setup: Record) -> Result<(), AgentError> {
+        Ok(Journal::add_to_boot(&Layout::new(&self.place()?.directory), now(), setup)?)
+    }
+
     /// The number of the registered code object at an address.
     #[inline]
     pub(crate) fn code_at(&mut self, address: usize) -> Option<CodeId> {

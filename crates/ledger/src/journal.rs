@@ -56,6 +56,16 @@ impl Journal {
         Self::open_in(&layout.boot_dir(), role, program, Granularity::Profile, at)
     }
 
+    /// Appends to the boot record of this very process, which must be there.
+    pub fn add_to_boot(layout: &Layout, at: u64, record: Record) -> Result<(), LedgerError> {
+        let path = layout.boot_dir().join(Layout::file_name(&ProcessId::current()));
+        if !path.exists() {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(LedgerError::Append { path, source });
+        }
+        Self::append_to(path)?.append(at, record)
+    }
+
     fn open_in(
         dir: &Path,
         role: Role,

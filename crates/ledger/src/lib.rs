@@ -10,6 +10,7 @@
 //!
 //! This crate refuses to know SQLite, Python and HTTP. `docs/adr/0002-formats-on-disk.md` is the format's contract.
 
+mod boots;
 mod error;
 mod frame;
 mod journal;
@@ -20,6 +21,7 @@ mod read;
 mod record;
 pub mod unflushed;
 
+pub use boots::{EnabledProcess, Setup, enabled_processes};
 pub use error::LedgerError;
 pub use frame::{Damage, decode, encode};
 pub use journal::Journal;

@@ -148,6 +148,19 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Granularity::is_profile")]
         granularity: Granularity,
     },
+    /// Among the boot records: what an agent found and put in place. Written at the start, and again when more is in place:
+    /// the last one counts.
+    Setup {
+        /// The release of coverage.py that is installed there; the agent itself doesn't need it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        coverage: Option<String>,
+        /// The release of RQ, where one of the hooks is on it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rq: Option<String>,
+        /// What follows work out of the process: `rq-queue` tags jobs, `rq-worker` traces them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hooks: Vec<String>,
+    },
     /// A unit of traced work is about to begin.
     Open {
         /// Unique among the units of this file.

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    aggregate, combine, export, index, inspect, matrix, play, prune, report, run_profile_coverage_batch,
-    run_test_profile, serve, shards, workflows,
+    aggregate, combine, doctor, export, index, inspect, matrix, play, prune, report,
+    run_profile_coverage_batch, run_test_profile, serve, shards, workflows,
 };
 use crate::exit::Exit;
 use crate::messages::{Failure, show};
@@ -42,6 +42,11 @@ pub enum Command {
     /// Merge shards into one data file.
     #[command(after_help = "Example:\n  playtrace combine --profile legacy-palouse /srv/coverage")]
     Combine(combine::Args),
+    /// Check a running stack, and say what to do.
+    #[command(
+        after_help = "Example:\n  playtrace doctor --base-url http://127.0.0.1:8080/weppcloud --redis-url redis://127.0.0.1:6379/0"
+    )]
+    Doctor(doctor::Args),
     /// List shards with their owner, age and size.
     #[command(after_help = "Example:\n  playtrace shards /srv/coverage")]
     Shards(shards::Args),
@@ -89,6 +94,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::RunTestProfile(args) => run_test_profile::run(args),
         Command::RunProfileCoverageBatch(args) => run_profile_coverage_batch::run(args),
         Command::Combine(args) => combine::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Shards(args) => shards::run(args),
         Command::Index(args) => index::run(args),
         Command::Inspect(args) => inspect::run(args),

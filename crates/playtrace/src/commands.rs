@@ -4,6 +4,7 @@
 
 pub mod aggregate;
 pub mod combine;
+pub mod doctor;
 pub mod export;
 pub mod index;
 pub mod inspect;

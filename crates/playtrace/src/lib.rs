@@ -6,12 +6,14 @@
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod doctor;
 pub mod documents;
 pub mod exit;
 pub mod finish;
 pub mod messages;
 pub mod nightly;
 pub mod service;
+pub mod shard_state;
 pub mod sources;
 pub mod wctl;
 pub mod whole_file;

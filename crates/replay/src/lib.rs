@@ -27,6 +27,7 @@ mod manifest;
 mod plan;
 mod player;
 mod preset;
+mod probe;
 mod quiet;
 mod rewrite;
 mod sandbox;
@@ -47,6 +48,7 @@ pub use preset::{
     DEFAULT_PRESET, Http, JobRule, LoginRule, OnFailure, Pattern, PollRule, Preset, Reaction, RunIdRule,
     SandboxRule, SeedCopy, SkipRule, UploadRule,
 };
+pub use probe::{ProbeTrace, Prober, Reply};
 pub use rewrite::RunIdRewriter;
 pub use sandbox::Sandbox;
 pub use secret::{Credentials, Secret};

@@ -16,13 +16,13 @@ use crate::plan::Step;
 use crate::quiet::Quiet;
 
 /// Activates tracing of a request for a profile.
-const TRACE: &str = "X-Profile-Trace";
+pub(crate) const TRACE: &str = "X-Profile-Trace";
 /// Names the run.
-const TRACE_RUN: &str = "X-Profile-Trace-Run";
+pub(crate) const TRACE_RUN: &str = "X-Profile-Trace-Run";
 /// Numbers the step.
-const TRACE_STEP: &str = "X-Profile-Trace-Step";
+pub(crate) const TRACE_STEP: &str = "X-Profile-Trace-Step";
 /// The agent's answer: `on`, or `off; <reason>`.
-const TRACE_STATUS: &str = "X-Profile-Trace-Status";
+pub(crate) const TRACE_STATUS: &str = "X-Profile-Trace-Status";
 
 /// A replay that is traced.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use playtrace_covdata::Installation;
-use playtrace_ledger::{Granularity, Role};
+use playtrace_ledger::{Granularity, Record, Role};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -19,6 +19,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
     module.add_function(wrap_pyfunction!(set_role, module)?)?;
     module.add_function(wrap_pyfunction!(boot, module)?)?;
+    module.add_function(wrap_pyfunction!(tell_setup, module)?)?;
     module.add_function(wrap_pyfunction!(check_names, module)?)?;
     module.add_function(wrap_pyfunction!(install_import_hook, module)?)?;
     Ok(())
@@ -75,6 +76,17 @@ fn set_role(py: Python<'_>, role_name: &str) -> PyResult<()> {
 #[pyfunction]
 fn boot(py: Python<'_>) -> PyResult<()> {
     with_agent(py, Agent::boot)
+}
+
+/// Adds to that what the process found (releases of coverage.py and RQ) and put in place.
+#[pyfunction]
+fn tell_setup(
+    py: Python<'_>,
+    coverage: Option<String>,
+    rq: Option<String>,
+    hooks: Vec<String>,
+) -> PyResult<()> {
+    with_agent(py, |agent| agent.tell_setup(Record::Setup { coverage, rq, hooks }))
 }
 
 /// Checks a slug and a run token.

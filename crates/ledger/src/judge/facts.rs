@@ -189,7 +189,7 @@ impl Facts {
         record: &Record,
     ) {
         match record {
-            Record::Boot { .. } => {}
+            Record::Boot { .. } | Record::Setup { .. } => {}
             Record::Unknown => self.unknown += 1,
             Record::Open { unit, kind, step, job, child, what, scope } => {
                 let opened = Unit {

@@ -1,18 +1,16 @@
 //! `playtrace shards`: what lies in the coverage directory, and whose it is.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use playtrace_covdata::CovdataError;
 use playtrace_covdata::shard::{ShardInfo, foreign_files, list};
-use playtrace_ledger::{Layout, Record, RunLedger};
-use playtrace_model::{RunToken, Slug};
+use playtrace_model::RunToken;
 
 use crate::exit::Exit;
 use crate::messages::Failure;
 use crate::service::settings;
+use crate::shard_state::{Runs, State, file_name, process};
 
 /// List shards: profile, run, owner, age, size, and whether anyone will write to them or merge them any more.
 #[derive(Debug, clap::Args)]
@@ -20,55 +18,6 @@ pub struct Args {
     /// The directory of the shards [default: `PROFILE_COVERAGE_DIR`].
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
-}
-
-/// Whether the process that writes a shard lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    Running,
-    Ended,
-    /// It is, or was, on another host.
-    Unknown,
-}
-
-/// What a shard waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Its process may write more.
-    InUse,
-    /// It is in a merged file already.
-    Merged,
-    /// Its run has not been merged.
-    Waiting,
-    /// Its process has ended and no run claims it.
-    Orphan,
-    /// It can't be read.
-    Unreadable,
-    /// It is called as data files are, and belongs to no profile.
-    Foreign,
-}
-
-impl Owner {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Ended => "ended",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl State {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::InUse => "in use",
-            Self::Merged => "merged",
-            Self::Waiting => "waiting",
-            Self::Orphan => "orphan",
-            Self::Unreadable => "unreadable",
-            Self::Foreign => "foreign",
-        }
-    }
 }
 
 const HEAD: [&str; 7] = ["PROFILE", "RUN", "OWNER", "AGE", "SIZE", "STATE", "FILE"];
@@ -82,7 +31,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     };
     let shards = list(&dir).map_err(unlisted)?;
     let foreign = foreign_files(&dir).map_err(unlisted)?;
-    let mut runs = Runs { layout: Layout::new(&dir), known: BTreeMap::new() };
+    let mut runs = Runs::new(&dir);
     let now = SystemTime::now();
     let mut rows = Vec::new();
     let mut states = Vec::new();
@@ -151,80 +100,6 @@ fn print(dir: &Path, shards: &[ShardInfo], bytes: u64, rows: &[[String; 7]], sta
     for error in shards.iter().filter_map(|shard| shard.owner.as_ref().err()) {
         let _ = writeln!(out, "[{}] {error}", error.code());
     }
-}
-
-/// The ledgers of the runs that shards belong to, each read once.
-struct Runs {
-    layout: Layout,
-    known: BTreeMap<(Slug, RunToken), RunLedger>,
-}
-
-impl Runs {
-    fn judge(&mut self, shard: &ShardInfo) -> Result<(Owner, State), Failure> {
-        let run = match &shard.owner {
-            Ok(owner) => owner.run.clone(),
-            Err(CovdataError::Missing { .. }) => None,
-            Err(_) => return Ok((process(&shard.name.host, shard.name.pid), State::Unreadable)),
-        };
-        let Some(run) = run else {
-            // coverage.py wrote it: all there is to go by is the process id.
-            let owner = process(&shard.name.host, shard.name.pid);
-            return Ok((owner, if owner == Owner::Ended { State::Orphan } else { State::InUse }));
-        };
-        let key = (shard.name.slug.clone(), run);
-        if !self.known.contains_key(&key) {
-            let ledger = RunLedger::read(&self.layout, &key.0, &key.1)?;
-            self.known.insert(key.clone(), ledger);
-        }
-        let ledger = &self.known[&key];
-        let name = file_name(&shard.path);
-        let merged =
-            ledger.writers.iter().flat_map(|writer| &writer.entries).any(
-                |entry| matches!(&entry.record, Record::Merged { shards, .. } if shards.contains(&name)),
-            );
-        let owner = owner(shard, ledger);
-        let state = match owner {
-            Owner::Running => State::InUse,
-            _ if merged => State::Merged,
-            _ if !ledger.writers.is_empty() => State::Waiting,
-            Owner::Ended => State::Orphan,
-            Owner::Unknown => State::Waiting,
-        };
-        Ok((owner, state))
-    }
-}
-
-/// The ledger knows when the owner started, so that a process id used again is not taken for it.
-fn owner(shard: &ShardInfo, ledger: &RunLedger) -> Owner {
-    let lives = ledger
-        .writers
-        .iter()
-        .filter_map(|writer| writer.process.as_ref())
-        .filter(|(process, _)| process.pid == shard.name.pid && process.host == shard.name.host)
-        .map(|(process, _)| process.is_alive());
-    match lives.max() {
-        None => process(&shard.name.host, shard.name.pid),
-        Some(Some(true)) => Owner::Running,
-        Some(Some(false)) => Owner::Ended,
-        Some(None) => Owner::Unknown,
-    }
-}
-
-/// By its number alone.
-fn process(host: &str, pid: u32) -> Owner {
-    let here = playtrace_ledger::ProcessId::current();
-    // Newer releases of coverage.py write hosts without dots.
-    if (host != here.host && host != here.host.replace('.', "_")) || here.start == 0 {
-        Owner::Unknown
-    } else if Path::new(&format!("/proc/{pid}")).exists() {
-        Owner::Running
-    } else {
-        Owner::Ended
-    }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The age of what was last written then.

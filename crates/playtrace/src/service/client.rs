@@ -67,6 +67,25 @@ impl ServiceClient {
         request.send().await.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// What `GET /health` answers; the error is a sentence.
+    pub async fn health(&self) -> Result<Vec<u8>, String> {
+        let told = |error: reqwest::Error| {
+            let mut text = format!("{} does not answer", self.url);
+            let mut cause = std::error::Error::source(&error);
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            text
+        };
+        let request = self.http.get(format!("{}/health", self.url)).timeout(Duration::from_secs(10));
+        let answer = request.send().await.map_err(told)?;
+        if !answer.status().is_success() {
+            return Err(format!("{} answers {} to GET /health", self.url, answer.status().as_u16()));
+        }
+        answer.bytes().await.map(|bytes| bytes.to_vec()).map_err(told)
+    }
+
     /// Has a profile replayed, hands its log on as it comes, and gives the result; none after a dry run.
     pub async fn run(
         &self,

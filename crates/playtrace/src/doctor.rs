@@ -1,0 +1,215 @@
+//! `playtrace doctor`: is this stack ready to be traced, and if not, what is to be done.
+//!
+//! First everything is looked at ([`Facts`]), then each check judges what was seen. Nothing is changed but for what the
+//! probe's own runs leave, and that is removed.
+
+mod agents;
+mod app;
+mod clocks;
+mod concurrency;
+mod directory;
+pub mod finding;
+mod header;
+mod overlap;
+mod process;
+mod redis;
+mod service;
+pub mod show;
+mod storage;
+mod web;
+mod workers;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use playtrace_ledger::{EnabledProcess, Layout, Record, Role, RunLedger, enabled_processes};
+use playtrace_model::{RunToken, Slug};
+use playtrace_replay::{BaseUrl, Credentials, Preset, Prober};
+
+use self::app::App;
+use self::finding::{Check, Finding};
+use self::redis::RedisLook;
+use self::service::Health;
+use crate::messages::Failure;
+use crate::service::client::ServiceClient;
+
+/// The profile that the doctor's requests are traced for.
+pub const SLUG: &str = "playtrace-doctor";
+/// How long records are waited for that were promised by an answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the doctor is asked to look at.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The app, if one is named.
+    pub base: Option<BaseUrl>,
+    /// The playback service.
+    pub service: ServiceClient,
+    /// Redis, if one is named.
+    pub redis_url: Option<String>,
+    /// The directory of shards and ledgers, as it is called here.
+    pub coverage_dir: PathBuf,
+    /// How the app wants to be replayed.
+    pub preset: Preset,
+    /// Who the player is.
+    pub credentials: Credentials,
+    /// Two pages of the app that execute different code, for the concurrency probe.
+    pub paths: [String; 2],
+    /// The least room that there is to be, in bytes.
+    pub min_free: u64,
+    /// By how many seconds clocks may differ.
+    pub max_skew: f64,
+    /// What is not to be looked at.
+    pub skip: BTreeSet<Check>,
+}
+
+/// What was seen.
+struct Facts {
+    health: Result<Health, String>,
+    app: Option<Result<App, String>>,
+    redis: Option<Result<RedisLook, String>>,
+    layout: Layout,
+    /// Whether the coverage directory can be seen from here.
+    has_directory: bool,
+    /// All boot records in it.
+    enabled: Vec<EnabledProcess>,
+    /// What the app's side wrote about the probe's requests.
+    probed: RunLedger,
+    /// The workers, and what is known of each one's agent.
+    workers: Vec<workers::Seen>,
+}
+
+/// Looks at everything, and judges.
+pub async fn examine(asked: &Asked) -> Result<Vec<Finding>, Failure> {
+    let mut left = Leftovers { dir: asked.coverage_dir.clone(), runs: Vec::new() };
+    let run = left.begin(SLUG)?;
+    let facts = look(asked, &run).await?;
+    let mut findings = vec![service::check(asked.service.url(), &facts.health)];
+    findings.extend(app::check(facts.app.as_ref()));
+    findings.extend(web::check(&facts));
+    findings.extend(header::check(&facts));
+    findings.extend(workers::check(&facts));
+    findings.extend(agents::check(&facts));
+    findings.extend(directory::check(asked, &facts));
+    findings.extend(storage::check(asked, &facts)?);
+    findings.push(clocks::check(asked.max_skew, &facts));
+    findings.push(if asked.skip.contains(&Check::ProbeConcurrency) {
+        Check::ProbeConcurrency.not_checked("")
+    } else {
+        concurrency::check(asked, &facts, &mut left).await?
+    });
+    drop(left);
+    for finding in &mut findings {
+        if asked.skip.contains(&finding.id) {
+            *finding = finding.id.not_checked("you said so (--skip)");
+        }
+    }
+    findings.sort_by_key(|finding| finding.id);
+    Ok(findings)
+}
+
+async fn look(asked: &Asked, run: &(Slug, RunToken)) -> Result<Facts, Failure> {
+    let health = service::look(&asked.service).await;
+    let app = match &asked.base {
+        Some(base) => {
+            let prober = Prober::new(base.clone(), asked.preset.clone())?;
+            Some(app::look(&prober, base, &asked.preset, &asked.credentials, run).await)
+        }
+        None => None,
+    };
+    let redis = match asked.redis_url.clone() {
+        Some(url) => tokio::task::spawn_blocking(move || redis::look(&url)).await.ok(),
+        None => None,
+    };
+    let layout = Layout::new(&asked.coverage_dir);
+    let traced = app.as_ref().and_then(|app| app.as_ref().ok()).map_or(0, App::traced);
+    let probed = await_requests(&layout, run, traced).await?;
+    let enabled = enabled_processes(&layout)?;
+    let mut facts = Facts {
+        health,
+        app,
+        redis,
+        has_directory: asked.coverage_dir.is_dir(),
+        layout,
+        enabled,
+        probed,
+        workers: Vec::new(),
+    };
+    facts.workers = workers::look(&facts, &asked.coverage_dir);
+    Ok(facts)
+}
+
+/// The records of a run, once so many requests are in it, or patience is over.
+async fn await_requests(
+    layout: &Layout,
+    (slug, run): &(Slug, RunToken),
+    wanted: usize,
+) -> Result<RunLedger, Failure> {
+    let begun = Instant::now();
+    loop {
+        let ledger = RunLedger::read(layout, slug, run)?;
+        if requests(&ledger) >= wanted || begun.elapsed() > PATIENCE {
+            return Ok(ledger);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// How many requests a run's ledger knows of.
+fn requests(ledger: &RunLedger) -> usize {
+    let entries = ledger.writers.iter().flat_map(|writer| &writer.entries);
+    entries.filter(|entry| matches!(entry.record, Record::Open { .. })).count()
+}
+
+impl Facts {
+    /// The app's answers, if it gave any.
+    fn answers(&self) -> Option<&App> {
+        self.app.as_ref()?.as_ref().ok()
+    }
+
+    /// Web processes that have the agent on and run now, as far as that can be seen from here.
+    fn web_processes(&self) -> impl Iterator<Item = &EnabledProcess> {
+        self.enabled.iter().filter(|process| {
+            process.role == Role::Web
+                && process.is_alive() == Some(true)
+                && !self.workers.iter().any(|worker| worker.is(process))
+        })
+    }
+}
+
+/// The doctor's own runs, whose data is removed when it is done, however that comes.
+struct Leftovers {
+    dir: PathBuf,
+    runs: Vec<(Slug, RunToken)>,
+}
+
+impl Leftovers {
+    /// A run of its own.
+    fn begin(&mut self, slug: &str) -> Result<(Slug, RunToken), Failure> {
+        let odd = |why: String| Failure::new(crate::Exit::BadInput, "PT-DOCTOR-001", why);
+        let token = format!("doctor-{}", uuid::Uuid::new_v4().simple());
+        let slug = Slug::parse(slug).map_err(|error| odd(error.to_string()))?;
+        let run = (slug, RunToken::parse(&token).map_err(|error| odd(error.to_string()))?);
+        self.runs.push(run.clone());
+        Ok(run)
+    }
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        let layout = Layout::new(&self.dir);
+        // Best effort: what stays is called after the doctor, and no merge asks for it.
+        for (slug, run) in &self.runs {
+            for shard in playtrace_covdata::shard::list_of(&self.dir, slug).unwrap_or_default() {
+                if shard.run() == Some(run) {
+                    let _ = fs_err::remove_file(&shard.path);
+                }
+            }
+            let dir = layout.run_dir(slug, run);
+            let _ = fs_err::remove_dir_all(&dir);
+            // Goes with the last run in it.
+            let _ = dir.parent().map(fs_err::remove_dir);
+        }
+    }
+}
