@@ -1,6 +1,6 @@
 //! The boot records: which processes have the agent on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{Layout, LedgerError, ProcessId, Record, Role, decode};
 
@@ -61,19 +61,19 @@ pub fn enabled_processes(layout: &Layout) -> Result<Vec<EnabledProcess>, LedgerE
             continue;
         }
         let bytes = fs_err::read(&path).map_err(|source| LedgerError::Read { path: path.clone(), source })?;
-        found.extend(process_of(path, &bytes));
+        found.extend(process_of(&path, &bytes));
     }
     found.sort_by(|a, b| a.process.cmp(&b.process));
     Ok(found)
 }
 
-fn process_of(path: PathBuf, bytes: &[u8]) -> Option<EnabledProcess> {
+fn process_of(path: &Path, bytes: &[u8]) -> Option<EnabledProcess> {
     let (entries, _) = decode(bytes);
     let mut known: Option<EnabledProcess> = None;
     for entry in entries {
         match entry.record {
             Record::Boot { process, role, program, .. } => {
-                let (at, path) = (entry.at, path.clone());
+                let (at, path) = (entry.at, path.to_owned());
                 known = Some(EnabledProcess { process, role, program, at, setup: None, path });
             }
             Record::Setup { coverage, rq, hooks } => {
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_golden_boot_record_of_before_there_was_a_setup_is_read() {
         let golden = include_bytes!("../tests/golden/v1.ledger");
-        let read = process_of(PathBuf::from("x.ledger"), golden).unwrap();
+        let read = process_of(Path::new("x.ledger"), golden).unwrap();
         assert_eq!((read.process.pid, read.role, read.setup), (4711, Role::Web, None));
         assert_eq!(read.program, "playtrace-agent 0.1.0, CPython 3.12.1, native");
     }
