@@ -168,7 +168,7 @@ def tell_setup(*hooks: str) -> None:
         _native.tell_setup(_coverage_release(), None if release is None else str(release), _hooks)
     except _native.TraceError as error:
         # Without the record itself, that has been said already.
-        log.debug("not in the boot record: %s", error)
+        say(logging.DEBUG, "not in the boot record: %s", error)
 
 
 def _coverage_release() -> str | None:

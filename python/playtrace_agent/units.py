@@ -62,13 +62,18 @@ def say_began(slug: str, run: str | None) -> None:
 
 #: Faults of blocks that were said, by slug and run: a block may be in a loop.
 _said: set[tuple[str, str | None, str]] = set()
+#: A process may live for months.
+_REMEMBERED = 1000
 
 
 def say_failed(slug: str, run: str | None, fault: _native.TraceError) -> None:
     """Say, once, that a block can't be traced, and tell the verdict if that can be written. The block runs."""
     failed = (slug, run, str(fault))
-    if isinstance(fault, runtime.native.SwitchedOffError) or failed in _said or len(_said) >= 1000:
+    if isinstance(fault, runtime.native.SwitchedOffError) or failed in _said:
         return
+    if len(_said) >= _REMEMBERED:
+        # Said twice is better than lost without a word.
+        _said.clear()
     _said.add(failed)
     with contextlib.suppress(runtime.native.TraceError):
         runtime.native.lost(slug, run, f"a block is not traced: {fault}")

@@ -229,6 +229,13 @@ def test_a_block_runs_where_it_can_not_be_traced(work: Workspace) -> None:
     assert outcome.err.count("not traced: a block of profile p: ") == 1
 
 
+def test_each_run_whose_block_can_not_be_traced_is_said_however_many(work: Workspace) -> None:
+    blocks = "for number in range(1003):\n    with playtrace_agent.trace('p', f'r{number}'):\n        pass\n"
+    fault = "shutil.rmtree(data, ignore_errors=True)\ndata.write_text('mine')"
+    outcome = work.run(f"{BEGIN}\nimport playtrace_agent\n{fault}\n{blocks}")
+    assert outcome.err.count("not traced: a block of profile p: ") == 1003
+
+
 # Other file systems --------------------------------------------------------------------------------
 
 
