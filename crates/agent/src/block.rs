@@ -72,7 +72,7 @@ unsafe extern "C-unwind" fn enter(
     _args: *mut ffi::PyObject,
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let Some(tell) = guarded(|py| of(py, &block).get().open(py)) else { return null_mut() };
+    let Some(tell) = guarded(|py| of(py, &block).open(py)) else { return null_mut() };
     // SAFETY: a method is called with the lock held, and its object lives as long as the call; the references are ours.
     unsafe {
         // The app's handlers of log records are not part of the block.
@@ -86,11 +86,11 @@ unsafe extern "C-unwind" fn enter(
             // It is that error that matters: what is left open is named by the verdict.
             let error = calling::take_error();
             guarded(|py| {
-                of(py, &block).get().give_up(py, tell.unit);
+                of(py, &block).give_up(py, tell.unit);
                 Ok(())
             });
             calling::restore_error(error);
-        } else if guarded(|py| of(py, &block).get().go_in(py, tell.unit)).is_none() {
+        } else if guarded(|py| of(py, &block).go_in(py, tell.unit)).is_none() {
             calling::release(told);
             return null_mut();
         }
@@ -104,13 +104,13 @@ unsafe extern "C-unwind" fn exit(
     _raised: *mut ffi::PyObject,
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let Some(unit) = guarded(|py| of(py, &block).get().go_out(py)) else { return null_mut() };
+    let Some(unit) = guarded(|py| of(py, &block).go_out(py)) else { return null_mut() };
     // SAFETY: as above; the block has its end.
     unsafe {
         if unit.is_null() {
             return calling::none();
         }
-        let end = guarded(|py| Ok(of(py, &block).get().end.as_ptr())).unwrap_or(null_mut());
+        let end = guarded(|py| Ok(of(py, &block).end.as_ptr())).unwrap_or(null_mut());
         let ended = calling::call(end, unit, null_mut());
         calling::release(unit);
         ended
@@ -118,9 +118,8 @@ unsafe extern "C-unwind" fn exit(
 }
 
 /// The block that a method was called on.
-fn of<'a, 'py>(py: Python<'py>, block: &'a *mut ffi::PyObject) -> &'a Bound<'py, Block> {
-    // SAFETY: a method descriptor calls with an object of its class only, which lives as long as the call.
-    unsafe { Bound::ref_from_ptr(py, block).cast_unchecked() }
+fn of<'a>(py: Python<'a>, object: &'a *mut ffi::PyObject) -> &'a Block {
+    calling::receiver(py, object)
 }
 
 impl Block {

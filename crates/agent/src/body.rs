@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn next(
     _args: *mut ffi::PyObject,
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let Some(unit) = guarded(|py| Ok(of(py, &body).get().unit.load(Ordering::Relaxed))) else {
+    let Some(unit) = guarded(|py| Ok(of(py, &body).unit.load(Ordering::Relaxed))) else {
         return null_mut();
     };
     // SAFETY: a method is called with the lock held, and its object lives as long as the call.
@@ -108,7 +108,7 @@ unsafe extern "C-unwind" fn next(
 /// # Safety
 /// As [`calling::call`] has it; `body` is a [`Body`].
 unsafe fn piece(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    let Some((answer, mut iterator)) = guarded(|py| Ok(of(py, &body).get().references(py))) else {
+    let Some((answer, mut iterator)) = guarded(|py| Ok(of(py, &body).references(py))) else {
         return null_mut();
     };
     // SAFETY: the caller's promise; the references are ours.
@@ -120,7 +120,7 @@ unsafe fn piece(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
             iterator = calling::iterate(answer);
             if !iterator.is_null() {
                 // Two threads that ask for the first piece at once have one iterator each, as they would have of the body.
-                let other = guarded(|py| Ok(of(py, &body).get().keep(py, iterator)));
+                let other = guarded(|py| Ok(of(py, &body).keep(py, iterator)));
                 calling::release(other.unwrap_or(null_mut()));
             }
         }
@@ -137,7 +137,7 @@ unsafe extern "C-unwind" fn close(
     _args: *mut ffi::PyObject,
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let Some(unit) = guarded(|py| Ok(of(py, &body).get().unit.load(Ordering::Relaxed))) else {
+    let Some(unit) = guarded(|py| Ok(of(py, &body).unit.load(Ordering::Relaxed))) else {
         return null_mut();
     };
     // SAFETY: a method is called with the lock held, and its object lives as long as the call.
@@ -169,7 +169,7 @@ unsafe extern "C-unwind" fn close(
 /// # Safety
 /// As [`calling::call`] has it; `body` is a [`Body`].
 unsafe fn close_answer(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    let Some((answer, iterator)) = guarded(|py| Ok(of(py, &body).get().references(py))) else {
+    let Some((answer, iterator)) = guarded(|py| Ok(of(py, &body).references(py))) else {
         return null_mut();
     };
     // SAFETY: the caller's promise; the references are ours.
@@ -183,7 +183,7 @@ unsafe fn close_answer(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
         calling::release(answer);
         // What nobody else has ends here: `finally` blocks of generators and `__del__` are the request's work.
         let Some((answer, iterator)) = guarded(|py| {
-            let held = of(py, &body).get().held.with(py, Option::take).flatten();
+            let held = of(py, &body).held.with(py, Option::take).flatten();
             Ok(held.map_or((null_mut(), null_mut()), |held| {
                 (held.answer.into_ptr(), held.iterator.map_or(null_mut(), Py::into_ptr))
             }))
@@ -202,7 +202,7 @@ unsafe fn close_answer(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
 /// As [`calling::call`] has it; `body` is a [`Body`].
 unsafe fn end(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
     let arguments = guarded(|py| {
-        let body = of(py, &body).get();
+        let body = of(py, &body);
         let unit = body.unit.swap(0, Ordering::Relaxed);
         if unit == 0 {
             return Ok(None);
@@ -224,9 +224,8 @@ unsafe fn end(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
 }
 
 /// The body that a method was called on.
-fn of<'a, 'py>(py: Python<'py>, body: &'a *mut ffi::PyObject) -> &'a Bound<'py, Body> {
-    // SAFETY: a method descriptor calls with an object of its class only, which lives as long as the call.
-    unsafe { Bound::ref_from_ptr(py, body).cast_unchecked() }
+fn of<'a>(py: Python<'a>, object: &'a *mut ffi::PyObject) -> &'a Body {
+    calling::receiver(py, object)
 }
 
 impl Body {

@@ -10,9 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
 use playtrace_tracer::Token;
+use pyo3::PyClass;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::True;
 use pyo3::types::{PyString, PyType};
 
 use crate::agent::UnitId;
@@ -135,6 +137,16 @@ pub(crate) fn definition(
     let definition =
         ffi::PyMethodDef { ml_name: name.as_ptr(), ml_meth, ml_flags: flags, ml_doc: doc.as_ptr() };
     Box::leak(Box::new(definition))
+}
+
+/// What such a method was called on.
+pub(crate) fn receiver<'a, T>(py: Python<'a>, object: &'a *mut ffi::PyObject) -> &'a T
+where
+    T: PyClass<Frozen = True> + Sync,
+{
+    // SAFETY: a method descriptor calls with an object of its class only, which lives as long as the call.
+    let object: &Bound<'_, T> = unsafe { Bound::ref_from_ptr(py, object).cast_unchecked() };
+    object.get()
 }
 
 /// Gives a class such a method.
