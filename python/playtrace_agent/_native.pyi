@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, Self, TypeAlias
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from .units import Unit
 
@@ -18,10 +19,23 @@ class Token:
 #: What a context holds: whose the running code is, `None` for nobody's, `...` where it knows nothing of us.
 Held: TypeAlias = Token | EllipsisType | None
 
-class Body:
-    """A response body whose pieces are work of a unit; `end(unit)` is called when it is closed."""
+#: Is told what the end of a unit wrote (shard, files, lines), or why it could not.
+Tell: TypeAlias = Callable[[tuple[str, int, int] | None, Exception | None], None]
 
-    def __init__(self, body: Iterable[bytes], unit: Unit, end: Callable[[Unit], None]) -> None: ...
+class Answering:
+    """How traced requests are answered: bodies are wrapped in `body` or `sized`, and files by `file(body, unit)`."""
+
+    def __init__(
+        self, body: type[Body], sized: type[Body], file: Callable[[Any, Unit], Any], tell: Tell
+    ) -> None: ...
+    def answer(
+        self, unit: int, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse, /
+    ) -> Iterable[bytes]: ...
+
+class Body:
+    """A response body whose pieces are work of a unit, which ends when it is closed."""
+
+    def __init__(self, body: Iterable[bytes], unit: Unit, tell: Tell) -> None: ...
     def __iter__(self) -> Iterator[bytes]: ...
     def __next__(self) -> bytes: ...
     def close(self) -> None: ...
@@ -31,7 +45,7 @@ class Body:
     def answer(self) -> Any: ...
 
 class Block:
-    """A block that is work of a unit; `began(slug, run)` is called at the run's first one, `end(unit)` at its end.
+    """A block that is work of a unit; `began(slug, run)` is called at the run's first one.
 
     Where it can't be traced, `failed(slug, run, fault)` is called instead.
     """
@@ -41,7 +55,7 @@ class Block:
         slug: str,
         run: str | None,
         began: Callable[[str, str | None], None],
-        end: Callable[[Unit], None],
+        tell: Tell,
         failed: Callable[[str, str | None, TraceError], None],
     ) -> Self: ...
     def __enter__(self) -> None: ...
@@ -82,7 +96,8 @@ def open_unit(
     scope: str | None = None,
 ) -> tuple[int, bool]: ...
 def open_within(kind_name: str, *, child: str | None = None, what: str = "") -> int | None: ...
-def close_unit(unit: int) -> tuple[str, int, int] | None: ...
+def open_request(slug: str, environ: WSGIEnvironment) -> tuple[int, bool]: ...
+def end_unit(unit: int, tell: Tell, /) -> None: ...
 def held() -> Held: ...
 def hold(to: int | Held) -> None: ...
 def enter(to: int | Held) -> Held: ...

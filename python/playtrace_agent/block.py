@@ -14,7 +14,7 @@ class Block(_native.Block, units.Decorator):
 
     def __new__(cls, slug: str, run: str | None) -> Block:
         """Hand over what the native part calls."""
-        return super().__new__(cls, slug, run, units.say_began, units.end, units.say_failed)
+        return super().__new__(cls, slug, run, units.say_began, units.tell, units.say_failed)
 
     def _recreate_cm(self) -> Block:
         """Return one more for each call of the function."""

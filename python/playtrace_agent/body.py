@@ -12,7 +12,7 @@ from . import runtime, units
 from ._native import Body, call_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 #: Files that are read by C functions, and those that read another one.
 _FILES = (io.FileIO, io.BytesIO)
@@ -28,10 +28,9 @@ class TracedBody(Body):
 
     __slots__ = ()
 
-    def __del__(self) -> None:
-        """Close a body that its server left open."""
-        if self.unit:
-            runtime.guard("closing a body that the server left open", self.close)
+    def left_open(self) -> None:
+        """Close a body that its server forgot; called by the native part."""
+        runtime.guard("closing a body that the server left open", self.close)
 
 
 class SizedBody(TracedBody):
@@ -49,12 +48,6 @@ class SizedBody(TracedBody):
         return pieces
 
 
-def traced(answer: Iterable[bytes], unit: units.Unit) -> TracedBody:
-    """Return the body to give to the server; the unit ends when it is closed."""
-    kind = SizedBody if hasattr(type(answer), "__len__") else TracedBody
-    return kind(answer, unit, units.end)
-
-
 def traced_file(body: Any, unit: units.Unit) -> Any:
     """Return the body to give to the server, whose own file wrapper the app answered.
 
@@ -65,16 +58,18 @@ def traced_file(body: Any, unit: units.Unit) -> Any:
     name = next((name for name in _HELD_AS if name in attributes), None)
     if name is None:
         # Not made by Python. By a descriptor, the server sends what the file holds, whatever `read` makes of it.
-        return None if _has_descriptor(getattr(body, "filelike", None), unit) else traced(body, unit)
+        if _has_descriptor(getattr(body, "filelike", None), unit):
+            return None
+        return TracedBody(body, unit, units.tell)
     file, close = attributes[name], attributes.get("close")
     if _is_plain(file) and (close is None or getattr(close, "__self__", None) is file):
         return None
     within = _File(file, unit)
     if close is None and hasattr(type(body), "close"):
         # That closes the file.
-        within.close = TracedBody(file, unit, units.end).close
+        within.close = TracedBody(file, unit, units.tell).close
     else:
-        body.close = TracedBody(SimpleNamespace(close=close), unit, units.end).close
+        body.close = TracedBody(SimpleNamespace(close=close), unit, units.tell).close
     setattr(body, name, within)
     return body
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _native, runtime, settings
+from . import _native, runtime, settings, units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Child:
         def close() -> None:
             opened = _native.open_within("child", child=self.token, what="it could not be started")
             if opened is not None:
-                _native.close_unit(opened)
+                units.end(units.Unit(opened))
 
         runtime.guard("withdrawing a child process", close)
 

@@ -95,12 +95,15 @@ def begin_within(kind: str, *, what: str = "") -> Unit | None:
 
 def end(unit: Unit) -> None:
     """Close a unit. A fault is said; it never reaches the app."""
-    try:
-        written = runtime.native.close_unit(unit)
-        if written is not None:
-            say_written((written,))
-    except Exception as error:  # noqa: BLE001 - the app comes first, whatever it is
-        runtime.say_fault("closing a unit of work", error)
+    runtime.native.end_unit(unit, tell)
+
+
+def tell(written: tuple[str, int, int] | None, fault: Exception | None) -> None:
+    """Say what the end of a unit wrote, or why it could not."""
+    if fault is not None:
+        runtime.say_fault("closing a unit of work", fault)
+    elif written is not None:
+        runtime.guard("closing a unit of work", lambda: say_written((written,)))
 
 
 def say_written(written: Iterable[tuple[str, int, int]]) -> None:

@@ -435,15 +435,20 @@ def enter(token):
     return before
 
 
-def call_within(unit, work, *args, **kwargs):
-    before = enter(unit)
-    try:
-        return work(*args, **kwargs)
-    finally:
-        enter(before)
+class Answering:
+    def __init__(self, body, _sized, _file, tell):
+        self.body, self.tell = body, tell
+
+    def answer(self, unit, app, environ, start_response):
+        before = enter(unit)
+        try:
+            body = app(environ, start_response)
+        finally:
+            enter(before)
+        return self.body(body, unit, self.tell)
 
 
-native.enter, native.call_within = enter, call_within
+native.enter, native.Answering = enter, Answering
 """,
     "threads-not-followed": """
 playtrace_agent.wsgi.runtime.start("web")
@@ -454,8 +459,9 @@ import playtrace_agent.body
 
 
 class Untraced:
-    def __init__(self, body, unit, end):
-        self.body, self.close = body, lambda: (body.close(), end(unit))
+    def __init__(self, body, unit, tell):
+        self.body = body
+        self.close = lambda: (body.close(), playtrace_agent.runtime.native.end_unit(unit, tell))
 
     def __iter__(self):
         return iter(self.body)

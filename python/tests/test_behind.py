@@ -90,7 +90,7 @@ def test_what_only_the_ledger_has_is_put_beside_shards_that_stay(work: Workspace
 
 def test_without_a_run_nothing_waits(work: Workspace) -> None:
     # Whoever sends no token combines by hand, and nothing would tell that a shard is behind.
-    outcome = work.run(f'{DRIVER}\nclient.get = lambda path, get=client.get: get(path, run=None)\nprint(burst())')
+    outcome = work.run(f"{DRIVER}\nclient.get = lambda path, get=client.get: get(path, run=None)\nprint(burst())")
     assert int(outcome.out) == REQUESTS - 1
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from conftest import Workspace
 
 WORK = """
-import threading, time
+import contextvars, threading, time
 
 begun = threading.Semaphore(0)
 
@@ -48,7 +48,20 @@ def ends():
         goes_on()
 
 
-WAYS = {"/": goes_on, "/piece": piece, "/close": Closed, "/end": ends}
+class Cycle:
+    def __init__(self):
+        self.me, self.context = self, contextvars.copy_context()
+
+    def __del__(self):
+        goes_on()
+
+
+def left():
+    Cycle()
+    return []
+
+
+WAYS = {"/": goes_on, "/left": left, "/piece": piece, "/close": Closed, "/end": ends}
 """
 FIRST_PIECE = """
 def first_piece():
@@ -56,6 +69,9 @@ def first_piece():
     next(body)
     body.close()
 
+"""
+ENVIRON = """
+ENVIRON = {"HTTP_X_PROFILE_TRACE": "p", "PATH_INFO": "/"}
 """
 BLOCKS = """
 def blocks():
@@ -70,6 +86,8 @@ SCRIPTS = {
     "piece of a body": "threading.Thread(target=client.get, args=['/piece'], daemon=True).start()",
     "close of a body": "threading.Thread(target=client.get, args=['/close'], daemon=True).start()",
     "end of a body": "threading.Thread(target=first_piece, daemon=True).start()",
+    "what a request left": "threading.Thread(target=client.get, args=['/left'], daemon=True).start()",
+    "start_response": "threading.Thread(target=client.app, args=[ENVIRON, work.goes_on], daemon=True).start()",
     "thread": 'with playtrace_agent.trace("p"):\n    threading.Thread(target=work.goes_on, daemon=True).start()',
     "pool": 'pool = ThreadPool(3)\nwith playtrace_agent.trace("p"):\n    pool.map_async(work.goes_on, range(3), 1)',
     "block": "logging.basicConfig(level=logging.INFO, stream=io.StringIO())\n"
@@ -86,7 +104,7 @@ def test_the_process_ends_as_it_would_without_us(workspace: Workspace, what: str
     workspace.write("lazy.py", "import work\nwork.goes_on()\n")
     begin = "import io, logging, threading, playtrace_agent, work\nfrom multiprocessing.pool import ThreadPool\n"
     begin += "from driver_client import Client\nclient = Client(work.app)\n"
-    begin += FIRST_PIECE + BLOCKS
+    begin += FIRST_PIECE + ENVIRON + BLOCKS
     for _ in range(4):
         # A pool that nobody closed is what the interpreter would warn of.
         outcome = workspace.run(f"{begin}{SCRIPTS[what]}\nwork.begun.acquire()\n", warnings="ignore")

@@ -14,9 +14,9 @@ use pyo3::prelude::*;
 use crate::agent::UnitId;
 use crate::calling::{self, guarded};
 use crate::cell::AttachedCell;
-use crate::functions::units::{close_unit, open_unit};
+use crate::functions::units::open_unit;
 use crate::state::token_of;
-use crate::{TraceError, current, monitor};
+use crate::{TraceError, current, ending, monitor};
 
 /// A context manager. `block.Block` in Python makes it a decorator, too.
 #[pyclass(subclass, frozen, weakref, module = "playtrace_agent._native")]
@@ -25,8 +25,8 @@ pub(crate) struct Block {
     run: Option<String>,
     /// Is told slug and run when their first unit here was opened.
     began: Py<PyAny>,
-    /// Ends the unit.
-    end: Py<PyAny>,
+    /// Is told what was written at the end, or why it was not.
+    tell: Py<PyAny>,
     /// Is told slug, run and the fault where the block can't be traced.
     failed: Py<PyAny>,
     entered: AtomicBool,
@@ -38,10 +38,10 @@ pub(crate) struct Block {
 impl Block {
     /// Describes a block; nothing is opened yet.
     #[new]
-    #[pyo3(signature = (slug, run, began, end, failed))]
-    fn new(slug: String, run: Option<String>, began: Py<PyAny>, end: Py<PyAny>, failed: Py<PyAny>) -> Self {
+    #[pyo3(signature = (slug, run, began, tell, failed))]
+    fn new(slug: String, run: Option<String>, began: Py<PyAny>, tell: Py<PyAny>, failed: Py<PyAny>) -> Self {
         let (entered, under_way) = (AtomicBool::new(false), AttachedCell::new(None));
-        Self { slug, run, began, end, failed, entered, under_way }
+        Self { slug, run, began, tell, failed, entered, under_way }
     }
 }
 
@@ -105,15 +105,11 @@ unsafe extern "C-unwind" fn exit(
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     let Some(unit) = guarded(|py| of(py, &block).go_out(py)) else { return null_mut() };
-    // SAFETY: as above; the block has its end.
+    // SAFETY: as above; the block has what is told.
     unsafe {
-        if unit.is_null() {
-            return calling::none();
-        }
-        let end = guarded(|py| Ok(of(py, &block).end.as_ptr())).unwrap_or(null_mut());
-        let ended = calling::call(end, unit, null_mut());
-        calling::release(unit);
-        ended
+        let Some(unit) = unit else { return calling::none() };
+        let Some(tell) = guarded(|py| Ok(of(py, &block).tell.as_ptr())) else { return null_mut() };
+        ending::end(unit, tell)
     }
 }
 
@@ -169,18 +165,18 @@ impl Block {
     /// The block is not entered.
     fn give_up(&self, py: Python<'_>, unit: UnitId) {
         self.entered.store(false, Ordering::Relaxed);
-        let _ = close_unit(py, unit);
+        ending::end_quietly(py, unit);
     }
 
-    /// Lets the code around the block go on under what it was under before. Gives the unit, in a tuple of the caller's, or null.
-    fn go_out(&self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
+    /// Lets the code around the block go on under what it was under before. Gives the unit, if there is one.
+    fn go_out(&self, py: Python<'_>) -> PyResult<Option<UnitId>> {
         self.entered.store(false, Ordering::Relaxed);
         let Some((unit, before)) = self.under_way.with(py, Option::take).flatten() else {
-            return Ok(null_mut());
+            return Ok(None);
         };
         let before = before.map(|before| before.into_bound(py));
         go_on(py, before.as_ref())?;
-        Ok((unit,).into_pyobject(py)?.into_ptr())
+        Ok(Some(unit))
     }
 }
 

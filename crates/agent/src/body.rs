@@ -7,25 +7,24 @@
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, ffi};
 
 use crate::agent::UnitId;
 use crate::calling::{self, guarded};
 use crate::cell::AttachedCell;
-use crate::names;
+use crate::{ending, names};
 
-/// An iterable whose pieces, and whose end, are work of a unit. `body.TracedBody` in Python makes it close itself when its
-/// server forgets it.
+/// An iterable whose pieces, and whose end, are work of a unit. `body.TracedBody` in Python has what closes one that its
+/// server forgets.
 #[pyclass(subclass, frozen, weakref, module = "playtrace_agent._native")]
 pub(crate) struct Body {
     /// What the app answered, until it is closed.
     held: AttachedCell<Option<Held>>,
     /// The request's unit; 0 when it is over. Units are counted from 1.
     unit: AtomicU64,
-    /// Ends the unit.
-    end: Py<PyAny>,
+    /// Is told what was written at the end, or why it was not.
+    tell: Py<PyAny>,
 }
 
 /// What a body is made of.
@@ -38,11 +37,11 @@ struct Held {
 
 #[pymethods]
 impl Body {
-    /// Wraps `body`; `end(unit)` is called when it is closed.
+    /// Wraps `body`; the unit ends when it is closed, and `tell(report, fault)` is called if there is something to tell.
     #[new]
-    fn new(body: Py<PyAny>, unit: UnitId, end: Py<PyAny>) -> Self {
+    fn new(body: Py<PyAny>, unit: UnitId, tell: Py<PyAny>) -> Self {
         let held = AttachedCell::new(Some(Held { answer: body, iterator: None }));
-        Self { held, unit: AtomicU64::new(unit), end }
+        Self { held, unit: AtomicU64::new(unit), tell }
     }
 
     /// Itself: a body is read once.
@@ -64,7 +63,7 @@ impl Body {
 
     #[allow(clippy::needless_pass_by_value)] // as PyO3 hands it over
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.end)?;
+        visit.call(&self.tell)?;
         // SAFETY: the collector runs with the interpreter's lock held; nothing here needs more than that.
         let py = unsafe { Python::assume_attached() };
         let visited = self.held(py, |held| {
@@ -81,6 +80,8 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     calling::give(&class, c"__next__", next, ffi::METH_NOARGS, c"The next piece.")?;
     let closes = c"Closes the body, then the unit; once.";
     calling::give(&class, c"close", close, ffi::METH_NOARGS, closes)?;
+    let forgotten = c"Says that nobody has it any more.";
+    calling::give(&class, c"__del__", forget, ffi::METH_NOARGS, forgotten)?;
     module.add_class::<Body>()
 }
 
@@ -98,7 +99,8 @@ unsafe extern "C-unwind" fn next(
     let piece = if unit == 0 { next() } else { calling::within(unit, next) };
     // SAFETY: the lock is held.
     if piece.is_null() && unsafe { ffi::PyErr_Occurred() }.is_null() {
-        return guarded(|_| Err(PyStopIteration::new_err(()))).unwrap_or(null_mut());
+        // SAFETY: as above.
+        unsafe { ffi::PyErr_SetNone(ffi::PyExc_StopIteration) };
     }
     piece
 }
@@ -164,6 +166,25 @@ unsafe extern "C-unwind" fn close(
     }
 }
 
+/// `body.__del__()`: `left_open()`, unless it is closed. Natively, because nearly every body is.
+unsafe extern "C-unwind" fn forget(
+    body: *mut ffi::PyObject,
+    _args: *mut ffi::PyObject,
+    _keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let Some(unit) = guarded(|py| Ok(of(py, &body).unit.load(Ordering::Relaxed))) else {
+        return null_mut();
+    };
+    // SAFETY: a method is called with the lock held, and its object lives as long as the call.
+    unsafe {
+        if unit == 0 {
+            return calling::none();
+        }
+        let Some(name) = guarded(|py| Ok(names::left_open(py).as_ptr())) else { return null_mut() };
+        calling::call_method_if_any(body, name)
+    }
+}
+
 /// Closes what the app answered, and lets go of it.
 ///
 /// # Safety
@@ -201,26 +222,14 @@ unsafe fn close_answer(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
 /// # Safety
 /// As [`calling::call`] has it; `body` is a [`Body`].
 unsafe fn end(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    let arguments = guarded(|py| {
+    let Some((unit, tell)) = guarded(|py| {
         let body = of(py, &body);
-        let unit = body.unit.swap(0, Ordering::Relaxed);
-        if unit == 0 {
-            return Ok(None);
-        }
-        Ok(Some((body.end.as_ptr(), (unit,).into_pyobject(py)?.into_ptr())))
-    });
-    // SAFETY: the caller's promise; the body holds its end, and the tuple is ours.
-    unsafe {
-        match arguments {
-            None => null_mut(),
-            Some(None) => calling::none(),
-            Some(Some((end, unit))) => {
-                let ended = calling::call(end, unit, null_mut());
-                calling::release(unit);
-                ended
-            }
-        }
-    }
+        Ok((body.unit.swap(0, Ordering::Relaxed), body.tell.as_ptr()))
+    }) else {
+        return null_mut();
+    };
+    // SAFETY: the caller's promise; the body holds what is told.
+    unsafe { if unit == 0 { calling::none() } else { ending::end(unit, tell) } }
 }
 
 /// The body that a method was called on.

@@ -67,6 +67,12 @@ pub(crate) unsafe fn next(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject {
     unsafe { unwinding!(PyIter_Next(iterator) -> *mut ffi::PyObject) }
 }
 
+/// `list(iterable)`.
+pub(crate) unsafe fn list(iterable: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { unwinding!(PySequence_List(iterable) -> *mut ffi::PyObject) }
+}
+
 /// `object.name()` where the object has that and it is not `None`.
 pub(crate) unsafe fn call_method_if_any(
     object: *mut ffi::PyObject,
@@ -221,19 +227,26 @@ fn leave(py: Python<'_>, before: Before, result: *mut ffi::PyObject) -> PyResult
     error.map_or(Ok(result), Err)
 }
 
-/// Adds `call_within` to the module.
-pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let definition = definition(
-        c"call_within",
-        call_within,
-        ffi::METH_VARARGS | ffi::METH_KEYWORDS,
-        c"call_within(unit, work, /, *args, **kwargs)\n--\n\nCalls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.",
-    );
+/// Adds such a function to a module.
+pub(crate) fn add_function(
+    module: &Bound<'_, PyModule>,
+    name: &'static CStr,
+    function: Method,
+    flags: c_int,
+    doc: &'static CStr,
+) -> PyResult<()> {
+    let definition = definition(name, function, flags, doc);
     // SAFETY: the definition lives for ever.
     let function = unsafe {
         Bound::from_owned_ptr_or_err(module.py(), ffi::PyCFunction_NewEx(definition, null_mut(), null_mut()))?
     };
-    module.add("call_within", function)
+    module.add(PyString::new(module.py(), &name.to_string_lossy()), function)
+}
+
+/// Adds `call_within` to the module.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let doc = c"call_within(unit, work, /, *args, **kwargs)\n--\n\nCalls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.";
+    add_function(module, c"call_within", call_within, ffi::METH_VARARGS | ffi::METH_KEYWORDS, doc)
 }
 
 /// Calls `work(*args, **kwargs)` as work of a unit, and goes back to what there was before.

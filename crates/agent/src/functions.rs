@@ -10,14 +10,6 @@ use playtrace_model::{RunToken, Slug};
 use pyo3::prelude::*;
 
 use crate::error::raise;
-use crate::run::Written;
-
-/// What a flush wrote: the shard's name, how many files, how many lines.
-type Report = (String, usize, usize);
-
-fn report(written: Written) -> Report {
-    (written.shard, written.files, written.lines)
-}
 
 fn parse_names(slug: &str, run: Option<&str>) -> PyResult<(Slug, RunToken)> {
     let slug = Slug::parse(slug).map_err(|error| raise(&error.into()))?;

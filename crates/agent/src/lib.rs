@@ -12,6 +12,7 @@ mod callbacks;
 mod calling;
 mod cell;
 mod current;
+mod ending;
 mod error;
 mod frames;
 mod functions;
@@ -22,6 +23,7 @@ mod monitor;
 mod names;
 mod number;
 mod registry;
+mod request;
 mod run;
 mod sources;
 mod state;
@@ -40,6 +42,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     names::prepare(py);
     number::prepare(py)?;
+    // Asked for where nothing of Python's may run.
+    py.import("gc")?;
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
@@ -48,5 +52,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     functions::add_to(module)?;
-    calling::add_to(module)
+    calling::add_to(module)?;
+    ending::add_to(module)?;
+    request::add_to(module)
 }

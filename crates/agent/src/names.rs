@@ -21,12 +21,20 @@ macro_rules! names {
 
 names! {
     close = "close",
+    collect = "collect",
     co_code = "co_code",
     co_filename = "co_filename",
     co_firstlineno = "co_firstlineno",
     co_lines = "co_lines",
+    file_wrapper = "wsgi.file_wrapper",
     greenlet = "greenlet",
+    left_open = "left_open",
     name = "name",
     path = "path",
+    path_info = "PATH_INFO",
+    request_method = "REQUEST_METHOD",
+    run_header = "HTTP_X_PROFILE_TRACE_RUN",
+    script_name = "SCRIPT_NAME",
+    step_header = "HTTP_X_PROFILE_TRACE_STEP",
     weakref_offset = "__weakrefoffset__",
 }

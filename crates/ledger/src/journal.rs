@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use playtrace_model::{RunToken, Slug};
@@ -17,6 +17,8 @@ use crate::{Entry, Granularity, Layout, LedgerError, ProcessId, Record, Role, VE
 pub struct Journal {
     file: File,
     path: PathBuf,
+    /// Device and inode of the file. No other one can have them while it is open.
+    identity: (u64, u64),
     /// How long the file is, as far as we know: nobody else appends to it.
     length: u64,
     /// Whether the last record was not written, or only in part.
@@ -115,9 +117,8 @@ impl Journal {
             .mode(0o664)
             .open(&path)
             .map_err(|source| LedgerError::Create { path: path.clone(), source })?;
-        let length =
-            file.metadata().map_err(|source| LedgerError::Create { path: path.clone(), source })?.len();
-        Ok(Self { file, path, length, torn: false })
+        let meta = file.metadata().map_err(|source| LedgerError::Create { path: path.clone(), source })?;
+        Ok(Self { file, path, identity: identity(&meta), length: meta.len(), torn: false })
     }
 
     /// Appends one record. `at` is in milliseconds since 1970-01-01 UTC.
@@ -154,19 +155,13 @@ impl Journal {
     /// Whether what is appended lands where readers look, after all that was written before: a clean-up may have taken
     /// the directory away, or somebody cut the file off.
     pub fn is_current(&self) -> bool {
-        use std::os::unix::fs::MetadataExt as _;
-        match (self.file.metadata(), std::fs::metadata(&self.path)) {
-            (Ok(open), Ok(named)) => {
-                open.dev() == named.dev() && open.ino() == named.ino() && open.len() >= self.length
-            }
-            _ => false,
-        }
+        std::fs::metadata(&self.path)
+            .is_ok_and(|named| identity(&named) == self.identity && named.len() >= self.length)
     }
 
     /// The same without a look at the path, which costs three times as much: whether the file still has a name, and all
     /// that was written to it.
     pub fn is_whole(&self) -> bool {
-        use std::os::unix::fs::MetadataExt as _;
         self.file.metadata().is_ok_and(|open| open.nlink() > 0 && open.len() >= self.length)
     }
 
@@ -174,6 +169,10 @@ impl Journal {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn identity(meta: &std::fs::Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
 }
 
 #[cfg(test)]

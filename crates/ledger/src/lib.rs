@@ -17,6 +17,7 @@ mod journal;
 pub mod judge;
 mod layout;
 mod process;
+mod quick;
 mod read;
 mod record;
 pub mod unflushed;

@@ -1,12 +1,11 @@
 //! The records of a ledger. Their JSON spelling is a contract: `docs/adr/0002-formats-on-disk.md`.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, RunToken, Slug, SourceHash};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ProcessId;
+use crate::{ProcessId, quick};
 
 /// The version of the format that this crate writes. Readers take every version up to it.
 pub const VERSION: u32 = 1;
@@ -25,7 +24,11 @@ impl Entry {
     /// Appends its JSON. (`serde(flatten)` would take a record apart into a map first; that was half of what it costs to
     /// write one.)
     pub(crate) fn write_json(&self, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
-        write!(bytes, "{{\"at\":{}", self.at).map_err(serde_json::Error::io)?;
+        bytes.extend_from_slice(b"{\"at\":");
+        bytes.extend_from_slice(itoa::Buffer::new().format(self.at).as_bytes());
+        if quick::write(&self.record, bytes)? {
+            return Ok(());
+        }
         let comma = bytes.len();
         serde_json::to_writer(&mut *bytes, &self.record)?;
         // Every record has a field at least, its name: this was its opening brace.

@@ -2,8 +2,8 @@
 
 use pyo3::prelude::*;
 
-use super::{Report, report};
 use crate::agent::{Agent, UnitId};
+use crate::ending::{Report, report};
 use crate::error::{AgentError, raise};
 use crate::run::Written;
 use crate::state::{AGENT, Listening, with_agent};
