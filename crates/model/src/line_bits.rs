@@ -85,8 +85,18 @@ impl LineBits {
     /// The lines that are in this set and not in `other`.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        let theirs = other.0.iter().copied().chain(std::iter::repeat(0));
-        Self::from_numbits(self.0.iter().zip(theirs).map(|(a, b)| a & !b).collect())
+        let mut rest = self.clone();
+        rest.subtract(other);
+        rest
+    }
+
+    /// Takes every line of `other` out.
+    pub fn subtract(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            *mine &= !theirs;
+        }
+        let length = self.0.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        self.0.truncate(length);
     }
 
     /// How many lines are in both sets.

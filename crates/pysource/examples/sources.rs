@@ -5,11 +5,16 @@
 
 use std::path::{Path, PathBuf};
 
+use mimalloc::MiMalloc;
 use playtrace_model::MeasuredPath;
 use playtrace_pysource::{CoverageRelease, PythonVersion, Rules, python_files, read_files};
 use rayon::prelude::*;
 use ruff_python_ast::PySourceType;
 use ruff_python_parser::{ParseOptions, parse_unchecked};
+
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -132,7 +132,7 @@ pub(crate) fn analyze_here(
     carry_exclusions(&mut layout.excluded, &definitions.list);
     let docstrings: LineBits = definitions.docstrings().flat_map(|(first, last)| first..=last).collect();
     let lambdas = lambdas(parsed.suite(), &text, &definitions, &layout.lambdas);
-    let own = if layout.has_code {
+    let mut own = if layout.has_code {
         code_lines(parsed.suite(), &text, &layout, &definitions, rules.python)
     } else {
         // coverage.py does not even compile such a file: its only instruction would be on line 1.
@@ -144,7 +144,9 @@ pub(crate) fn analyze_here(
 
     let mut ignored = layout.excluded.clone();
     ignored.union_with(&docstrings);
-    let own: Vec<LineBits> = own.iter().map(|lines| lines.difference(&ignored)).collect();
+    for lines in &mut own {
+        lines.subtract(&ignored);
+    }
     let mut statements = LineBits::new();
     let mut import_statements = LineBits::new();
     for (lines, definition) in own.iter().zip(&definitions.list) {

@@ -3,13 +3,12 @@
 //! coverage.py finds both in one pass over the tokens (`PythonParser._raw_parse` in its 7.11.3 `parser.py`);
 //! the rules here are that pass's, the quirks included.
 
-use std::ops::RangeInclusive;
-
 use playtrace_model::LineBits;
 use ruff_python_ast::token::{Token, TokenKind};
 use ruff_text_size::{Ranged as _, TextSize};
 
 use crate::SourceText;
+use crate::text::LineCursor;
 
 /// What the tokens of a file say about its lines.
 #[derive(Debug, Clone, Default)]
@@ -44,16 +43,16 @@ impl Layout {
 
     /// Reads the tokens; `matching` are the lines that the exclusion patterns match.
     pub(crate) fn of(tokens: &[Token], text: &SourceText, matching: LineBits) -> Self {
-        let mut pass = Pass { layout: Self { excluded: matching, ..Self::default() }, ..Pass::default() };
-        let mut cursor = text.cursor();
+        let mut pass = Pass {
+            layout: Self { excluded: matching, ..Self::default() },
+            cursor: text.cursor(),
+            indent: 0,
+            excluding: None,
+            first_line: None,
+            nesting: 0,
+        };
         for token in tokens {
-            let lines = cursor.line(token.start())..=cursor.line(token.end());
-            match token.kind() {
-                TokenKind::Lambda => pass.layout.lambdas.push(token.start()),
-                TokenKind::Global => pass.layout.has_global = true,
-                _ => {}
-            }
-            pass.token(token.kind(), &lines);
+            pass.token(*token);
         }
         let mut layout = pass.layout;
         layout.excluded = layout.excluded.iter().map(|line| layout.first_line(line)).collect();
@@ -61,9 +60,10 @@ impl Layout {
     }
 }
 
-#[derive(Default)]
-struct Pass {
+struct Pass<'a> {
     layout: Layout,
+    /// Asked only where a line matters: most tokens stand within a logical line.
+    cursor: LineCursor<'a>,
     indent: u32,
     /// The indentation at which the excluded suite was opened, while in one.
     excluding: Option<u32>,
@@ -72,47 +72,46 @@ struct Pass {
     nesting: u32,
 }
 
-impl Pass {
-    fn token(&mut self, kind: TokenKind, lines: &RangeInclusive<u32>) {
-        match kind {
+impl Pass<'_> {
+    fn token(&mut self, token: Token) {
+        match token.kind() {
             TokenKind::Indent => {
                 self.indent += 1;
-                self.limit(self.indent >= MAX_INDENT, *lines.start(), "too many levels of indentation");
+                self.limit(self.indent >= MAX_INDENT, token, "too many levels of indentation");
             }
             TokenKind::Dedent => self.indent = self.indent.saturating_sub(1),
-            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => {
-                self.nesting += 1;
-                self.limit(self.nesting > MAX_NESTING, *lines.start(), "too many nested parentheses");
+            TokenKind::Newline => self.end_logical_line(token),
+            TokenKind::NonLogicalNewline | TokenKind::Comment | TokenKind::EndOfFile => {}
+            kind => {
+                match kind {
+                    TokenKind::Lambda => self.layout.lambdas.push(token.start()),
+                    TokenKind::Global => self.layout.has_global = true,
+                    TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => {
+                        self.nesting += 1;
+                        self.limit(self.nesting > MAX_NESTING, token, "too many nested parentheses");
+                    }
+                    TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => {
+                        self.nesting = self.nesting.saturating_sub(1);
+                    }
+                    TokenKind::Colon if self.nesting == 0 => self.colon(token),
+                    _ => {}
+                }
+                if self.first_line.is_none() {
+                    self.begin_logical_line(token);
+                }
             }
-            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => {
-                self.nesting = self.nesting.saturating_sub(1);
-            }
-            TokenKind::Colon if self.nesting == 0 => self.colon(*lines.end()),
-            TokenKind::Newline => self.end_logical_line(*lines.start()),
-            _ => {}
-        }
-        let blank = matches!(
-            kind,
-            TokenKind::Indent
-                | TokenKind::Dedent
-                | TokenKind::Newline
-                | TokenKind::NonLogicalNewline
-                | TokenKind::Comment
-                | TokenKind::EndOfFile
-        );
-        if !blank {
-            self.visible(lines);
         }
     }
 
-    fn limit(&mut self, over: bool, line: u32, problem: &'static str) {
+    fn limit(&mut self, over: bool, token: Token, problem: &'static str) {
         if over && self.layout.too_deep.is_none() {
-            self.layout.too_deep = Some((line, problem));
+            self.layout.too_deep = Some((self.cursor.line(token.start()), problem));
         }
     }
 
     /// A colon opens a suite (or is an annotation's, or a lambda's: coverage.py makes no difference).
-    fn colon(&mut self, line: u32) {
+    fn colon(&mut self, token: Token) {
+        let line = self.cursor.line(token.end());
         let first = self.first_line.unwrap_or(line);
         let hit = (first..=line).any(|line| self.layout.excluded.contains(line));
         if self.excluding.is_none() && hit {
@@ -121,24 +120,22 @@ impl Pass {
         }
     }
 
-    fn end_logical_line(&mut self, last: u32) {
-        if let Some(first) = self.first_line.take()
-            && first != last
-        {
+    fn end_logical_line(&mut self, token: Token) {
+        let Some(first) = self.first_line.take() else { return };
+        let last = self.cursor.line(token.start());
+        if first != last {
             self.layout.multiline.push((first, last));
         }
     }
 
-    fn visible(&mut self, lines: &RangeInclusive<u32>) {
+    fn begin_logical_line(&mut self, token: Token) {
         self.layout.has_code = true;
-        if self.first_line.is_none() {
-            self.first_line = Some(*lines.start());
-            if self.excluding.is_some_and(|opened_at| self.indent <= opened_at) {
-                self.excluding = None;
-            }
-            if self.excluding.is_some() {
-                self.layout.excluded.insert(*lines.end());
-            }
+        self.first_line = Some(self.cursor.line(token.start()));
+        if self.excluding.is_some_and(|opened_at| self.indent <= opened_at) {
+            self.excluding = None;
+        }
+        if self.excluding.is_some() {
+            self.layout.excluded.insert(self.cursor.line(token.end()));
         }
     }
 }

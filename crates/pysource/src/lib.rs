@@ -31,6 +31,7 @@ mod module_name;
 mod python_regex;
 mod reach;
 mod regions;
+mod required;
 mod rules;
 mod search;
 mod stack;

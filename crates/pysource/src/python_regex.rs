@@ -3,7 +3,10 @@
 //! The dialects share nearly everything; this module rewrites the few spellings that mean something else
 //! in Rust, and takes the backtracking engine for what the linear one refuses (look-around, back-references).
 
+use memchr::memmem::Finder;
+
 use crate::SourceError;
+use crate::required::required;
 
 /// A compiled pattern, always in multi-line mode.
 #[derive(Debug, Clone)]
@@ -14,7 +17,9 @@ pub(crate) struct Pattern {
 
 #[derive(Debug, Clone)]
 enum Engine {
-    Linear(regex::Regex),
+    /// The pattern, and texts of which each match holds one; none if that can't be told. Most files hold none of them, and to look for
+    /// them takes a tenth of a search.
+    Linear(regex::Regex, Vec<Finder<'static>>),
     Backtracking(Box<fancy_regex::Regex>),
 }
 
@@ -36,7 +41,10 @@ impl Pattern {
     pub(crate) fn new(written: &str) -> Result<Self, SourceError> {
         let translated = format!("(?m){}", translate(written));
         let engine = match regex::Regex::new(&translated) {
-            Ok(linear) => Engine::Linear(linear),
+            Ok(linear) => {
+                let texts = required(&translated).unwrap_or_default();
+                Engine::Linear(linear, texts.iter().map(|text| Finder::new(text).into_owned()).collect())
+            }
             Err(_) => {
                 Engine::Backtracking(Box::new(fancy_regex::Regex::new(&translated).map_err(|error| {
                     SourceError::Pattern { pattern: written.to_owned(), problem: error.to_string() }
@@ -56,7 +64,12 @@ impl Pattern {
         // Offsets fit: ruff refuses longer texts before we come here.
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         match &self.engine {
-            Engine::Linear(regex) => {
+            Engine::Linear(_, texts)
+                if !texts.is_empty() && texts.iter().all(|one| one.find(text.as_bytes()).is_none()) =>
+            {
+                Ok(Vec::new())
+            }
+            Engine::Linear(regex, _) => {
                 Ok(regex.find_iter(text).map(|found| (offset(found.start()), offset(found.end()))).collect())
             }
             Engine::Backtracking(regex) => regex

@@ -15,7 +15,7 @@ use crate::CovdataError;
 use crate::data::{Ownership, Raw, Reader, State};
 
 /// What all threads together keep of rows in memory, in bytes; the rest goes to temporary files.
-const BUDGET: usize = 160 << 20;
+const BUDGET: usize = 128 << 20;
 
 /// What is known of one input.
 struct Facts {
