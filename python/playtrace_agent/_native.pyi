@@ -25,9 +25,7 @@ Tell: TypeAlias = Callable[[tuple[str, int, int] | None, Exception | None], None
 class Answering:
     """How traced requests are answered: bodies are wrapped in `body` or `sized`, and files by `file(body, unit)`."""
 
-    def __init__(
-        self, body: type[Body], sized: type[Body], file: Callable[[Any, Unit], Any], tell: Tell
-    ) -> None: ...
+    def __init__(self, body: type[Body], sized: type[Body], file: Callable[[Any, Unit], Any], tell: Tell) -> None: ...
     def answer(
         self, unit: int, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse, /
     ) -> Iterable[bytes]: ...

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NewType
 from . import names, runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Generator, Iterable
     from contextlib import AbstractContextManager
 
     from . import _native
@@ -124,25 +124,69 @@ def block(slug: str, run: str | None) -> AbstractContextManager[None]:
 
 
 class Decorator(ContextDecorator):
-    """A block as a decorator: what a coroutine function does, it does when it is awaited."""
+    """A block as a decorator.
+
+    What a coroutine function does, it does when it is awaited; a generator function, when its pieces are asked for.
+    """
 
     def __call__(self, func: Any) -> Any:
-        """Have each call of a function be such a block."""
+        """Have each call of a function be such a block.
+
+        Raises:
+            TypeError: An async generator function's pieces are asked for by others, in contexts of their own.
+        """
         # Nothing else here needs it, and every child process would pay for it.
         import inspect
 
-        if not inspect.iscoroutinefunction(func):
-            return super().__call__(func)
+        if inspect.isasyncgenfunction(func):
+            raise TypeError(
+                f"@trace() can't trace {func.__qualname__}(), an async generator function: trace who iterates over it"
+            )
+        if inspect.iscoroutinefunction(func):
 
-        @functools.wraps(func)
-        async def inner(*args: Any, **kwargs: Any) -> Any:
-            with self._recreate_cm():
-                return await func(*args, **kwargs)
+            @functools.wraps(func)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                with self._recreate_cm():
+                    return await func(*args, **kwargs)
 
-        return inner
+            return awaited
+        if inspect.isgeneratorfunction(func):
+
+            @functools.wraps(func)
+            def generator(*args: Any, **kwargs: Any) -> Any:
+                return (yield from _Pieces(self._recreate_cm, func(*args, **kwargs)))
+
+            return generator
+        return super().__call__(func)
 
     def _recreate_cm(self) -> Any:
         raise NotImplementedError
+
+
+class _Pieces:
+    """A generator, each piece of which is made within a block: what asks for them in between is not part of it."""
+
+    def __init__(self, block: Callable[[], Any], generator: Generator[Any, Any, Any]) -> None:
+        self._block, self._generator = block, generator
+
+    def __iter__(self) -> _Pieces:
+        return self
+
+    def __next__(self) -> Any:
+        with self._block():
+            return next(self._generator)
+
+    def send(self, value: Any) -> Any:
+        with self._block():
+            return self._generator.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        with self._block():
+            return self._generator.throw(*error)
+
+    def close(self) -> None:
+        with self._block():
+            self._generator.close()
 
 
 class _Untraced(Decorator):
