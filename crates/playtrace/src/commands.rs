@@ -12,6 +12,8 @@ pub mod matrix;
 pub mod play;
 pub mod prune;
 pub mod report;
+pub mod run_archive_profile;
+pub mod run_fork_profile;
 pub mod run_profile_coverage_batch;
 pub mod run_test_profile;
 pub mod serve;
