@@ -3,6 +3,7 @@
 //! Each has `Args` (clap) and `run(Args) -> Result<Exit, Failure>`.
 
 pub mod aggregate;
+pub mod check_profile_coverage;
 pub mod combine;
 pub mod doctor;
 pub mod export;

@@ -15,8 +15,13 @@ use crate::exit::Exit;
 use crate::messages::{Failure, show};
 
 /// The customer's commands that this program answers itself.
-const OURS: [&str; 4] =
-    ["run-test-profile", "run-fork-profile", "run-archive-profile", "run-profile-coverage-batch"];
+const OURS: [&str; 5] = [
+    "run-test-profile",
+    "run-fork-profile",
+    "run-archive-profile",
+    "run-profile-coverage-batch",
+    "check-profile-coverage",
+];
 
 /// Whether the program was called as `wctl`.
 pub fn is_wctl(name: &OsStr) -> bool {
