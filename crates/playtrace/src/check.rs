@@ -29,12 +29,11 @@ pub fn examine(place: &Place) -> Result<Report, Failure> {
         let recordings = scope.spawn(|| recordings::examine(place));
         let sources = match Project::open(&place.source) {
             Ok(project) => of_sources(place, &project)?,
-            Err(failure) => (without_configuration(&failure), None),
+            Err(failure) => (without_configuration(place, &failure), None),
         };
         let (mut examined, written) = sources;
         examined.push(release::examine(place));
-        let recordings = recordings.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        examined.extend(recordings);
+        examined.extend(recordings.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         Ok::<_, Failure>((examined, written))
     })?;
     fixed.extend(written);
@@ -60,9 +59,8 @@ fn of_sources(place: &Place, project: &Project) -> Result<(Vec<Examined>, Option
 }
 
 /// What is left to say where the configuration can't be read.
-fn without_configuration(failure: &Failure) -> Vec<Examined> {
-    let (file, line) = finding::place_in(&failure.message);
-    let finding = Finding::new(failure.code, Kind::Unreadable, failure.message.clone()).at(file, line);
+fn without_configuration(place: &Place, failure: &Failure) -> Vec<Examined> {
+    let finding = finding::at_its_place(&place.root, failure.code, &failure.message);
     let why = "the configuration can't be read";
     vec![
         Examined::of(Check::Config, vec![finding], String::new()),

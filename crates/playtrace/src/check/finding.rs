@@ -1,5 +1,7 @@
 //! What a check comes to.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 /// The things that are looked at, in the order in which they are told. The ids are a contract.
@@ -151,6 +153,15 @@ impl Examined {
     pub fn not_checked(check: Check, why: impl Into<String>) -> Self {
         Self { check, state: State::NotChecked, detail: why.into(), findings: Vec::new() }
     }
+}
+
+/// A finding from one of our messages, at the place that it begins with (`<file>:<line>: …`), where it does.
+pub(super) fn at_its_place(root: &Path, code: &'static str, message: &str) -> Finding {
+    let (file, line) = place_in(message);
+    let shorter =
+        file.as_ref().zip(line).and_then(|(file, line)| message.strip_prefix(&format!("{file}:{line}: ")));
+    let finding = Finding::new(code, Kind::Unreadable, shorter.unwrap_or(message));
+    finding.at(file.map(|file| super::shown(root, Path::new(&file))), line)
 }
 
 /// File and line at the beginning of one of our messages (`<file>:<line>: …`), where it begins so.

@@ -1,6 +1,6 @@
 //! The generated workflows against the list that they are generated from.
 
-use super::finding::{Check, Examined, Finding, Kind};
+use super::finding::{Check, Examined, Finding, Kind, at_its_place};
 use super::settings::Place;
 use crate::commands::workflows::ListArgs;
 use crate::commands::workflows::check::{What, compare, sentence};
@@ -16,9 +16,7 @@ pub(super) fn examine(place: &Place) -> Result<(Examined, Vec<String>), Failure>
     let entries = match list.read() {
         Ok(entries) => entries,
         Err(failure) => {
-            let (_, line) = super::finding::place_in(&failure.message);
-            let finding =
-                Finding::new(failure.code, Kind::Unreadable, failure.message).at(Some(list.name()), line);
+            let finding = at_its_place(&place.root, failure.code, &failure.message);
             return Ok((Examined::of(Check::Workflows, vec![finding], list.name()), Vec::new()));
         }
     };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_analysis::{Inventory, InventoryDiff, InventorySymbol};
-use playtrace_model::MeasuredPath;
+use playtrace_model::{MeasuredPath, SymbolKind};
 use playtrace_pysource::PythonVersion;
 
 use super::finding::{Check, Examined, Finding, Kind};
@@ -115,37 +115,16 @@ fn differences(
         .map(|symbol| &symbol.file)
         .collect();
     let mut findings = Vec::new();
-    let mut tell = |kind: Kind, id: &str, message: String| {
-        let symbol = after.get(id).or_else(|| before.get(id)).copied();
-        let (file, line) = match symbol {
-            Some(symbol) => {
-                told.insert(&symbol.file);
-                (Some(file_of(&symbol.file)), usize::try_from(symbol.line).ok())
-            }
-            None => (None, None),
-        };
-        // A line of a file as it was once says nothing.
-        let line = line.filter(|_| kind != Kind::Removed);
-        findings.push(Finding::new("PT-CHECK-005", kind, message).at(file, line));
-    };
-    for id in &difference.added {
-        tell(Kind::Added, id, format!("added: {id} is not in the inventory"));
-    }
-    for id in &difference.removed {
-        tell(Kind::Removed, id, format!("removed: {id} is in the inventory alone"));
-    }
-    for entry in &difference.moved {
-        tell(Kind::Moved, &entry.to, format!("moved: {} is {} in the inventory", entry.to, entry.from));
-    }
-    for (kind, word, entries) in
-        [(Kind::Changed, "changed", &difference.changed), (Kind::Shifted, "shifted", &difference.shifted)]
-    {
-        for entry in entries {
-            let ((was, end), (is, last)) = (entry.from, entry.to);
-            let message =
-                format!("{word}: {}, lines {was}-{end} in the inventory, {is}-{last} now", entry.id);
-            tell(kind, &entry.id, message);
+    for (kind, id, message) in sentences(&difference) {
+        let Some(symbol) = after.get(id).or_else(|| before.get(id)) else { continue };
+        // A module changes with everything in it.
+        if symbol.kind == SymbolKind::Module && told.contains(&symbol.file) {
+            continue;
         }
+        told.insert(&symbol.file);
+        // A line of a file as it was once says nothing.
+        let line = usize::try_from(symbol.line).ok().filter(|_| kind != Kind::Removed);
+        findings.push(Finding::new("PT-CHECK-005", kind, message).at(Some(file_of(&symbol.file)), line));
     }
     let differs = |message: String, file: String| {
         Finding::new("PT-CHECK-006", Kind::Differs, message).at(Some(file), None)
@@ -163,6 +142,35 @@ fn differences(
         findings.push(differs(why, name.to_owned()));
     }
     findings
+}
+
+/// Each difference of a symbol, with the id that names it now; modules come last.
+fn sentences(difference: &InventoryDiff) -> Vec<(Kind, &str, String)> {
+    let added = difference.added.iter().map(|id| {
+        let text = format!("added: {id} is not in the inventory");
+        (Kind::Added, id.as_str(), text)
+    });
+    let removed = difference.removed.iter().map(|id| {
+        let text = format!("removed: {id} is in the inventory alone");
+        (Kind::Removed, id.as_str(), text)
+    });
+    let moved = difference.moved.iter().map(|entry| {
+        let text = format!("moved: {} is {} in the inventory", entry.to, entry.from);
+        (Kind::Moved, entry.to.as_str(), text)
+    });
+    let mut all: Vec<(Kind, &str, String)> = added.chain(removed).chain(moved).collect();
+    for (kind, word, entries) in
+        [(Kind::Changed, "changed", &difference.changed), (Kind::Shifted, "shifted", &difference.shifted)]
+    {
+        all.extend(entries.iter().map(|entry| {
+            let ((was, end), (is, last)) = (entry.from, entry.to);
+            let text = format!("{word}: {}, lines {was}-{end} in the inventory, {is}-{last} now", entry.id);
+            (kind, entry.id.as_str(), text)
+        }));
+    }
+    // An id without a name in the file is a module's.
+    all.sort_by_key(|(_, id, _)| !id.contains("::"));
+    all
 }
 
 fn by_id(inventory: &Inventory) -> BTreeMap<&str, &InventorySymbol> {

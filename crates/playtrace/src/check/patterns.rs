@@ -46,11 +46,10 @@ pub(super) fn patterns(place: &Place, config: &CoverageConfig) -> Result<Examine
     let root = fs_err::canonicalize(root)
         .map_err(|error| Failure::new(Exit::BadInput, "PT-CHECK-002", error.to_string()))?;
     let mut open = Vec::new();
-    for at in 0..all.len() {
-        let pattern = all[at].2;
+    for (at, (_, _, pattern)) in all.iter().enumerate() {
         let is_installed = INSTALLED.iter().any(|dir| pattern.contains(dir));
-        if !is_installed && !place.allow_unmatched.contains(pattern) {
-            open.push((at, FilePatterns::new(std::slice::from_ref(pattern), &root)?));
+        if !is_installed && !place.allow_unmatched.contains(*pattern) {
+            open.push((at, FilePatterns::new(std::slice::from_ref(*pattern), &root)?));
         }
     }
     // What the patterns are relative to, and the repository around it where that is larger.

@@ -3,42 +3,41 @@
 use std::path::Path;
 
 use playtrace_model::Slug;
-use playtrace_profile::{Library, Profile, ProfileError};
+use playtrace_profile::Library;
 use playtrace_replay::{BaseUrl, Flow, FlowRoots, Plan, PlanOptions, Preset, ReplayError};
 use rayon::prelude::*;
 use uuid::Uuid;
 
-use super::finding::{Check, Examined, Finding, Kind, place_in};
+use super::finding::{Check, Examined, Finding, Kind, at_its_place};
 use super::settings::Place;
 use super::shown;
-use crate::messages::Failure;
 use crate::nightly::list::{self, Entry, PlaybackType};
 use crate::service::settings;
 
 /// Reads the preset, and every profile by it.
-pub(super) fn examine(place: &Place) -> Result<[Examined; 2], Failure> {
+pub(super) fn examine(place: &Place) -> [Examined; 2] {
     let preset = match settings::preset(&place.preset) {
         Ok(preset) => preset,
         Err(failure) => {
             let file = Path::new(&place.preset);
             let finding = Finding::new(failure.code, Kind::Unreadable, failure.message)
                 .at(file.is_file().then(|| shown(&place.root, file)), None);
-            return Ok([
+            return [
                 Examined::of(Check::Preset, vec![finding], place.preset.clone()),
                 Examined::not_checked(Check::Profiles, "the preset can't be read"),
-            ]);
+            ];
         }
     };
     let known = Examined::of(Check::Preset, Vec::new(), preset.name.clone());
     let Some(root) = &place.profiles_root else {
-        return Ok([known, Examined::not_checked(Check::Profiles, "no folder of profiles is known")]);
+        return [known, Examined::not_checked(Check::Profiles, "no folder of profiles is known")];
     };
     let library = Library::new(root);
     let slugs = match library.slugs() {
         Ok(slugs) => slugs,
         Err(error) => {
             let finding = Finding::new(error.code(), Kind::Missing, error.to_string());
-            return Ok([known, Examined::of(Check::Profiles, vec![finding], String::new())]);
+            return [known, Examined::of(Check::Profiles, vec![finding], String::new())];
         }
     };
     let mut findings: Vec<Finding> = slugs
@@ -47,19 +46,17 @@ pub(super) fn examine(place: &Place) -> Result<[Examined; 2], Failure> {
         .collect();
     findings.extend(of_list(place, &library, &slugs, &preset));
     let detail = format!("{} in {}", slugs.len(), shown(&place.root, root));
-    Ok([known, Examined::of(Check::Profiles, findings, detail)])
+    [known, Examined::of(Check::Profiles, findings, detail)]
 }
 
-fn of_profile(
-    place: &Place,
-    library: &Library,
-    slug: &Slug,
-    preset: &Preset,
-) -> Result<Profile, Box<Finding>> {
-    let profile = library.open(slug).map_err(|error| unreadable(place, &error))?;
+fn of_profile(place: &Place, library: &Library, slug: &Slug, preset: &Preset) -> Result<(), Box<Finding>> {
+    // Messages about a recording begin with its file and line.
+    let told =
+        |code, error: &dyn std::fmt::Display| Box::new(at_its_place(&place.root, code, &error.to_string()));
+    let profile = library.open(slug).map_err(|error| told(error.code(), &error))?;
     with_options(|options| Plan::new(&profile, preset, options))
-        .map_err(|error| unplayable(place, &error))?;
-    Ok(profile)
+        .map_err(|error| told(error.code(), &error))?;
+    Ok(())
 }
 
 /// What the list of the nights wants of profiles: that they are there, and that flows can be asked for.
@@ -98,21 +95,4 @@ fn with_options(
 ) -> Result<Plan, ReplayError> {
     let base = BaseUrl::parse("http://127.0.0.1/")?;
     plan(PlanOptions { base: &base, run_root: Some(Path::new("runs")), uuid: Uuid::nil() })
-}
-
-fn unreadable(place: &Place, error: &ProfileError) -> Box<Finding> {
-    at_its_place(place, error.code(), &error.to_string())
-}
-
-fn unplayable(place: &Place, error: &ReplayError) -> Box<Finding> {
-    at_its_place(place, error.code(), &error.to_string())
-}
-
-/// Messages about a recording begin with its file and line.
-fn at_its_place(place: &Place, code: &'static str, message: &str) -> Box<Finding> {
-    let (file, line) = place_in(message);
-    let shorter =
-        file.as_ref().zip(line).and_then(|(file, line)| message.strip_prefix(&format!("{file}:{line}: ")));
-    let finding = Finding::new(code, Kind::Unreadable, shorter.unwrap_or(message));
-    Box::new(finding.at(file.map(|file| shown(&place.root, Path::new(&file))), line))
 }

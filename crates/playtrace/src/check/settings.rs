@@ -230,7 +230,8 @@ fn usual_requirements(root: &Path) -> Vec<PathBuf> {
         .flatten()
         .filter(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            name.starts_with("requirements") && name.ends_with(".txt")
+            let is_text = Path::new(&name).extension().is_some_and(|extension| extension == "txt");
+            is_text && name.starts_with("requirements")
         })
         .map(|entry| entry.path())
         .collect();

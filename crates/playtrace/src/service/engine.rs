@@ -208,12 +208,11 @@ impl Prepared {
     }
 
     fn job_timeout(&self) -> Option<Duration> {
-        let seconds = match self.plan.flow {
-            None => self.body.job_timeout,
-            Some(_) => {
-                let said = self.body.flow.timeout_seconds.or(self.body.job_timeout);
-                Some(said.unwrap_or(FlowBody::USUAL_TIMEOUT))
-            }
+        let seconds = if self.plan.flow.is_some() {
+            let said = self.body.flow.timeout_seconds.or(self.body.job_timeout);
+            Some(said.unwrap_or(FlowBody::USUAL_TIMEOUT))
+        } else {
+            self.body.job_timeout
         };
         seconds.map(Duration::from_secs)
     }

@@ -55,6 +55,7 @@ pub struct Compared {
     pub differences: Vec<Difference>,
 }
 
+/// What is wrong with a file.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
