@@ -126,11 +126,12 @@ rq-matrix: setup  ## The tests of jobs with each version of RQ in requirements/r
 
 .PHONY: check
 check:
-	@echo '==> formats, types, arrows, messages'
+	@echo '==> formats, types, arrows, messages, inventory'
 	@cargo fmt --check
 	@cargo xtask arrows
 	@cargo xtask features
 	@cargo xtask messages --check
+	@$(PROGRAM) check-profile-coverage --quiet
 	@$(PYTHON) -m ruff check --quiet $(PATHS)
 	@$(PYTHON) -m mypy --no-error-summary
 

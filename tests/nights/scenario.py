@@ -190,6 +190,9 @@ def two_nights(nights: Nights, cast: Cast, also: Mapping[str, tuple[str, str | N
     wanted |= {f"data/{cast.profiles[part]}.{kind}" for part in parts for kind in kinds} | {"night.coverage"}
     wanted |= {f"reports/{cast.profiles[part]}.json" for part in parts} | {f"jobs/{part}.json" for part in parts}
     assert wanted <= first.files.keys()
+    names = {entry["workflow"]: entry["name"] for entry in first.json("manifest.json")["entries"]}
+    for workflow in also:
+        assert first.json(f"reports/{names[workflow]}.json")["summary"]["lines_covered"] > 0, workflow
     assert next(iter(first.files)) == "manifest.json"
 
     nights.store.a_day_passes()

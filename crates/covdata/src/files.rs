@@ -227,6 +227,22 @@ impl FileFilter {
     }
 }
 
+/// Patterns of `[run] omit` and the like, for whoever asks what one of them matches.
+#[derive(Debug, Clone)]
+pub struct FilePatterns(GlobMatcher);
+
+impl FilePatterns {
+    /// Compiles patterns; those that don't begin with a wildcard count from `root` as well.
+    pub fn new(patterns: &[String], root: &Path) -> Result<Self, CovdataError> {
+        GlobMatcher::new(prepared(patterns, root).iter().map(String::as_str)).map(Self)
+    }
+
+    /// Whether an absolute path, without links, fits one of them.
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.matches(path)
+    }
+}
+
 /// Whether `path` is one of `trees` or lies below one.
 fn in_trees(trees: &[String], path: &str) -> bool {
     trees.iter().any(|tree| {

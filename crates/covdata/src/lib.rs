@@ -20,5 +20,5 @@ pub mod shard;
 pub use config::CoverageConfig;
 pub use data::CoverageData;
 pub use error::CovdataError;
-pub use files::{Disposition, FileFilter, Installation};
+pub use files::{Disposition, FileFilter, FilePatterns, Installation};
 pub use glob::GlobMatcher;

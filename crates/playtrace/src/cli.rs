@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    aggregate, combine, doctor, export, index, inspect, matrix, play, prune, report,
-    run_profile_coverage_batch, run_test_profile, serve, shards, workflows,
+    aggregate, check_profile_coverage, combine, doctor, export, index, inspect, matrix, play, prune, report,
+    run_archive_profile, run_fork_profile, run_profile_coverage_batch, run_test_profile, serve, shards,
+    workflows,
 };
 use crate::exit::Exit;
 use crate::messages::{Failure, show};
@@ -34,11 +35,22 @@ pub enum Command {
         after_help = "Example:\n  wctl run-test-profile legacy-palouse --trace-code --coverage-dir /tmp/profile-coverage"
     )]
     RunTestProfile(run_test_profile::Args),
+    /// Have the app fork a profile's snapshot, through the service, and trace that with --trace-code.
+    #[command(after_help = "Example:\n  wctl run-fork-profile legacy-palouse --undisturbify --timeout 120")]
+    RunForkProfile(run_fork_profile::Args),
+    /// Have the app archive a profile's snapshot, through the service, and trace that with --trace-code.
+    #[command(
+        after_help = "Example:\n  wctl run-archive-profile legacy-palouse --archive-comment baseline --timeout 120"
+    )]
+    RunArchiveProfile(run_archive_profile::Args),
     /// Replay and trace many profiles, one merged file each.
     #[command(
         after_help = "Example:\n  wctl run-profile-coverage-batch --include legacy-palouse single-storm --jobs 2 --artifacts-dir artifacts"
     )]
     RunProfileCoverageBatch(run_profile_coverage_batch::Args),
+    /// Check that inventory, configuration, coverage.py, workflows and profiles are in step with the tree.
+    #[command(after_help = "Example:\n  wctl check-profile-coverage --fix")]
+    CheckProfileCoverage(Box<check_profile_coverage::Args>),
     /// Merge shards into one data file.
     #[command(after_help = "Example:\n  playtrace combine --profile legacy-palouse /srv/coverage")]
     Combine(combine::Args),
@@ -92,7 +104,10 @@ pub fn run(cli: Cli) -> Exit {
         Command::Play(args) => play::run(args),
         Command::Serve(args) => serve::run(args),
         Command::RunTestProfile(args) => run_test_profile::run(args),
+        Command::RunForkProfile(args) => run_fork_profile::run(args),
+        Command::RunArchiveProfile(args) => run_archive_profile::run(args),
         Command::RunProfileCoverageBatch(args) => run_profile_coverage_batch::run(args),
+        Command::CheckProfileCoverage(args) => check_profile_coverage::run(*args),
         Command::Combine(args) => combine::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Shards(args) => shards::run(args),

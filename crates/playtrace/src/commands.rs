@@ -3,6 +3,7 @@
 //! Each has `Args` (clap) and `run(Args) -> Result<Exit, Failure>`.
 
 pub mod aggregate;
+pub mod check_profile_coverage;
 pub mod combine;
 pub mod doctor;
 pub mod export;
@@ -12,6 +13,8 @@ pub mod matrix;
 pub mod play;
 pub mod prune;
 pub mod report;
+pub mod run_archive_profile;
+pub mod run_fork_profile;
 pub mod run_profile_coverage_batch;
 pub mod run_test_profile;
 pub mod serve;

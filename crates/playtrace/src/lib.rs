@@ -3,6 +3,7 @@
 //! One module per command under [`commands`]; everything that two of them need lies beside it. This crate alone
 //! prints, asks the environment and ends the process; the libraries below it return values.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -15,7 +15,13 @@ use crate::exit::Exit;
 use crate::messages::{Failure, show};
 
 /// The customer's commands that this program answers itself.
-const OURS: [&str; 2] = ["run-test-profile", "run-profile-coverage-batch"];
+const OURS: [&str; 5] = [
+    "run-test-profile",
+    "run-fork-profile",
+    "run-archive-profile",
+    "run-profile-coverage-batch",
+    "check-profile-coverage",
+];
 
 /// Whether the program was called as `wctl`.
 pub fn is_wctl(name: &OsStr) -> bool {
@@ -41,7 +47,7 @@ pub fn main() -> ExitCode {
                     "PT-CLI-001",
                     format!(
                         "this wctl knows {}, not {:?}, and there is no other wctl on the PATH",
-                        OURS.join(" and "),
+                        OURS.join(", "),
                         first.unwrap_or_default()
                     ),
                 )

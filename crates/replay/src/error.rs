@@ -121,6 +121,16 @@ pub enum ReplayError {
         /// Its reason.
         reason: String,
     },
+    /// A profile can't be forked or archived.
+    #[error("profile {slug}: no {flow} of it can be asked for: {why}")]
+    Flow {
+        /// The profile.
+        slug: String,
+        /// `fork` or `archive`.
+        flow: &'static str,
+        /// What is missing or wrong.
+        why: String,
+    },
     /// The ledger can't be written.
     #[error(transparent)]
     Ledger(#[from] playtrace_ledger::LedgerError),
@@ -143,6 +153,7 @@ impl ReplayError {
             Self::LogIn { .. } => "PT-REPLAY-011",
             Self::NoAgent { .. } => "PT-REPLAY-012",
             Self::AgentOff { .. } => "PT-REPLAY-013",
+            Self::Flow { .. } => "PT-REPLAY-014",
             Self::Ledger(error) => error.code(),
         }
     }

@@ -18,6 +18,7 @@
 mod address;
 mod body;
 mod error;
+mod flow;
 mod http;
 mod job_tree;
 mod jobs;
@@ -38,6 +39,7 @@ mod summary;
 pub use address::BaseUrl;
 pub use body::{Body, FormPart};
 pub use error::ReplayError;
+pub use flow::{Flow, FlowKind, FlowPlan, FlowResult, FlowRoots};
 pub use http::install_tls;
 pub use job_tree::JobNode;
 pub use jobs::JobResult;
@@ -45,8 +47,8 @@ pub use listener::{Channel, Line, Listener, Tone};
 pub use plan::{Plan, PlanItem, PlanOptions, Skipped, Step};
 pub use player::{PlayOptions, Replay, play};
 pub use preset::{
-    DEFAULT_PRESET, Http, JobRule, LoginRule, OnFailure, Pattern, PollRule, Preset, Reaction, RunIdRule,
-    SandboxRule, SeedCopy, SkipRule, UploadRule,
+    DEFAULT_PRESET, FlowRule, FlowRules, Http, JobRule, LoginRule, OnFailure, Pattern, PollRule, Preset,
+    Reaction, RunIdRule, SandboxRule, SeedCopy, SkipRule, UploadRule,
 };
 pub use probe::{ProbeTrace, Prober, Reply};
 pub use rewrite::RunIdRewriter;

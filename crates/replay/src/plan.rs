@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::ReplayError;
 use crate::address::{Address, Addresses, BaseUrl};
 use crate::body::Body;
+use crate::flow::FlowPlan;
 use crate::preset::{PollRule, Preset};
 use crate::rewrite::RunIdRewriter;
 use crate::sandbox::Sandbox;
@@ -18,8 +19,10 @@ use crate::sandbox::Sandbox;
 /// A profile made ready for one app: each request as it will be sent.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The profile.
+    /// The slug under which it is traced: the profile's, or the flow's.
     pub slug: Slug,
+    /// The profile.
+    pub profile: Slug,
     /// The app.
     pub base: BaseUrl,
     /// The recorded run's id, if the recording names one.
@@ -30,6 +33,8 @@ pub struct Plan {
     pub sandbox: Option<Sandbox>,
     /// What happens, in order.
     pub items: Vec<PlanItem>,
+    /// Set if this is no replay of the recording but a flow on the snapshot.
+    pub flow: Option<FlowPlan>,
 }
 
 /// One thing in the plan.
@@ -46,15 +51,15 @@ pub enum PlanItem {
 pub struct Step {
     /// Its number, counted from 1 over the requests that are sent: `X-Profile-Trace-Step`.
     pub index: u32,
-    /// Its line in the recording.
-    pub line: usize,
+    /// Its line in the recording, if it was recorded.
+    pub line: Option<usize>,
     /// The HTTP method.
     pub method: Method,
     /// Where it goes.
     pub url: Url,
     /// Its body.
     pub body: Body,
-    /// The recorded status.
+    /// The recorded status, or the one that a flow's request must be answered with.
     pub expected: u16,
     /// Set if "not yet" is an answer that is asked again.
     pub poll: Option<PollRule>,
@@ -121,11 +126,13 @@ impl Plan {
         }
         Ok(Self {
             slug: profile.slug.clone(),
+            profile: profile.slug.clone(),
             base: base.clone(),
             source_run_id: source_run_id.map(str::to_owned),
             sandbox_run_id,
             sandbox,
             items,
+            flow: None,
         })
     }
 
@@ -157,7 +164,7 @@ impl Step {
 }
 
 /// The path of a recorded endpoint, without origin and query.
-fn path_of(endpoint: &str) -> &str {
+pub(crate) fn path_of(endpoint: &str) -> &str {
     let end = endpoint.find(['?', '#']).unwrap_or(endpoint.len());
     let endpoint = &endpoint[..end];
     match endpoint.split_once("://") {
@@ -211,7 +218,7 @@ impl Planner<'_> {
         let body = Body::rebuild(recorded, path, self.profile, self.preset, |text| self.rewrite(text))
             .map_err(unplayable)?;
         let poll = self.preset.polls(method.as_str(), path).cloned();
-        Ok(PlanItem::Step(Step { index, line: recorded.line, method, url, body, expected, poll }))
+        Ok(PlanItem::Step(Step { index, line: Some(recorded.line), method, url, body, expected, poll }))
     }
 
     fn rewrite(&self, text: &str) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use playtrace_ledger::{Outcome, Record};
 
 use crate::ReplayError;
+use crate::flow::FlowResult;
 use crate::http::Http;
 use crate::jobs::{JobResult, Watcher};
 use crate::listener::{Line, Listener};
@@ -38,6 +39,8 @@ pub struct Replay {
     pub jobs: Vec<JobResult>,
     /// How many steps were not sent, because the preset says to stop after a failure.
     pub not_sent: u32,
+    /// What came of the flow, if this was one.
+    pub flow: Option<FlowResult>,
 }
 
 impl Replay {
@@ -46,7 +49,8 @@ impl Replay {
         let steps = self.steps.iter().filter_map(|step| step.failure.clone());
         let jobs = self.jobs.iter().filter_map(|job| job.failure.clone());
         let rest = (self.not_sent > 0).then(|| format!("{} steps were not sent after that", self.not_sent));
-        steps.chain(jobs).chain(rest).collect()
+        let flow = self.flow.iter().filter_map(|flow| flow.failure.clone());
+        steps.chain(jobs).chain(rest).chain(flow).collect()
     }
 
     /// How many jobs ran, those started by jobs included.
@@ -103,8 +107,16 @@ pub async fn play(
     };
     let watcher = preset.jobs.as_ref().map(|rule| Watcher::new(&http, &plan.base, rule, options.job_timeout));
     let quiet = Quiet::new(&plan.slug, options.tracing.as_ref());
-    let mut session =
-        Session { plan, preset, sender, watcher, quiet, manifest: &mut manifest, replay: Replay::default() };
+    let mut session = Session {
+        plan,
+        preset,
+        sender,
+        watcher,
+        quiet,
+        manifest: &mut manifest,
+        replay: Replay::default(),
+        answer: None,
+    };
     let played = session.run().await;
     let replay = session.replay;
     match played {
@@ -158,6 +170,8 @@ struct Session<'a> {
     quiet: Quiet<'a>,
     manifest: &'a mut Manifest,
     replay: Replay,
+    /// What the app answered to a flow's request.
+    answer: Option<serde_json::Value>,
 }
 
 impl Session<'_> {
@@ -180,6 +194,21 @@ impl Session<'_> {
             }
         }
         self.wait_for_jobs().await?;
+        self.conclude_flow()
+    }
+
+    /// Looks at what a flow was to make.
+    fn conclude_flow(&mut self) -> Result<(), ReplayError> {
+        let Some(flow) = &self.plan.flow else { return Ok(()) };
+        let went_well = self.replay.failures().is_empty();
+        let result = flow.conclude(self.answer.as_ref(), &self.replay.jobs, went_well)?;
+        if let Some(text) = result.told() {
+            self.sender.listener.line(&Line::log().plain(&text));
+        }
+        if let Some(failure) = &result.failure {
+            self.sender.listener.line(&Line::log().span(crate::Tone::Bad, failure));
+        }
+        self.replay.flow = Some(result);
         Ok(())
     }
 
@@ -188,6 +217,10 @@ impl Session<'_> {
         let (mut result, answer) = self.sender.send(step, self.manifest, &mut self.quiet).await?;
         if let (Some(watcher), Some(answer)) = (&mut self.watcher, &answer) {
             result.jobs = watcher.note(step.index, step.method.as_str(), answer);
+        }
+        if let Some(flow) = &self.plan.flow {
+            self.answer = answer.as_ref().and_then(crate::http::Answer::json);
+            result.failure = result.failure.or_else(|| flow.refusal(self.answer.as_ref()));
         }
         self.sender.tell(step, &result);
         let failed = result.failure.is_some();

@@ -48,6 +48,8 @@ pub struct Preset {
     /// Form uploads that are rebuilt from seed files.
     #[serde(default)]
     pub upload: Vec<UploadRule>,
+    /// How the app is asked to fork or archive a run; none: it does neither.
+    pub flows: Option<FlowRules>,
     /// Whether the run goes on after a failure.
     #[serde(default)]
     pub on_failure: OnFailure,
@@ -238,6 +240,49 @@ pub struct UploadRule {
 
 const fn yes() -> bool {
     true
+}
+
+/// What the app does with a run as a whole.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowRules {
+    /// A file of the snapshot whose first word is the run's configuration; an extension is cut off.
+    pub config_file: String,
+    /// Else its first group in a recorded request's path is.
+    pub config_pattern: Pattern,
+    /// Keys of a JSON answer that say with `false` that the app refused.
+    #[serde(default)]
+    pub success_keys: Vec<String>,
+    /// Keys that then say why.
+    #[serde(default)]
+    pub error_keys: Vec<String>,
+    /// Copying it.
+    pub fork: Option<FlowRule>,
+    /// Packing it.
+    pub archive: Option<FlowRule>,
+}
+
+/// One flow: a POST whose answer names a job.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowRule {
+    /// Path under the base URL; `{run_id}` and `{config}` are replaced.
+    pub endpoint: String,
+    /// Fields of a form; a field whose value is a placeholder without a value is left out.
+    #[serde(default)]
+    pub form: BTreeMap<String, String>,
+    /// The same as a JSON object, where there is no form.
+    #[serde(default)]
+    pub json: BTreeMap<String, String>,
+    /// The run id of what the flow makes; `{uuid}` is the sandbox's UUID.
+    pub target: Option<String>,
+    /// Where that lies under the flow's root.
+    pub directory: String,
+    /// Keys of the answer that hold the new run's id.
+    #[serde(default)]
+    pub run_id_keys: Vec<String>,
+    /// The sandbox's folder in which the app leaves archives.
+    pub archives: Option<PathBuf>,
 }
 
 /// Whether the run goes on after a failure.

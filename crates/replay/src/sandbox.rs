@@ -65,7 +65,7 @@ fn make_dir(dir: &Path) -> Result<(), ReplayError> {
     fs_err::create_dir_all(dir).map_err(|source| ReplayError::Write { path: dir.to_owned(), source })
 }
 
-fn copy_tree(from: &Path, to: &Path) -> Result<usize, ReplayError> {
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<usize, ReplayError> {
     let mut copied = 0;
     // Links are followed: a sandbox whose links led back would change the profile.
     for entry in WalkDir::new(from).follow_links(true).sort_by_file_name() {

@@ -40,13 +40,14 @@ pub struct Tracing {
 pub struct StepResult {
     /// Its number, counted from 1.
     pub step: u32,
-    /// Its line in the recording.
-    pub line: usize,
+    /// Its line in the recording, if it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
     /// The HTTP method.
     pub method: String,
     /// The URL that was sent.
     pub url: String,
-    /// The recorded status.
+    /// The status that is expected: the recorded one, or what a flow's request must be answered with.
     pub expected: u16,
     /// The status now; none if there was no answer.
     pub status: Option<u16>,
@@ -180,9 +181,10 @@ impl Sender<'_> {
     }
 
     fn tell_context(&self, step: &Step) {
+        let recorded = step.line.map(|line| format!("line {line} of the recording, ")).unwrap_or_default();
         let mut line = Line::context().plain(&format!(
-            "[{}/{}] line {} of the recording, expects {}, {}",
-            step.index, self.count, step.line, step.expected, step.body
+            "[{}/{}] {recorded}expects {}, {}",
+            step.index, self.count, step.expected, step.body
         ));
         if let Some(tracing) = self.tracing {
             line = line.plain(&format!(

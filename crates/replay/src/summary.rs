@@ -6,6 +6,7 @@ use playtrace_model::{RunToken, Slug, Verdict};
 use serde::Serialize;
 
 use crate::ReplayError;
+use crate::flow::FlowResult;
 use crate::jobs::JobResult;
 use crate::plan::Plan;
 use crate::player::Replay;
@@ -35,6 +36,9 @@ pub struct Summary {
     pub version: u32,
     /// The profile.
     pub profile: Slug,
+    /// The slug under which it was traced, where that is another one: a flow's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traced_as: Option<Slug>,
     /// The run's token: names this file, the sandbox, and the run in ledger and headers.
     pub token: RunToken,
     /// The id of the run that was played against: the sandbox's, or the recorded one where nothing replaces it.
@@ -55,6 +59,9 @@ pub struct Summary {
     pub requests: Vec<StepResult>,
     /// Each job that was waited for.
     pub jobs: Vec<JobResult>,
+    /// What came of the flow, if this was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<FlowResult>,
     /// Where the merged coverage was saved.
     pub coverage_artifact: Option<PathBuf>,
     /// The command that started the run, without secrets.
@@ -78,7 +85,8 @@ impl Summary {
     pub fn planned(plan: &Plan, token: RunToken, command: String, timestamp: String) -> Self {
         Self {
             version: 1,
-            profile: plan.slug.clone(),
+            profile: plan.profile.clone(),
+            traced_as: Some(plan.slug.clone()).filter(|slug| *slug != plan.profile),
             token,
             run_id: plan
                 .sandbox_run_id
@@ -93,6 +101,7 @@ impl Summary {
             report: format!("{} requests planned", plan.step_count()),
             requests: Vec::new(),
             jobs: Vec::new(),
+            flow: None,
             coverage_artifact: None,
             command,
             timestamp,
@@ -111,6 +120,7 @@ impl Summary {
         self.outcome = if failures.is_empty() { RunOutcome::Passed } else { RunOutcome::Failed };
         self.requests.clone_from(&replay.steps);
         self.jobs.clone_from(&replay.jobs);
+        self.flow.clone_from(&replay.flow);
         self.count_jobs(replay.job_count());
         for failure in failures {
             self.report.push_str("\nfailed: ");

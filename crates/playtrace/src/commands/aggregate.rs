@@ -205,7 +205,9 @@ fn settle(
             let to = work.join(format!("data/{name}.coverage"));
             put_data(from, &to)?;
             let stale = (data.origin == Origin::Carried).then(|| carried(data, tonight));
-            input = Some(MapInput { name: name.clone(), profile: wanted.profile.clone(), data: to, stale });
+            let profile =
+                wanted.playback_type.traced_as(&wanted.profile).unwrap_or_else(|_| wanted.profile.clone());
+            input = Some(MapInput { name: name.clone(), profile, data: to, stale });
         }
         if data.origin == Origin::Carried && tonight != Tonight::NotScheduled {
             reasons.push(format!("carried forward from {}, {} old", data.night, nights(data.age_nights)));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::run_test_profile::Common;
+use super::run_test_profile::{Common, Waiting};
 use crate::exit::Exit;
 use crate::messages::Failure;
 use crate::service::api::RunResult;
@@ -16,6 +16,8 @@ use crate::service::tracker;
 pub struct Args {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    waiting: Waiting,
     /// How the app wants to be replayed: a preset's file, or the name of a built-in one.
     #[arg(long, value_name = "FILE", default_value = playtrace_replay::DEFAULT_PRESET)]
     preset: String,
@@ -32,7 +34,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     if let Some(root) = args.profiles_root {
         known.profiles_root = root;
     }
-    let body = args.common.body(console.is_coloured())?;
+    let mut body = args.common.body(console.is_coloured())?;
+    body.job_timeout = args.waiting.job_timeout;
     let prepared = prepare(&known, &args.common.slug, body)?;
     let ended = super::run_async(async {
         tokio::select! {

@@ -163,6 +163,7 @@ fn batch(
         keep_shards: Some(false),
         job_timeout: args.job_timeout,
         command: Some(settings::command_line()),
+        ..RunBody::default()
     };
     let jobs = usize::from(args.jobs);
     Ok(Batch { runner, body, profiles_root, shards, artifacts, retries: args.retries, jobs })

@@ -1,4 +1,4 @@
-//! `wctl run-test-profile`: a replay through the service.
+//! `wctl run-test-profile`: a replay through the service; and what its sisters for forks and archives share with it.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,12 @@ use playtrace_model::Slug;
 
 use crate::exit::Exit;
 use crate::messages::Failure;
-use crate::service::api::RunBody;
+use crate::service::api::{FlowBody, RunBody};
 use crate::service::client::{ServiceClient, exit_of};
 use crate::service::console::Console;
 use crate::service::{settings, tracker};
 
-/// What each replay of one profile takes.
+/// What each command on one profile takes.
 #[derive(Debug, clap::Args)]
 pub struct Common {
     /// The profile.
@@ -38,9 +38,6 @@ pub struct Common {
     /// Show the plan; send, delete and write nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// How long each job is waited for [default: the preset's time].
-    #[arg(long, value_name = "SECONDS")]
-    pub job_timeout: Option<u64>,
     /// Append a line about the run to this Markdown file.
     #[arg(long, value_name = "FILE")]
     pub tracker: Option<PathBuf>,
@@ -62,10 +59,27 @@ impl Common {
             coverage_config: settings::absolute(self.coverage_config.as_deref()),
             color: Some(coloured),
             keep_shards: None,
-            job_timeout: self.job_timeout,
+            job_timeout: None,
             command: Some(settings::command_line()),
+            flow: FlowBody::default(),
         })
     }
+}
+
+/// How long a replay waits.
+#[derive(Debug, clap::Args)]
+pub struct Waiting {
+    /// How long each job is waited for [default: the preset's time].
+    #[arg(long, value_name = "SECONDS")]
+    pub job_timeout: Option<u64>,
+}
+
+/// Which service.
+#[derive(Debug, clap::Args)]
+pub struct ServiceArg {
+    /// The playback service [default: `PROFILE_PLAYBACK_URL`, else `http://127.0.0.1:8070`].
+    #[arg(long, value_name = "URL")]
+    pub service_url: Option<String>,
 }
 
 /// Arguments.
@@ -73,28 +87,41 @@ impl Common {
 pub struct Args {
     #[command(flatten)]
     common: Common,
-    /// The playback service [default: `PROFILE_PLAYBACK_URL`, else `http://127.0.0.1:8070`].
-    #[arg(long, value_name = "URL")]
-    service_url: Option<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    service: ServiceArg,
 }
 
 /// Runs it.
+#[expect(clippy::needless_pass_by_value, reason = "every command is called like this")]
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { common, service_url } = args;
+    let console = Console::new(args.common.verbose);
+    let mut body = args.common.body(console.is_coloured())?;
+    body.job_timeout = args.waiting.job_timeout;
+    through_service("run", &args.common, &args.service, body, &console)
+}
+
+/// Has the service do one of its works on a profile (`run`, `fork`, `archive`), and ends as that did.
+pub fn through_service(
+    what: &str,
+    common: &Common,
+    service: &ServiceArg,
+    mut body: RunBody,
+    console: &Console,
+) -> Result<Exit, Failure> {
     let slug = checked_slug(&common.slug)?;
-    let console = Console::new(common.verbose);
-    let mut body = common.body(console.is_coloured())?;
     // The app that this person means, if the environment says so: the service may know another.
     body.base_url = body.base_url.or_else(settings::base_url);
-    let service = ServiceClient::new(&service_url.unwrap_or_else(settings::service_url))?;
+    let service = ServiceClient::new(&service.service_url.clone().unwrap_or_else(settings::service_url))?;
     console.context(&format!(
-        "POST {}/run/{slug} (base URL: {}, traced: {}, dry run: {})",
+        "POST {}/{what}/{slug} (base URL: {}, traced: {}, dry run: {})",
         service.url(),
         body.base_url.as_deref().unwrap_or("the service's"),
         body.trace_code,
         body.dry_run
     ));
-    let result = super::run_async(service.run(slug.as_str(), &body, &console))??;
+    let result = super::run_async(service.work(what, slug.as_str(), &body, console))??;
     let Some(result) = result else { return Ok(Exit::Success) };
     console.context(&format!("run {}: {}/run/result/{}", result.token, service.url(), result.token));
     if let Some(file) = &common.tracker {

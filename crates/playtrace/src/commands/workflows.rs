@@ -56,12 +56,12 @@ pub struct ListArgs {
 }
 
 impl ListArgs {
-    fn read(&self) -> Result<Vec<Entry>, Failure> {
+    pub(crate) fn read(&self) -> Result<Vec<Entry>, Failure> {
         list::read(&self.root.join(&self.list))
     }
 
     /// The list's path as the files name it: below the root.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let path = self.list.strip_prefix(&self.root).unwrap_or(&self.list);
         path.to_string_lossy().trim_start_matches("./").to_owned()
     }

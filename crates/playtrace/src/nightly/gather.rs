@@ -94,7 +94,7 @@ pub fn find(dirs: &[PathBuf]) -> Result<(Vec<FoundJob>, Vec<String>), Failure> {
             match JobRecord::read(path) {
                 Ok(record) => {
                     let profile = record.profile.clone();
-                    let data = path.with_file_name(format!("{profile}.coverage"));
+                    let data = path.with_file_name(format!("{}.coverage", record.traced_as()));
                     jobs.push(FoundJob::at(profile, Some((record, path.clone())), &data));
                 }
                 Err(failure) => problems.push(failure.message),

@@ -122,6 +122,11 @@ impl JobRecord {
         write_document(&dir.join(JOB_FILE), &playtrace_report::json::to_json(self)?)
     }
 
+    /// The slug that names its data: a flow's is not the profile's. One that can't be is named as the profile: nothing lies there.
+    pub fn traced_as(&self) -> Slug {
+        self.playback_type.traced_as(&self.profile).unwrap_or_else(|_| self.profile.clone())
+    }
+
     /// How the last try ended.
     pub fn exit_code(&self) -> Option<i32> {
         self.attempts.last().and_then(|attempt| attempt.exit_code)

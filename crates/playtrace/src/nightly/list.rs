@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use playtrace_model::Slug;
+use playtrace_model::{InvalidSlug, Slug};
+use playtrace_replay::FlowKind;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
@@ -39,6 +40,15 @@ impl PlaybackType {
             Self::Run => "run-test-profile",
             Self::Fork => "run-fork-profile",
             Self::Archive => "run-archive-profile",
+        }
+    }
+
+    /// The slug under which it is traced, and that names its data.
+    pub fn traced_as(self, profile: &Slug) -> Result<Slug, InvalidSlug> {
+        match self {
+            Self::Run => Ok(profile.clone()),
+            Self::Fork => FlowKind::Fork.slug(profile),
+            Self::Archive => FlowKind::Archive.slug(profile),
         }
     }
 
@@ -79,6 +89,14 @@ pub struct Entry {
     pub timeout_minutes: u32,
     /// Labels of the runner.
     pub runs_on: Vec<String>,
+}
+
+impl Entry {
+    /// The slug that names its data.
+    pub fn traced_as(&self) -> Slug {
+        // The list was refused where that can't be.
+        self.playback_type.traced_as(&self.profile_slug).unwrap_or_else(|_| self.profile_slug.clone())
+    }
 }
 
 /// An entry as it is written.
@@ -161,6 +179,9 @@ fn checked(written: Written) -> Result<Entry, String> {
         ));
     }
     let profile_slug = slug("profile_slug", &written.profile_slug)?;
+    written.playback_type.traced_as(&profile_slug).map_err(|error| {
+        format!("profile_slug: the {}'s own slug: {error}", written.playback_type.as_str())
+    })?;
     let artifact_name = one_line("artifact_name", &written.artifact_name)?;
     if let Some(bad) = artifact_name.chars().find(|c| NOT_IN_ARTIFACT_NAMES.contains(c)) {
         return Err(format!("artifact_name: an artifact's name can't hold {bad:?}"));

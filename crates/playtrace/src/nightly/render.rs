@@ -179,6 +179,7 @@ impl Renderer<'_> {
             artifacts => artifacts.clone(),
             entry => context! {
                 playback_type_command => entry.playback_type.command(),
+                traced_as => entry.traced_as().as_str(),
                 ..Value::from(Serde(entry))
             },
         };

@@ -13,7 +13,7 @@ pub const SAVED_MARK: &str = "Profile coverage saved to ";
 /// The last part of the stream begins so.
 pub const VERDICT_MARK: &str = "Verdict: ";
 
-/// The JSON of `POST /run/{profile}`. Keys that are not known are ignored.
+/// The JSON of `POST /run/{profile}`, `/fork/{profile}` and `/archive/{profile}`. Keys that are not known are ignored.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunBody {
@@ -40,6 +40,32 @@ pub struct RunBody {
     pub job_timeout: Option<u64>,
     /// The command that the person typed, without secrets.
     pub command: Option<String>,
+    /// What flows take besides.
+    #[serde(flatten)]
+    pub flow: FlowBody,
+}
+
+/// What `POST /fork/{profile}` and `/archive/{profile}` take besides, spelt as WEPPcloud's service does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlowBody {
+    /// Fork: take the fire out of the copy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub undisturbify: bool,
+    /// Fork: the copy's run id; the preset's if not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_runid: Option<String>,
+    /// Archive: is kept with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Seconds for which the job is waited for; [`FlowBody::USUAL_TIMEOUT`] if not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
+}
+
+impl FlowBody {
+    /// How long a fork or an archive is waited for, in seconds, unless something else is said.
+    pub const USUAL_TIMEOUT: u64 = 600;
 }
 
 /// The JSON of a request that was refused.

@@ -93,8 +93,19 @@ impl ServiceClient {
         body: &RunBody,
         lines: &dyn Lines,
     ) -> Result<Option<RunResult>, Failure> {
+        self.work("run", slug, body, lines).await
+    }
+
+    /// The same for any of the service's `run`, `fork` and `archive`.
+    pub async fn work(
+        &self,
+        what: &str,
+        slug: &str,
+        body: &RunBody,
+        lines: &dyn Lines,
+    ) -> Result<Option<RunResult>, Failure> {
         // The slug was checked: it needs no encoding.
-        let url = format!("{}/run/{slug}", self.url);
+        let url = format!("{}/{what}/{slug}", self.url);
         let answer =
             self.http.post(&url).json(body).send().await.map_err(|error| self.unreachable(&error))?;
         let token =

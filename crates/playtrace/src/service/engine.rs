@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use playtrace_covdata::data::ContextPolicy;
 use playtrace_model::{RunToken, Slug, Status, Verdict};
-use playtrace_profile::Library;
+use playtrace_profile::{Library, Profile};
 use playtrace_replay::{
-    BaseUrl, Credentials, Line, Listener, Plan, PlanOptions, PlayOptions, RUNS_DIR, Replay, RunOutcome,
-    Secret, Summary, Tone, Tracing, play,
+    BaseUrl, Credentials, Flow, FlowKind, FlowRoots, Line, Listener, Plan, PlanOptions, PlayOptions,
+    RUNS_DIR, Replay, RunOutcome, Secret, Summary, Tone, Tracing, play,
 };
 use uuid::Uuid;
 
-use super::api::{RunBody, SAVED_MARK, VERDICT_MARK};
+use super::api::{FlowBody, RunBody, SAVED_MARK, VERDICT_MARK};
 use super::artifact::{check_writable, copy_data, copy_to_its_place};
 use super::settings::Settings;
 use crate::clock;
@@ -41,10 +41,21 @@ pub struct Ended {
     pub failure: Option<Failure>,
 }
 
-/// Reads and checks everything that a run needs. Nothing is sent or written, but that directories are tried.
+/// Reads and checks everything that a replay needs. Nothing is sent or written, but that directories are tried.
 pub fn prepare(settings: &Settings, slug: &str, body: RunBody) -> Result<Prepared, Failure> {
+    prepare_work(settings, slug, None, body)
+}
+
+/// The same for a flow on the profile's snapshot, or, where none is named, for a replay of its recording.
+pub fn prepare_work(
+    settings: &Settings,
+    slug: &str,
+    flow: Option<FlowKind>,
+    body: RunBody,
+) -> Result<Prepared, Failure> {
     let settings = settings.clone();
-    let profile = Library::new(&settings.profiles_root).open_named(slug)?;
+    let library = Library::new(&settings.profiles_root);
+    let profile = library.open_named(slug)?;
     let Some(base) = body.base_url.as_ref().or(settings.base_url.as_ref()) else {
         let why = "neither --base-url nor PROFILE_PLAYBACK_BASE_URL says where the app is";
         return Err(Failure::new(Exit::Usage, "PT-PLAY-005", why));
@@ -52,7 +63,18 @@ pub fn prepare(settings: &Settings, slug: &str, body: RunBody) -> Result<Prepare
     let base = BaseUrl::parse(base)?;
     let uuid = Uuid::new_v4();
     let options = PlanOptions { base: &base, run_root: settings.run_root.as_deref(), uuid };
-    let plan = Plan::new(&profile, &settings.preset, options)?;
+    let plan = match flow {
+        None => Plan::new(&profile, &settings.preset, options)?,
+        Some(kind) => flow_plan(&profile, &settings, options, &flow_of(kind, &body.flow)?)?,
+    };
+    if plan.slug != profile.slug && library.has(&plan.slug) {
+        let why = format!(
+            "a {} of {slug} is traced as {}, and there is a profile of that name",
+            flow.map_or("flow", FlowKind::as_str),
+            plan.slug
+        );
+        return Err(Failure::new(Exit::BadInput, "PT-PLAY-009", why).help("rename that profile"));
+    }
     if let Some(config) = &body.coverage_config {
         check_config(config)?;
     }
@@ -69,9 +91,35 @@ pub fn prepare(settings: &Settings, slug: &str, body: RunBody) -> Result<Prepare
     }
     let token = RunToken::parse(&uuid.to_string())
         .map_err(|error| Failure::new(Exit::BadInput, "PT-PLAY-006", error.to_string()))?;
-    let command = body.command.clone().unwrap_or_else(|| format!("POST /run/{}", profile.slug));
+    let command = body
+        .command
+        .clone()
+        .unwrap_or_else(|| format!("POST /{}/{}", flow.map_or("run", FlowKind::as_str), profile.slug));
     let summary = Summary::planned(&plan, token.clone(), command, started_at());
     Ok(Prepared { settings, body, plan, token, summary })
+}
+
+fn flow_plan(
+    profile: &Profile,
+    settings: &Settings,
+    options: PlanOptions<'_>,
+    flow: &Flow,
+) -> Result<Plan, Failure> {
+    let roots = FlowRoots { fork: settings.fork_root.as_deref(), archive: settings.archive_root.as_deref() };
+    Ok(Plan::flow(profile, &settings.preset, options, roots, flow)?)
+}
+
+fn flow_of(kind: FlowKind, body: &FlowBody) -> Result<Flow, Failure> {
+    if body.timeout_seconds == Some(0) {
+        let why = "timeout_seconds is 0: nothing could be waited for";
+        return Err(Failure::new(Exit::Usage, "PT-PLAY-010", why));
+    }
+    Ok(match kind {
+        FlowKind::Fork => {
+            Flow::Fork { undisturbify: body.undisturbify, target_runid: body.target_runid.clone() }
+        }
+        FlowKind::Archive => Flow::Archive { comment: body.comment.clone() },
+    })
 }
 
 impl Prepared {
@@ -80,7 +128,7 @@ impl Prepared {
         &self.token
     }
 
-    /// The profile.
+    /// The slug under which the run is traced.
     pub fn slug(&self) -> &Slug {
         &self.plan.slug
     }
@@ -119,7 +167,10 @@ impl Prepared {
 
     fn announce(&self, listener: &dyn Listener) {
         let plan = &self.plan;
-        let line = Line::log().plain(&format!("profile {}: {} requests to ", plan.slug, plan.step_count()));
+        let line = Line::log().plain(&match &plan.flow {
+            None => format!("profile {}: {} requests to ", plan.slug, plan.step_count()),
+            Some(flow) => format!("{} of profile {}: asked of ", flow.kind.as_str(), plan.profile),
+        });
         let line = line.span(Tone::Url, plan.base.as_str()).plain(&format!(", run {}", self.token));
         listener.line(&line.plain(if self.body.trace_code { ", traced" } else { "" }));
         for (name, id) in [("recorded run", &plan.source_run_id), ("sandbox run", &plan.sandbox_run_id)] {
@@ -142,7 +193,7 @@ impl Prepared {
         let options = PlayOptions {
             credentials,
             tracing,
-            job_timeout: self.body.job_timeout.map(Duration::from_secs),
+            job_timeout: self.job_timeout(),
             command: self.summary.command.clone(),
         };
         let replay = play(&self.plan, &self.settings.preset, &options, listener).await?;
@@ -154,6 +205,16 @@ impl Prepared {
         } else {
             Ok(Exit::Failed)
         }
+    }
+
+    fn job_timeout(&self) -> Option<Duration> {
+        let seconds = if self.plan.flow.is_some() {
+            let said = self.body.flow.timeout_seconds.or(self.body.job_timeout);
+            Some(said.unwrap_or(FlowBody::USUAL_TIMEOUT))
+        } else {
+            self.body.job_timeout
+        };
+        seconds.map(Duration::from_secs)
     }
 
     /// Waits for the last records, merges, and copies.

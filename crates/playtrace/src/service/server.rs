@@ -12,14 +12,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use playtrace_model::RunToken;
-use playtrace_replay::{Line, Listener as _, RUNS_DIR};
+use playtrace_replay::{FlowKind, Line, Listener as _, RUNS_DIR};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::api::{Refusal, RunBody, TOKEN_HEADER};
-use super::engine::prepare;
+use super::engine::prepare_work;
 use super::settings::{self, Settings};
 use super::stream;
 use crate::exit::Exit;
@@ -51,6 +51,8 @@ pub async fn serve(
     let router = Router::new()
         .route("/health", get(health))
         .route("/run/{profile}", post(run))
+        .route("/fork/{profile}", post(fork))
+        .route("/archive/{profile}", post(archive))
         .route("/run/result/{token}", get(result))
         .fallback(nowhere)
         .with_state(service);
@@ -73,11 +75,27 @@ async fn health(State(service): State<Service>) -> impl IntoResponse {
 }
 
 async fn run(State(service): State<Service>, Path(slug): Path<String>, body: Bytes) -> Response {
+    begin(service, slug, None, body).await
+}
+
+async fn fork(State(service): State<Service>, Path(slug): Path<String>, body: Bytes) -> Response {
+    begin(service, slug, Some(FlowKind::Fork), body).await
+}
+
+async fn archive(State(service): State<Service>, Path(slug): Path<String>, body: Bytes) -> Response {
+    begin(service, slug, Some(FlowKind::Archive), body).await
+}
+
+/// Begins a replay, or a flow, and streams its log.
+async fn begin(service: Service, slug: String, flow: Option<FlowKind>, body: Bytes) -> Response {
     let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}".as_slice() } else { body.as_ref() };
     let body: RunBody = match serde_json::from_slice(body) {
         Ok(body) => body,
         Err(error) => {
-            let why = format!("the request's body is not what /run takes: {error}");
+            let why = format!(
+                "the request's body is not what /{} takes: {error}",
+                flow.map_or("run", FlowKind::as_str)
+            );
             return refuse(StatusCode::BAD_REQUEST, &Failure::new(Exit::Usage, "PT-SERVE-001", why));
         }
     };
@@ -86,7 +104,7 @@ async fn run(State(service): State<Service>, Path(slug): Path<String>, body: Byt
     let prepared = {
         let settings = Arc::clone(&service.settings);
         // Reads files: no work for the threads that answer others.
-        tokio::task::spawn_blocking(move || prepare(&settings, &slug, body)).await
+        tokio::task::spawn_blocking(move || prepare_work(&settings, &slug, flow, body)).await
     };
     let prepared = match prepared {
         Ok(Ok(prepared)) => prepared,
@@ -138,7 +156,7 @@ async fn result(State(service): State<Service>, Path(token): Path<String>) -> Re
 }
 
 async fn nowhere() -> Response {
-    let why = "this service has GET /health, POST /run/{profile} and GET /run/result/{token}";
+    let why = "this service has GET /health, POST /run/{profile}, /fork/{profile} and /archive/{profile}, and GET /run/result/{token}";
     refuse(StatusCode::NOT_FOUND, &Failure::new(Exit::Usage, "PT-SERVE-005", why))
 }
 

@@ -19,6 +19,10 @@ pub struct Settings {
     pub profiles_root: PathBuf,
     /// Where sandboxes lie, if this machine sees it.
     pub run_root: Option<PathBuf>,
+    /// Where forks of sandboxes lie, if this machine sees it.
+    pub fork_root: Option<PathBuf>,
+    /// Where archives of sandboxes are copied to.
+    pub archive_root: Option<PathBuf>,
     /// The app, unless a request names another.
     pub base_url: Option<String>,
     /// Who the player is, unless a request brings a cookie.
@@ -36,13 +40,16 @@ impl Settings {
     pub fn from_environment() -> Result<Self, Failure> {
         let base = path("PROFILE_PLAYBACK_BASE")
             .or_else(|| Some(Path::new(DATA_ROOT).join("playback")).filter(|dir| dir.is_dir()));
+        let below = |variable: &str, name: &str| path(variable).or_else(|| Some(base.as_ref()?.join(name)));
         let credentials = match (text("ADMIN_EMAIL"), text("ADMIN_PASSWORD")) {
             (Some(email), Some(password)) => Credentials::Login { email, password: Secret::new(password) },
             _ => Credentials::Anonymous,
         };
         Ok(Self {
             profiles_root: profiles_root(),
-            run_root: path("PROFILE_PLAYBACK_RUN_ROOT").or_else(|| base.map(|base| base.join("runs"))),
+            run_root: below("PROFILE_PLAYBACK_RUN_ROOT", "runs"),
+            fork_root: below("PROFILE_PLAYBACK_FORK_ROOT", "fork"),
+            archive_root: below("PROFILE_PLAYBACK_ARCHIVE_ROOT", "archive"),
             base_url: base_url(),
             credentials,
             coverage_dir: coverage_dir(),

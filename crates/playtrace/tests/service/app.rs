@@ -75,6 +75,8 @@ impl World {
         Settings {
             profiles_root: self.path("profiles"),
             run_root: None,
+            fork_root: None,
+            archive_root: None,
             base_url: Some(format!("http://{}", self.address)),
             credentials: Credentials::Anonymous,
             coverage_dir: self.path("coverage"),

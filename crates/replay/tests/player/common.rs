@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) agent: Agent,
     pub(crate) redis_down: bool,
     pub(crate) seen: Vec<Seen>,
+    /// What a fork or an archive is answered with.
+    pub(crate) flow: Value,
     polls: BTreeMap<String, u32>,
 }
 
@@ -49,8 +51,13 @@ pub(crate) type App = Arc<Mutex<Inner>>;
 
 /// Starts the app; it ends with the test's runtime.
 pub(crate) async fn start(agent: Agent) -> (App, SocketAddr) {
-    let app =
-        Arc::new(Mutex::new(Inner { agent, redis_down: false, seen: Vec::new(), polls: BTreeMap::new() }));
+    let app = Arc::new(Mutex::new(Inner {
+        agent,
+        redis_down: false,
+        seen: Vec::new(),
+        flow: Value::Null,
+        polls: BTreeMap::new(),
+    }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new().fallback(answer).with_state(Arc::clone(&app));
@@ -163,6 +170,7 @@ fn job(inner: &mut Inner, id: &str) -> Response {
 fn page(inner: &mut Inner, path: &str) -> Response {
     let last = path.rsplit('/').next().unwrap();
     match last {
+        "fork" | "archive" => axum::Json(inner.flow.clone()).into_response(),
         "enqueue_good" => axum::Json(json!({"Success": true, "Content": {"job_id": "good"}})).into_response(),
         "enqueue_bad" => axum::Json(json!({"job_id": "bad"})).into_response(),
         "enqueue_endless" => axum::Json(json!({"jobId": "endless"})).into_response(),

@@ -23,7 +23,7 @@ use crate::sources::{SourceArgs, Sources};
 pub(super) struct MapInput {
     /// What its files are called.
     pub(super) name: Slug,
-    /// The profile.
+    /// The slug under which it was traced.
     pub(super) profile: Slug,
     /// The data, with verdict and steps beside it.
     pub(super) data: PathBuf,

@@ -10,7 +10,7 @@ use super::generate::left_over;
 use crate::documents::say;
 use crate::exit::Exit;
 use crate::messages::Failure;
-use crate::nightly::list::AGGREGATION;
+use crate::nightly::list::{AGGREGATION, Entry};
 use crate::nightly::render::{
     GITLAB_FILE, Generated, Platform, Style, generated_with_utc, github_path, render,
 };
@@ -36,19 +36,34 @@ pub struct Args {
 
 /// A file that is not as the list wants it.
 #[derive(Debug, Serialize)]
-struct Difference {
-    file: String,
-    what: What,
+pub struct Difference {
+    /// The file, below the root.
+    pub file: String,
+    /// What is wrong with it.
+    pub what: What,
     /// The first line that differs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
+    pub line: Option<usize>,
 }
 
+/// What a comparison came to.
+#[derive(Debug)]
+pub struct Compared {
+    /// How many files the list makes.
+    pub files: usize,
+    /// Those that are not so.
+    pub differences: Vec<Difference>,
+}
+
+/// What is wrong with a file.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum What {
+pub enum What {
+    /// It is not there.
     Missing,
+    /// It is not as generated.
     Differs,
+    /// It was generated for an entry that is gone.
     NotInTheList,
 }
 
@@ -56,22 +71,7 @@ enum What {
 #[expect(clippy::needless_pass_by_value, reason = "every command is called like this")]
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let entries = args.list.read()?;
-    let root = &args.list.root;
-    let platforms = if args.platform.is_empty() { platforms_at(root) } else { args.platform.clone() };
-    let mut differences = Vec::new();
-    let mut checked = 0;
-    for platform in platforms {
-        let utc = args.utc || is_utc_at(root, platform);
-        let files = render(&entries, platform, &Style { list: args.list.name(), utc })?;
-        checked += files.len();
-        differences.extend(files.iter().filter_map(|file| difference(root, file)));
-        let gone = left_over(root, platform, &files)?.into_iter();
-        differences.extend(gone.map(|path| Difference {
-            file: path.display().to_string(),
-            what: What::NotInTheList,
-            line: None,
-        }));
-    }
+    let Compared { files: checked, differences } = compare(&args.list, &entries, &args.platform, args.utc)?;
     let is_same = differences.is_empty();
     if args.json {
         let document =
@@ -90,7 +90,33 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     Ok(if is_same { Exit::Success } else { Exit::Failed })
 }
 
-fn sentence(difference: &Difference) -> String {
+/// Compares the files that are there with those of the list; without a platform, those of the CI systems that have some.
+pub fn compare(
+    list: &ListArgs,
+    entries: &[Entry],
+    platforms: &[Platform],
+    utc: bool,
+) -> Result<Compared, Failure> {
+    let root = &list.root;
+    let platforms = if platforms.is_empty() { platforms_at(root) } else { platforms.to_vec() };
+    let mut compared = Compared { files: 0, differences: Vec::new() };
+    for platform in platforms {
+        let utc = utc || is_utc_at(root, platform);
+        let files = render(entries, platform, &Style { list: list.name(), utc })?;
+        compared.files += files.len();
+        compared.differences.extend(files.iter().filter_map(|file| difference(root, file)));
+        let gone = left_over(root, platform, &files)?.into_iter();
+        compared.differences.extend(gone.map(|path| Difference {
+            file: path.display().to_string(),
+            what: What::NotInTheList,
+            line: None,
+        }));
+    }
+    Ok(compared)
+}
+
+/// A difference for people.
+pub fn sentence(difference: &Difference) -> String {
     let Difference { file, what, line } = difference;
     match what {
         What::Missing => format!("{file}: not there"),
@@ -111,7 +137,8 @@ fn difference(root: &Path, file: &Generated) -> Option<Difference> {
     }
 }
 
-fn platforms_at(root: &Path) -> Vec<Platform> {
+/// The CI systems whose files are there, else GitHub.
+pub(super) fn platforms_at(root: &Path) -> Vec<Platform> {
     let there = |path: &str| root.join(path).is_file();
     match (there(GITLAB_FILE), there(&github_path(AGGREGATION))) {
         (true, true) => vec![Platform::Github, Platform::Gitlab],
@@ -120,7 +147,8 @@ fn platforms_at(root: &Path) -> Vec<Platform> {
     }
 }
 
-fn is_utc_at(root: &Path, platform: Platform) -> bool {
+/// Whether the files that are there were made for UTC.
+pub(super) fn is_utc_at(root: &Path, platform: Platform) -> bool {
     let path = match platform {
         Platform::Github => github_path(AGGREGATION),
         Platform::Gitlab => GITLAB_FILE.to_owned(),

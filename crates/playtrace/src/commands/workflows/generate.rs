@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::ListArgs;
+use super::check::{is_utc_at, platforms_at};
 use crate::documents::{say, write_document};
 use crate::exit::Exit;
 use crate::messages::Failure;
+use crate::nightly::list::Entry;
 use crate::nightly::render::{GITHUB_DIR, Generated, Platform, Style, generated_with_utc, render};
 
 /// Arguments.
@@ -33,24 +35,11 @@ pub struct Args {
 #[expect(clippy::needless_pass_by_value, reason = "every command is called like this")]
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let entries = args.list.read()?;
-    let style = Style { list: args.list.name(), utc: args.utc };
-    let (mut written, mut unchanged, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut done = Done::default();
     for platform in &args.platform {
-        let files = render(&entries, *platform, &style)?;
-        for file in &files {
-            let path = args.list.root.join(&file.path);
-            if fs_err::read_to_string(&path).is_ok_and(|old| old == file.text) {
-                unchanged.push(file.path.clone());
-            } else {
-                write_document(&path, &file.text)?;
-                written.push(file.path.clone());
-            }
-        }
-        for path in left_over(&args.list.root, *platform, &files)? {
-            fs_err::remove_file(args.list.root.join(&path)).map_err(|error| io(&error))?;
-            removed.push(path.display().to_string());
-        }
+        done.generate(&args.list, &entries, *platform, args.utc)?;
     }
+    let Done { written, unchanged, removed } = done;
     if args.json {
         let document = json!({"written": written, "unchanged": unchanged, "removed": removed});
         say(&format!("{document:#}\n"))?;
@@ -62,6 +51,50 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         say(&format!("{} written, {} as they were\n", written.len(), unchanged.len()))?;
     }
     Ok(Exit::Success)
+}
+
+/// What became of the files.
+#[derive(Debug, Default)]
+struct Done {
+    written: Vec<String>,
+    unchanged: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl Done {
+    /// Makes the files of one CI system what the list makes of them.
+    fn generate(
+        &mut self,
+        list: &ListArgs,
+        entries: &[Entry],
+        platform: Platform,
+        utc: bool,
+    ) -> Result<(), Failure> {
+        let files = render(entries, platform, &Style { list: list.name(), utc })?;
+        for file in &files {
+            let path = list.root.join(&file.path);
+            if fs_err::read_to_string(&path).is_ok_and(|old| old == file.text) {
+                self.unchanged.push(file.path.clone());
+            } else {
+                write_document(&path, &file.text)?;
+                self.written.push(file.path.clone());
+            }
+        }
+        for path in left_over(&list.root, platform, &files)? {
+            fs_err::remove_file(list.root.join(&path)).map_err(|error| io(&error))?;
+            self.removed.push(path.display().to_string());
+        }
+        Ok(())
+    }
+}
+
+/// Generates again what is there, for the CI systems and with the schedules that the files have; says what changed.
+pub fn write_again(list: &ListArgs, entries: &[Entry]) -> Result<Vec<String>, Failure> {
+    let mut done = Done::default();
+    for platform in platforms_at(&list.root) {
+        done.generate(list, entries, platform, is_utc_at(&list.root, platform))?;
+    }
+    Ok(done.written.into_iter().chain(done.removed).collect())
 }
 
 /// Generated files of entries that the list has no more. What was not generated stays, whatever it is called.

@@ -51,17 +51,18 @@ pub struct Args {
 #[expect(clippy::needless_pass_by_value, reason = "every command is called like this")]
 pub fn run(args: Args) -> Result<Exit, Failure> {
     let entry = find(&args.list.read()?, &args.workflow)?;
+    let data = entry.traced_as();
     let Entry { workflow_slug: workflow, profile_slug: profile, playback_type, .. } = entry;
-    clear(&args.output_dir, &profile)?;
-    let mut record = JobRecord::begin(workflow, profile.clone(), playback_type, crate::clock::now());
+    clear(&args.output_dir, &data)?;
+    let mut record = JobRecord::begin(workflow, profile, playback_type, crate::clock::now());
     record.write(&args.output_dir)?;
     let log = args.log.as_deref().map(new_log).transpose()?;
     let data_dir = args.data_dir.clone().unwrap_or_else(settings::coverage_dir);
-    let mut watch = DataWatch::new(&data_dir, &profile);
+    let mut watch = DataWatch::new(&data_dir, &data);
     loop {
         let begin = Instant::now();
         let exit_code = once(&args.command, log.as_ref())?;
-        let found = watch.collect(&args.output_dir, &profile)?;
+        let found = watch.collect(&args.output_dir, &data)?;
         let (run, status) = found.map_or((None, None), |(run, status)| (Some(run), Some(status)));
         record.attempts.push(Attempt { exit_code, seconds: begin.elapsed().as_secs(), run, status });
         let is_final = exit_code.is_some_and(|code| code == 0 || FINAL.contains(&code));
