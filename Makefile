@@ -14,7 +14,7 @@ ON_OTHER := $(patsubst %,python/tests/test_%.py,attribution beside_others code_l
 	granularity imports initializers multiprocessing resumed_elsewhere wsgi \
 	pool_results pools processes) $(wildcard python/tests/test_harmless_*.py)
 PROGRAM := target/release/playtrace
-PATHS := python demo tests benches
+PATHS := python demo tests benches docker
 
 .PHONY: help
 help:  ## Show this list
