@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,3 +96,36 @@ def every_document() -> list[Path]:
 def docker_commands() -> list[Command]:
     """Every command of every document that talks to an engine."""
     return [command for document in every_document() for command in commands(document) if command.needs_docker]
+
+
+@functools.cache
+def help_of(*path: str) -> str:
+    """What the program says about itself, or about a command."""
+    argv = [str(surroundings.program()), *path, "--help"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def commands_in(text: str) -> set[str]:
+    """The commands that a help text lists."""
+    listed, _, _ = text.partition("\nCommands:\n")[2].partition("\n\n")
+    return set(re.findall(r"^  (\S+)", listed, re.MULTILINE))
+
+
+def unknown_to_program(words: Sequence[str]) -> str | None:
+    """The first word of a `playtrace …` or `wctl …` that the program does not know: a command, or a long option of it.
+
+    Nothing is run. What comes after ` -- ` is another program's.
+    """
+    path: list[str] = []
+    text = help_of()
+    rest = list(words[1 : words.index("--") if "--" in words else None])
+    while rest and (known := commands_in(text)):
+        if rest[0] not in known:
+            return rest[0]
+        path.append(rest.pop(0))
+        text = help_of(*path)
+    for word in rest:
+        name = word.strip("[](),").split("=")[0]
+        if name.startswith("--") and not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
+            return name
+    return None
