@@ -31,15 +31,17 @@ USERS = {"redis": 64201, "web": 64202, "worker": 64203, "service": 64204}
 STRANGER = 64299
 
 
-def as_user(user: int, group: int, command: Sequence[str]) -> list[str]:
-    """A command as another user, with umask 002: what one makes, its group may change."""
+def as_user(user: int, group: int, command: Sequence[str], umask: str = "002") -> list[str]:
+    """A command as another user. By umask 002, what one makes, its group may change."""
     reading = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search")
     who = ("setpriv", "--reuid", str(user), "--regid", str(group), "--clear-groups", *reading)
-    return [*who, "sh", "-c", 'umask 002 && exec "$@"', "sh", *command]
+    return [*who, "sh", "-c", f'umask {umask} && exec "$@"', "sh", *command]
 
 
 class Apart(Stack):
     """The demo's services, each as a user of its own."""
+
+    umask = "002"
 
     def start(self) -> None:
         """Make the data root as docker/prepare_data.sh does, then start everything."""
@@ -55,7 +57,7 @@ class Apart(Stack):
         if name == "redis":
             cwd.mkdir(parents=True, exist_ok=True)
             os.chown(cwd, user, GROUP)
-        return super().launch(name, as_user(user, GROUP, argv), cwd, env)
+        return super().launch(name, as_user(user, GROUP, argv, self.umask), cwd, env)
 
 
 def may_change_users() -> bool:
@@ -66,7 +68,7 @@ def may_change_users() -> bool:
 
 
 @pytest.fixture(scope="module")
-def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
     """The stack, for the whole module."""
     if not may_change_users():
         pytest.skip("not run: needs root and setpriv (util-linux), to start each service as a user of its own")
@@ -175,3 +177,23 @@ def test_a_dropped_run_header_is_named_by_the_verdict(apart: Stack, proxy: Meddl
     assert "Verdict: partial" in ended.out.splitlines()
     assert "X-Profile-Trace-Run" in ended.text
     assert verdict_of(apart, SLUG).document["run"] == run_of(good)
+
+
+def test_the_umask_that_is_usual_is_named_by_the_verdict(apart: Apart, proxy: Meddler) -> None:
+    """The service makes the run's directory, and by umask 022 nobody else may write there."""
+
+    def restart_service(umask: str) -> None:
+        apart.umask = umask
+        apart.stop_one("service")
+        apart.start_service()
+
+    good = replay(apart, proxy).expect(0)
+    restart_service("022")
+    try:
+        ended = replay(apart, proxy)
+    finally:
+        restart_service("002")
+    assert ended.code == 1
+    assert {"PT-REPLAY-013", "PT-LEDGER-001"} <= set(re.findall(r"PT-[A-Z]+-\d+", ended.text))
+    assert verdict_of(apart, SLUG).document["run"] == run_of(good)
+    replay(apart, proxy).expect(0)
