@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from ruamel.yaml import YAML
+
+from tests import documents
 from tests.nights.runner import load
 from tests.oracle import surroundings
 from tests.support import Ended, environment, run
@@ -188,6 +191,20 @@ def test_the_action_is_valid_and_installs_a_release() -> None:
         {},
     )
     assert words.out.split() == ["playtrace", "playtrace==1.2"]
+
+
+def test_the_page_about_the_action_names_its_inputs() -> None:
+    page = (ROOT / "docs" / "how-to" / "github-action.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
+    document = load(ACTION)
+    assert named == set(document["inputs"])
+    assert all(f"`{name}`" in page for name in document["outputs"] if name != "output-dir")
+    (example,) = [block.text for block in documents.blocks(ROOT / "docs" / "how-to" / "github-action.md", "yaml")]
+    (job,) = YAML(typ="safe", pure=True).load(example)["jobs"].values()
+    given = job["steps"][-1]["with"]
+    required = {name for name, about in document["inputs"].items() if about.get("required")}
+    assert required <= set(given) <= set(document["inputs"])
 
 
 # Releases ------------------------------------------------------------------------------------------

@@ -101,6 +101,15 @@ def owners(paths: Iterator[Path]) -> set[int]:
     return {path.stat().st_uid for path in paths}
 
 
+def whole_run(stack: Stack, proxy: Meddler) -> str:
+    """The run whose data is the profile's; one that is complete, replayed if there is none yet."""
+    if not (stack.coverage_dir / f"{SLUG}.verdict.json").is_file():
+        replay(stack, proxy).expect(0)
+    verdict = verdict_of(stack, SLUG)
+    assert verdict.status == "complete"
+    return str(verdict.document["run"])
+
+
 def run_of(ended: Ended) -> str:
     """The token of the run that a replay was."""
     (token,) = re.findall(r"^run ([0-9a-f-]{36}): ", ended.err, re.MULTILINE)
@@ -126,7 +135,7 @@ def test_separate_users_give_complete_data_through_a_proxy(
 
 
 def test_the_next_run_clears_up_what_other_users_wrote(apart: Stack, proxy: Meddler) -> None:
-    first = run_of(replay(apart, proxy).expect(0))
+    first = whole_run(apart, proxy)
     before = set(apart.coverage_dir.glob(f"{SLUG}.coverage.*"))
     assert before
     second = replay(apart, proxy).expect(0)
@@ -135,7 +144,7 @@ def test_the_next_run_clears_up_what_other_users_wrote(apart: Stack, proxy: Medd
 
 
 def test_who_is_not_of_the_group_can_look_and_not_merge(apart: Stack, proxy: Meddler, tmp_path: Path) -> None:
-    replay(apart, proxy).expect(0)
+    whole_run(apart, proxy)
     there = [path.name for path in apart.coverage_dir.iterdir()]
     command = [str(surroundings.program()), "combine", "--profile", SLUG, str(apart.coverage_dir)]
     ended = run(as_user(STRANGER, STRANGER, command), environment(apart))
@@ -148,7 +157,7 @@ def test_who_is_not_of_the_group_can_look_and_not_merge(apart: Stack, proxy: Med
 
 @pytest.mark.parametrize("header", ["X-Profile-Trace", "X-Profile-Trace-Status"])
 def test_a_dropped_header_is_named_by_verdict_and_doctor(apart: Stack, proxy: Meddler, header: str) -> None:
-    good = replay(apart, proxy).expect(0)
+    good = whole_run(apart, proxy)
     proxy.meddling.drops = {header.lower()}
     try:
         ended = replay(apart, proxy)
@@ -163,11 +172,11 @@ def test_a_dropped_header_is_named_by_verdict_and_doctor(apart: Stack, proxy: Me
     assert failed == {"header.arrives"}
     assert header in checks["header.arrives"]["remedy"]
     # A run that failed does not replace the one that is whole.
-    assert verdict_of(apart, SLUG).document["run"] == run_of(good)
+    assert verdict_of(apart, SLUG).document["run"] == good
 
 
 def test_a_dropped_run_header_is_named_by_the_verdict(apart: Stack, proxy: Meddler) -> None:
-    good = replay(apart, proxy).expect(0)
+    good = whole_run(apart, proxy)
     proxy.meddling.drops = {"x-profile-trace-run"}
     try:
         ended = replay(apart, proxy)
@@ -176,7 +185,7 @@ def test_a_dropped_run_header_is_named_by_the_verdict(apart: Stack, proxy: Meddl
     assert ended.code == 3
     assert "Verdict: partial" in ended.out.splitlines()
     assert "X-Profile-Trace-Run" in ended.text
-    assert verdict_of(apart, SLUG).document["run"] == run_of(good)
+    assert verdict_of(apart, SLUG).document["run"] == good
 
 
 def test_the_umask_that_is_usual_is_named_by_the_verdict(apart: Apart, proxy: Meddler) -> None:
@@ -187,7 +196,7 @@ def test_the_umask_that_is_usual_is_named_by_the_verdict(apart: Apart, proxy: Me
         apart.stop_one("service")
         apart.start_service()
 
-    good = replay(apart, proxy).expect(0)
+    good = whole_run(apart, proxy)
     restart_service("022")
     try:
         ended = replay(apart, proxy)
@@ -195,5 +204,5 @@ def test_the_umask_that_is_usual_is_named_by_the_verdict(apart: Apart, proxy: Me
         restart_service("002")
     assert ended.code == 1
     assert {"PT-REPLAY-013", "PT-LEDGER-001"} <= set(re.findall(r"PT-[A-Z]+-\d+", ended.text))
-    assert verdict_of(apart, SLUG).document["run"] == run_of(good)
+    assert verdict_of(apart, SLUG).document["run"] == good
     replay(apart, proxy).expect(0)
