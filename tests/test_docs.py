@@ -37,7 +37,7 @@ PAGES = [
     for page in documents.every_document()
     if documents.blocks(page, "bash") and page not in ELSEWHERE | {QUICK_START, TUTORIAL}
 ]
-PAGE_SECONDS = 120.0
+PAGE_SECONDS = 220.0
 # Ours passes what it does not know on to WEPPcloud's `wctl`, which has these.
 OF_WEPPCLOUD = {("wctl", "run-fork-profile"), ("wctl", "run-archive-profile")}
 

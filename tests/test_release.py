@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ruamel.yaml import YAML
 
 from tests import documents
