@@ -14,7 +14,7 @@ ON_OTHER := $(patsubst %,python/tests/test_%.py,attribution beside_others code_l
 	granularity imports initializers multiprocessing resumed_elsewhere wsgi \
 	pool_results pools processes) $(wildcard python/tests/test_harmless_*.py)
 PROGRAM := target/release/playtrace
-PATHS := python demo tests benches
+PATHS := python demo tests benches docker docs
 
 .PHONY: help
 help:  ## Show this list
@@ -141,8 +141,9 @@ lint: setup check  ## Everything that needs no run: clippy, docs, formats, types
 	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
 
 .PHONY: docs
-docs:  ## Stitch docs/messages.md
+docs: setup  ## Stitch docs/messages.md, and build the site of the documentation into out/docs
 	@cargo xtask messages
+	@$(PYTHON) docs/_site/build.py --program $(PROGRAM)
 
 .PHONY: parity
 parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites, the same sources and reports (hours)

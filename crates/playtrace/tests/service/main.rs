@@ -146,9 +146,9 @@ async fn a_missing_agent_ends_the_run_and_says_so() {
     let (log, token) = streamed(post(&url, "good", &json!({"trace_code": true})).await).await;
     insta::assert_snapshot!(world.plain(&log, &token), @r"
     profile good: 2 requests to http://APP, run TOKEN, traced
-    error[PT-REPLAY-012]: no agent in the web process at http://APP/ok: step 1 was answered 200 without X-Profile-Trace-Status; start the app with ENABLE_PROFILE_COVERAGE=1 and playtrace-agent in its app factory
+    error[PT-REPLAY-012]: no agent in the web process at http://APP/ok: step 1 was answered 200 without X-Profile-Trace-Status; start the app with ENABLE_PROFILE_COVERAGE=1 and playtrace-agent in its app factory, or have a proxy in between pass X-Profile-Trace and X-Profile-Trace-Status on
     Verdict: failed
-      no agent in the web process at http://APP/ok: step 1 was answered 200 without X-Profile-Trace-Status; start the app with ENABLE_PROFILE_COVERAGE=1 and playtrace-agent in its app factory
+      no agent in the web process at http://APP/ok: step 1 was answered 200 without X-Profile-Trace-Status; start the app with ENABLE_PROFILE_COVERAGE=1 and playtrace-agent in its app factory, or have a proxy in between pass X-Profile-Trace and X-Profile-Trace-Status on
     ");
     let result = result(&url, &token).await;
     assert_eq!((&result["outcome"], &result["exit_code"]), (&json!("aborted"), &json!(1)));
