@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::messages::{Failure, show};
 
 /// The customer's commands that this program answers itself.
-const OURS: [&str; 2] = ["run-test-profile", "run-profile-coverage-batch"];
+pub(crate) const OURS: [&str; 2] = ["run-test-profile", "run-profile-coverage-batch"];
 
 /// Whether the program was called as `wctl`.
 pub fn is_wctl(name: &OsStr) -> bool {

@@ -1,6 +1,6 @@
 //! A whole replay: log-in, steps, jobs, end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Outcome, Record};
 
@@ -38,6 +38,8 @@ pub struct Replay {
     pub jobs: Vec<JobResult>,
     /// How many steps were not sent, because the preset says to stop after a failure.
     pub not_sent: u32,
+    /// From the first step to the end of the last job; neither log-in nor sandbox is in it.
+    pub took: Duration,
 }
 
 impl Replay {
@@ -105,8 +107,10 @@ pub async fn play(
     let quiet = Quiet::new(&plan.slug, options.tracing.as_ref());
     let mut session =
         Session { plan, preset, sender, watcher, quiet, manifest: &mut manifest, replay: Replay::default() };
+    let begun = Instant::now();
     let played = session.run().await;
-    let replay = session.replay;
+    let mut replay = session.replay;
+    replay.took = begun.elapsed();
     match played {
         Ok(()) => {
             let failures = replay.failures();
