@@ -37,7 +37,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 /// A command's page and those of its own commands: file names and contents.
 fn pages(command: &Command, name: &str) -> Result<Vec<(String, String)>, Failure> {
     let mut page = Vec::new();
-    Man::new(command.clone()).title(name).render(&mut page).map_err(|error| unwritable(&error))?;
+    Man::new(command.clone())
+        .title(name)
+        .source(concat!("playtrace ", env!("CARGO_PKG_VERSION")))
+        .render(&mut page)
+        .map_err(|error| unwritable(&error))?;
     let mut pages = vec![(format!("{name}.1"), String::from_utf8_lossy(&page).into_owned())];
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         pages.extend(self::pages(below, &format!("{name}-{}", below.get_name()))?);
