@@ -1,4 +1,4 @@
-"""The short form of `make bench-perf`. On a busy machine a measurement may be unable to tell; what it tells must be true."""
+"""The short form of `make bench-perf`. On a busy machine a measurement may be unable to tell; what it tells is true."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import little_profiles
-from tests.support import Ended, environment, playtrace, run, surroundings
+from tests.oracle import surroundings
+from tests.support import Ended, environment, playtrace, run
 
 from stack import APP, Stack, answers  # isort: skip
 from stack_services import free_port, wait_until  # isort: skip
@@ -46,7 +47,8 @@ def test_both_budgets_of_a_profile_with_a_job_are_measured_and_nothing_is_left(
     before = sandboxes(stack)
     output, markdown = tmp_path / "perf-baseline.json", tmp_path / "summary.md"
     budgets = ["--max-overhead", "2000%", "--max-idle-overhead", "2000%"]
-    arguments = ["--plain-url", plain, "--rounds", "8", "--output", output, "--markdown", markdown, *budgets]
+    arguments: list[str | Path] = ["--plain-url", plain, "--rounds", "8", *budgets]
+    arguments += ["--output", output, "--markdown", markdown]
     playtrace(stack, "perf", little_profiles.JOB, *arguments).expect(0)
     document = json.loads(output.read_text(encoding="utf-8"))
     assert document["settings"]["arms"] == ["plain", "idle", "traced", "twin"]
@@ -65,7 +67,7 @@ def test_both_budgets_of_a_profile_with_a_job_are_measured_and_nothing_is_left(
 
 
 def test_an_app_with_an_agent_is_not_taken_for_one_without(stack: Stack, tmp_path: Path) -> None:
-    arguments = ["--plain-url", stack.app_url, "--output", tmp_path / "perf.json"]
+    arguments: list[str | Path] = ["--plain-url", stack.app_url, "--output", tmp_path / "perf.json"]
     ended = playtrace(stack, "perf", little_profiles.PAGE, *arguments).expect(2)
     assert "PT-PERF-002" in ended.err
     assert left_behind(stack) == []
@@ -73,7 +75,8 @@ def test_an_app_with_an_agent_is_not_taken_for_one_without(stack: Stack, tmp_pat
 
 def test_the_same_program_twice_is_compared(stack: Stack, tmp_path: Path) -> None:
     def measure(*more: str) -> Ended:
-        argv = [surroundings.program(), "perf", little_profiles.PAGE, "--rounds", "8", "--max-overhead", "2000%", *more]
+        argv: list[str | Path] = [surroundings.program(), "perf", little_profiles.PAGE, "--rounds", "8"]
+        argv += ["--max-overhead", "2000%", *more]
         return run(argv, environment(stack), cwd=tmp_path).expect(0)
 
     measure()

@@ -2,8 +2,8 @@
 
     python -m benches.perf [--trials N] [--rounds N]
 
-Planted and none take turns. Wall-clock time decides, as it does in `perf`: on a machine that has other things to do, trials can't
-tell, and where more than a tenth of them can't, the row says `not measured`.
+Planted and none take turns. Wall-clock time decides, as it does in `perf`: on a machine that has other things to do,
+trials can't tell, and where more than a tenth of them can't, the row says `not measured`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,13 @@ def main() -> int:
     for number in range(1, given.trials + 1):
         for planted, done in trials.items():
             done.append(trial(planted, given.rounds))
-            print(f"==> trial {number} of {given.trials}, planted {planted:.0%}: {done[-1]}", file=sys.stderr, flush=True)
-    rows = [row("a planted slowdown of 10 % is found", trials[PLANTED]), row("none is found where there is none", trials[0.0])]
+            print(
+                f"==> trial {number} of {given.trials}, planted {planted:.0%}: {done[-1]}", file=sys.stderr, flush=True
+            )
+    rows = [
+        row("a planted slowdown of 10 % is found", trials[PLANTED]),
+        row("none is found where there is none", trials[0.0]),
+    ]
     document = {
         "machine": {
             "cpus": os.cpu_count(),

@@ -1,7 +1,7 @@
 """The app that is measured: requests that burn a known amount of processor time, and more when traced.
 
-No agent is in it. What an agent costs is real and would be found, and then nobody would know what there was to find; so a
-stand-in answers traced requests as an agent does, and burns `BENCH_PERF_PLANTED` of what the request itself burns.
+No agent is in it. What an agent costs is real and would be found, and then nobody would know what there was to find;
+so a stand-in answers traced requests as an agent does, and burns `BENCH_PERF_PLANTED` of what the request itself burns.
 """
 
 from __future__ import annotations

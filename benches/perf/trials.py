@@ -66,7 +66,15 @@ def trial(planted: float, rounds: int) -> Trial:
         work = Path(name)
         _write_profile(work)
         with _server(planted, work) as url:
-            command = [surroundings.program(), "perf", "session", "--base-url", url, "--rounds", str(rounds)]
+            command: list[str | Path] = [
+                surroundings.program(),
+                "perf",
+                "session",
+                "--base-url",
+                url,
+                "--rounds",
+                str(rounds),
+            ]
             command += ["--profiles-root", "profiles", "--preset", "preset.toml", "--json"]
             env = {name: value for name, value in os.environ.items() if not name.startswith("PROFILE_")}
             env["PROFILE_COVERAGE_DIR"] = str(work / "coverage")
