@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,3 +85,19 @@ def test_the_same_program_twice_is_compared(stack: Stack, tmp_path: Path) -> Non
     said = measure("--compare", "artifacts/perf-baseline.json").out
     assert "requests, traced: " in said
     assert ", was " in said
+
+
+def test_the_command_of_the_documentation_runs(stack: Stack, plain: str, tmp_path: Path) -> None:
+    document = surroundings.REPOSITORY / "docs" / "dev-notes" / "perf.md"
+    block = re.search(r"```bash\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    words = shlex.split(block[1].replace("\\\n", " "))
+    # As it is written, but for the addresses, for a profile that takes less time, and for budgets that hold on any machine.
+    changed = {"http://127.0.0.1:8080/weppcloud": stack.app_url, "http://127.0.0.1:8081/weppcloud": plain}
+    changed |= {"25%": "2000%", "5%": "2000%", "legacy-palouse": little_profiles.PAGE}
+    words = [changed.get(word, word) for word in words if word != "single-storm"]
+    words = [str(surroundings.program()), *words[1:], "--rounds", "8"]
+    first = [word for word in words if word not in ("--compare", "artifacts/perf-baseline.json")]
+    run(first, environment(stack), cwd=tmp_path).expect(0)
+    run(words, environment(stack), cwd=tmp_path).expect(0)
+    assert (tmp_path / "perf.md").is_file()
