@@ -92,7 +92,7 @@ def test_the_command_of_the_documentation_runs(stack: Stack, plain: str, tmp_pat
     block = re.search(r"```bash\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
     assert block is not None
     words = shlex.split(block[1].replace("\\\n", " "))
-    # As it is written, but for the addresses, for a profile that takes less time, and for budgets that hold on any machine.
+    # As it is written, but for the addresses, a profile that takes less time, and budgets that hold on any machine.
     changed = {"http://127.0.0.1:8080/weppcloud": stack.app_url, "http://127.0.0.1:8081/weppcloud": plain}
     changed |= {"25%": "2000%", "5%": "2000%", "legacy-palouse": little_profiles.PAGE}
     words = [changed.get(word, word) for word in words if word != "single-storm"]

@@ -30,7 +30,7 @@ def main() -> int:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(prog="python -m benches.perf", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=24)
     given = parser.parse_args()
     load = [round(load, 1) for load in os.getloadavg()]
     trials: dict[float, list[Trial]] = {PLANTED: [], 0.0: []}

@@ -19,7 +19,7 @@ from tests.oracle import surroundings
 
 from stack_services import free_port  # isort: skip
 
-REQUESTS = 4
+REQUESTS = 2
 PRESET = 'format = 1\nname = "bench"\n'
 
 
