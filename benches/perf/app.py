@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-#: Rounds of PBKDF2 in a request: a tenth of a second and more. What server and connection take besides is burnt by nobody
+#: Rounds of PBKDF2 in a request: a tenth of a second and more. What server and connection take besides is not burnt
 #: once more, and must be next to nothing: a planted 10 % would be less.
 ITERATIONS = 400_000
 

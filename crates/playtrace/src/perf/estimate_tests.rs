@@ -3,8 +3,8 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::*;
 
-/// The largest rank sum that is significant at these (two-sided) levels, by the tables of Wilcoxon's test (for instance
-/// McCornack, JASA 60, 1965, table 2): the quantile is the next one.
+/// The largest rank sum that is significant at these (two-sided) levels, by the published tables of Wilcoxon's test: the
+/// quantile is the next one.
 #[test]
 fn quantiles_are_those_of_the_tables() {
     for (pairs, at_5_percent, at_1_percent) in
@@ -12,6 +12,22 @@ fn quantiles_are_those_of_the_tables() {
     {
         assert_eq!(signed_rank_quantile(pairs, 0.025), at_5_percent + 1, "{pairs} pairs, 5 %");
         assert_eq!(signed_rank_quantile(pairs, 0.005), at_1_percent + 1, "{pairs} pairs, 1 %");
+    }
+}
+
+/// Where SciPy 1.17.1 (`scipy.stats.wilcoxon`, `method="exact"`) stops to reject at 1 %: the ends of the interval.
+#[test]
+fn intervals_are_those_of_scipys_test() {
+    let twelve =
+        [0.0754, 0.069, 0.1245, 0.1178, 0.1053, 0.0535, 0.0985, 0.1348, 0.0328, 0.0771, 0.0049, 0.0355];
+    let sixteen = [
+        0.0079, 0.0882, 0.0366, 0.1136, 0.1078, 0.0907, -0.0258, 0.0731, 0.0976, 0.1057, 0.0235, 0.0761,
+        0.0511, 0.0596, 0.153, 0.0596,
+    ];
+    for (logs, low, high) in [(&twelve[..], 0.036_95, 0.116_65), (&sixteen[..], 0.0359, 0.102_15)] {
+        let found = ratio(logs).unwrap();
+        assert!((found.low.ln() - low).abs() < 1e-9, "{found:?}");
+        assert!((found.high.ln() - high).abs() < 1e-9, "{found:?}");
     }
 }
 

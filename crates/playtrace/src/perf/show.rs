@@ -15,8 +15,7 @@ pub fn text(document: &Document, earlier: Option<&Document>) -> String {
     let mut text = String::new();
     for cost in &document.profiles {
         line(&mut text, &format!("{}: {} ({} rounds)", cost.profile, cost.state.as_str(), cost.rounds));
-        let cells: Vec<Vec<String>> =
-            std::iter::once(head()).chain(shown(cost).map(|row| cells_of(row))).collect();
+        let cells: Vec<Vec<String>> = std::iter::once(head()).chain(shown(cost).map(cells_of)).collect();
         if cells.len() > 1 {
             text.push_str(&aligned(&cells));
         }
@@ -148,7 +147,7 @@ fn notes(cost: &ProfileCost, earlier: Option<&Document>) -> Vec<String> {
     if endpoints > SHOWN {
         notes.push(format!("{} more endpoints are in the document", endpoints - SHOWN));
     }
-    notes.extend(cost.outliers.iter().map(|outlier| outlier_note(outlier)));
+    notes.extend(cost.outliers.iter().map(outlier_note));
     notes
 }
 
