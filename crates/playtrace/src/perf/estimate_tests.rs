@@ -15,7 +15,7 @@ fn quantiles_are_those_of_the_tables() {
     }
 }
 
-/// Where SciPy 1.17.1 (`scipy.stats.wilcoxon`, `method="exact"`) stops to reject at 1 %: the ends of the interval.
+/// Where `scipy.stats.wilcoxon` (1.17.1, `method="exact"`) stops to reject at 1 %: the ends of the interval.
 #[test]
 fn intervals_are_those_of_scipys_test() {
     let twelve =

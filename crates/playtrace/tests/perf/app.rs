@@ -1,5 +1,6 @@
 //! The app of the tests, and the program run against it.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl World {
                 json!({"stage": "request", "id": id, "method": "GET", "endpoint": path}),
                 json!({"stage": "response", "id": id, "status": 200}),
             ] {
-                events += &format!("{event}\n");
+                writeln!(events, "{event}").unwrap();
             }
         }
         fs_err::write(capture.join("events.jsonl"), events).unwrap();

@@ -1,4 +1,5 @@
 //! `playtrace perf` against an app whose slowness is known: it sleeps.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod app;
 
