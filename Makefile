@@ -32,7 +32,11 @@ setup: program  ## Build everything and make .venv, without running anything
 .PHONY: build
 build: program  ## target/release/playtrace, target/release/wctl, and the agent's wheel in dist/
 	@cargo xtask wheel
-	@echo "==> $(PROGRAM), target/release/wctl, $$(ls dist/*.whl)"
+	@echo "==> $(PROGRAM), target/release/wctl, $$(ls dist/playtrace_agent-*.whl)"
+
+.PHONY: packages
+packages: build  ## All that is published, in dist/: both wheels, shell completions, manual pages
+	@cargo xtask packages
 
 .PHONY: demo
 demo: setup  ## Replay the demo's profiles against the demo app; results in out/demo
@@ -72,6 +76,10 @@ bench-source: setup  ## How long statements and symbols of real packages take: b
 .PHONY: bench-export
 bench-export: setup  ## How long coverage.py's reports of Django take, by coverage.py and by us: benches/results/export.json
 	@exec $(PYTHON) -m benches.export
+
+.PHONY: bench-perf
+bench-perf: setup  ## Whether `playtrace perf` finds a planted slowdown of 10 %: benches/results/bench-perf.json (half an hour)
+	@exec $(PYTHON) -m benches.perf
 
 .PHONY: fuzz-source
 fuzz-source: setup  ## A million mutated sources, or as many as fit into five minutes: no panic, and sane answers
@@ -149,7 +157,7 @@ docs: setup  ## Stitch docs/messages.md, and build the site of the documentation
 parity: setup  ## The same lines as coverage.py's ctrace for real packages' test suites, the same sources and reports (hours)
 	@$(PYTHON) -m tests.source_parity --program $(PROGRAM) || failed=1; \
 		$(PYTHON) -m tests.export_parity --program $(PROGRAM) || failed=1; \
-		$(PYTHON) -m tests.parity --wheel dist/*.whl || failed=1; \
+		$(PYTHON) -m tests.parity --wheel dist/playtrace_agent-*.whl || failed=1; \
 		exit $${failed:-0}
 
 .PHONY: clean

@@ -33,6 +33,8 @@ enum Task {
     Other,
     /// Build the agent's wheel into `dist/` (part of `setup`).
     Wheel,
+    /// Build the program's wheel, shell completions and manual pages into `dist/`; the program must be built.
+    Packages,
     /// Compare the crates' dependencies with the arrows of ARCHITECTURE.md.
     Arrows,
     /// Check that the program, the wheel and the tests share one build of their dependencies.
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Task::Setup => setup(&root),
         Task::Other => other(&root),
         Task::Wheel => venv::make(&root).and_then(|_| wheel::build(&root).map(drop)),
+        Task::Packages => venv::make(&root).and_then(|_| wheel::packages(&root)),
         Task::Arrows => arrows::check(&root),
         Task::Features => features::check(&root),
         Task::Messages { check } => messages::stitch(&root, check),

@@ -58,3 +58,34 @@ fn built(dist: &Path) -> Result<Option<PathBuf>, Failure> {
             && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("playtrace_agent-"))
     }))
 }
+
+/// Builds the program's wheel, completions and manual pages into `dist/`.
+pub(crate) fn packages(root: &Path) -> Result<(), Failure> {
+    let dist = root.join("dist");
+    step::say("building the program's wheel into dist/");
+    step::run(
+        Command::new(root.join(".venv/bin/python"))
+            .args(["-m", "maturin", "build", "--release", "--locked", "--quiet", "--out"])
+            .arg(&dist)
+            .current_dir(root.join("crates/playtrace")),
+    )?;
+    let program = root.join("target/release/playtrace");
+    step::say("writing completions and manual pages into dist/");
+    step::run(Command::new(&program).args(["man", "--output-dir"]).arg(dist.join("man/man1")))?;
+    let completions = dist.join("completions");
+    fs_err::create_dir_all(&completions).map_err(|error| error.to_string())?;
+    for name in ["playtrace", "wctl"] {
+        // Each shell looks for a file that is called so.
+        for (shell, file) in
+            [("bash", name.to_owned()), ("zsh", format!("_{name}")), ("fish", format!("{name}.fish"))]
+        {
+            let script = step::ask(Command::new(&program).args(["completions", shell, "--name", name]))
+                .ok_or_else(|| format!("no completions for {shell}"))?;
+            let folder = completions.join(shell);
+            fs_err::create_dir_all(&folder)
+                .and_then(|()| fs_err::write(folder.join(file), script))
+                .map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}

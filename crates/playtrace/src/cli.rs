@@ -1,11 +1,11 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    aggregate, check_profile_coverage, combine, doctor, export, index, inspect, matrix, play, prune, report,
-    run_archive_profile, run_fork_profile, run_profile_coverage_batch, run_test_profile, serve, shards,
-    workflows,
+    aggregate, check_profile_coverage, combine, completions, doctor, export, index, inspect, man, matrix,
+    perf, play, prune, report, run_archive_profile, run_fork_profile, run_profile_coverage_batch,
+    run_test_profile, serve, shards, workflows,
 };
 use crate::exit::Exit;
 use crate::messages::{Failure, show};
@@ -90,12 +90,56 @@ pub enum Command {
         after_help = "Example:\n  playtrace aggregate night/artifacts --previous night/bundles --output-dir night/bundles --json"
     )]
     Aggregate(aggregate::Args),
+    /// Measure what tracing costs on your own profiles, and whether a budget holds.
+    #[command(
+        after_help = "Example:\n  playtrace perf legacy-palouse single-storm --base-url http://127.0.0.1:8080/weppcloud --markdown perf.md"
+    )]
+    Perf(perf::Args),
     /// Delete what is old or too much: bundles, shards, ledgers, what killed writers left.
     #[command(after_help = "Example:\n  playtrace prune night/bundles --older-than 14d --max-size 250MB")]
     Prune(prune::Args),
     /// The nightly workflows: generate them from the list of profiles, check them, run a job of theirs.
     #[command(after_help = "Example:\n  playtrace workflows generate --utc")]
     Workflows(workflows::Args),
+    /// Print a shell's completions.
+    #[command(after_help = "Example:\n  playtrace completions bash --name wctl")]
+    Completions(completions::Args),
+    /// Write the manual pages.
+    #[command(after_help = "Example:\n  playtrace man --output-dir man/man1")]
+    Man(man::Args),
+}
+
+/// The names that the program answers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Name {
+    /// All commands.
+    Playtrace,
+    /// The customer's.
+    Wctl,
+}
+
+impl Name {
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Playtrace => "playtrace",
+            Self::Wctl => "wctl",
+        }
+    }
+}
+
+/// The command line under a name: as `wctl`, the commands that are not handed on to the next `wctl`.
+pub fn command_of(name: Name) -> clap::Command {
+    let all = Cli::command();
+    if name == Name::Playtrace {
+        return all;
+    }
+    let ours = all.get_subcommands().filter(|command| crate::wctl::OURS.contains(&command.get_name()));
+    clap::Command::new(name.as_str())
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Replay and trace profiles; every other command is the next wctl's on the PATH")
+        .propagate_version(true)
+        .subcommands(ours.cloned())
 }
 
 /// Runs a command and says how it ended; an error is shown on stderr.
@@ -117,16 +161,17 @@ pub fn run(cli: Cli) -> Exit {
         Command::Export(args) => export::run(&args),
         Command::Matrix(args) => matrix::run(args),
         Command::Aggregate(args) => aggregate::run(args),
+        Command::Perf(args) => perf::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Workflows(args) => workflows::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     ended.unwrap_or_else(|failure| show(&failure))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -5,11 +5,14 @@
 pub mod aggregate;
 pub mod check_profile_coverage;
 pub mod combine;
+pub mod completions;
 pub mod doctor;
 pub mod export;
 pub mod index;
 pub mod inspect;
+pub mod man;
 pub mod matrix;
+pub mod perf;
 pub mod play;
 pub mod prune;
 pub mod report;

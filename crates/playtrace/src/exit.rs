@@ -20,6 +20,8 @@ pub enum Exit {
     Unreachable = 5,
     /// A file could not be written or read.
     Io = 6,
+    /// A measurement that was made, and that can't tell: the machine is too noisy for the question.
+    Inconclusive = 7,
     /// Broken off by Ctrl-C.
     Interrupted = 130,
 }

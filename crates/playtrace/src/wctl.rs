@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::messages::{Failure, show};
 
 /// The customer's commands that this program answers itself.
-const OURS: [&str; 5] = [
+pub(crate) const OURS: [&str; 5] = [
     "run-test-profile",
     "run-fork-profile",
     "run-archive-profile",

@@ -1,6 +1,6 @@
 //! A whole replay: log-in, steps, jobs, end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Outcome, Record};
 
@@ -41,6 +41,8 @@ pub struct Replay {
     pub not_sent: u32,
     /// What came of the flow, if this was one.
     pub flow: Option<FlowResult>,
+    /// From the first step to the end of the last job; neither log-in nor sandbox is in it.
+    pub took: Duration,
 }
 
 impl Replay {
@@ -117,8 +119,10 @@ pub async fn play(
         replay: Replay::default(),
         answer: None,
     };
+    let begun = Instant::now();
     let played = session.run().await;
-    let replay = session.replay;
+    let mut replay = session.replay;
+    replay.took = begun.elapsed();
     match played {
         Ok(()) => {
             let failures = replay.failures();

@@ -53,6 +53,9 @@ pub struct StepResult {
     pub status: Option<u16>,
     /// From sending to the answer's last byte, in milliseconds; the last attempt's where there were several.
     pub duration_ms: u64,
+    /// The same to the clock's precision, for those who compare.
+    #[serde(skip)]
+    pub took: Duration,
     /// The answer's length in bytes.
     pub bytes: u64,
     /// How often it was sent: more than once only where a poll rule says so.
@@ -119,6 +122,7 @@ impl Sender<'_> {
             expected: step.expected,
             status: None,
             duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            took,
             bytes: 0,
             attempts,
             trace: None,

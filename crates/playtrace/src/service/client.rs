@@ -207,6 +207,7 @@ pub fn exit_of(code: u8) -> Exit {
         Exit::BadInput,
         Exit::Unreachable,
         Exit::Io,
+        Exit::Inconclusive,
         Exit::Interrupted,
     ]
     .into_iter()
