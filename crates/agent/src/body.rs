@@ -91,9 +91,7 @@ unsafe extern "C-unwind" fn next(
     _args: *mut ffi::PyObject,
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let Some(unit) = guarded(|py| Ok(of(py, &body).unit.load(Ordering::Relaxed))) else {
-        return null_mut();
-    };
+    let Some(unit) = unit_of(body) else { return null_mut() };
     // SAFETY: a method is called with the lock held, and its object lives as long as the call.
     let next = || unsafe { piece(body) };
     let piece = if unit == 0 { next() } else { calling::within(unit, next) };
@@ -139,9 +137,7 @@ unsafe extern "C-unwind" fn close(
     _args: *mut ffi::PyObject,
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let Some(unit) = guarded(|py| Ok(of(py, &body).unit.load(Ordering::Relaxed))) else {
-        return null_mut();
-    };
+    let Some(unit) = unit_of(body) else { return null_mut() };
     // SAFETY: a method is called with the lock held, and its object lives as long as the call.
     unsafe {
         if unit == 0 {
@@ -172,9 +168,7 @@ unsafe extern "C-unwind" fn forget(
     _args: *mut ffi::PyObject,
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let Some(unit) = guarded(|py| Ok(of(py, &body).unit.load(Ordering::Relaxed))) else {
-        return null_mut();
-    };
+    let Some(unit) = unit_of(body) else { return null_mut() };
     // SAFETY: a method is called with the lock held, and its object lives as long as the call.
     unsafe {
         if unit == 0 {
@@ -230,6 +224,11 @@ unsafe fn end(body: *mut ffi::PyObject) -> *mut ffi::PyObject {
     };
     // SAFETY: the caller's promise; the body holds what is told.
     unsafe { if unit == 0 { calling::none() } else { ending::end(unit, tell) } }
+}
+
+/// A body's unit; 0 when it is over.
+fn unit_of(body: *mut ffi::PyObject) -> Option<UnitId> {
+    guarded(|py| Ok(of(py, &body).unit.load(Ordering::Relaxed)))
 }
 
 /// The body that a method was called on.
