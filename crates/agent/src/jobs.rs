@@ -13,6 +13,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use playtrace_ledger::Layout;
+use playtrace_ledger::shared::make_directory;
 use playtrace_model::{RunToken, Slug};
 use sha2::{Digest as _, Sha256};
 
@@ -32,7 +33,7 @@ pub(crate) fn remember(directory: &Path, job: &str, slug: &Slug, run: &RunToken,
     let Err(error) = symlink(&text, &path) else { return };
     match (error.kind(), path.parent()) {
         (ErrorKind::NotFound, Some(parent)) => {
-            let _ = fs::create_dir_all(parent);
+            let _ = make_directory(parent);
         }
         // A job that is put into a queue again.
         (ErrorKind::AlreadyExists, _) => {

@@ -5,7 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -13,6 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 use nix::fcntl::posix_fallocate;
+use playtrace_ledger::shared::{make_directory, share};
 use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, line_record, with_line};
 use playtrace_model::MeasuredPath;
 
@@ -96,10 +96,10 @@ impl Unflushed {
     /// Makes the file; one that is there already is this process's own, of a run that was let go of, and is used anew.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         if let Some(dir) = path.parent() {
-            std::fs::DirBuilder::new().recursive(true).mode(0o2775).create(dir)?;
+            make_directory(dir)?;
         }
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o664).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        share(&file);
         let mut map = map(&file, FIRST_SIZE)?;
         if !*COUNTED {
             return Err(io::Error::other("a fork would not be noticed"));

@@ -2,11 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use playtrace_model::{RunToken, Slug};
 
+use crate::shared::{make_directory, share};
 use crate::{Entry, Granularity, Layout, LedgerError, ProcessId, Record, Role, VERSION, encode};
 
 /// One process's ledger of one run, open for appending.
@@ -103,21 +104,15 @@ impl Journal {
 
     /// Opens (or makes) a ledger file at a place of the caller's choosing, without a boot record.
     pub fn append_to(path: PathBuf) -> Result<Self, LedgerError> {
-        // Web, workers and whoever merges may be different users of one group.
+        let create = |source| LedgerError::Create { path: path.clone(), source };
         if let Some(dir) = path.parent() {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o2775)
-                .create(dir)
-                .map_err(|source| LedgerError::Create { path: dir.to_owned(), source })?;
+            make_directory(dir).map_err(create)?;
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o664)
-            .open(&path)
-            .map_err(|source| LedgerError::Create { path: path.clone(), source })?;
-        let meta = file.metadata().map_err(|source| LedgerError::Create { path: path.clone(), source })?;
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(create)?;
+        let meta = file.metadata().map_err(create)?;
+        if meta.len() == 0 {
+            share(&file);
+        }
         Ok(Self { file, path, identity: identity(&meta), length: meta.len(), torn: false })
     }
 

@@ -20,6 +20,7 @@ mod process;
 mod quick;
 mod read;
 mod record;
+pub mod shared;
 pub mod unflushed;
 
 pub use boots::{EnabledProcess, Setup, enabled_processes};

@@ -1,7 +1,10 @@
 //! The directory that stands in for the recorded run's.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use playtrace_ledger::shared::make_directory;
 use playtrace_profile::Profile;
 use uuid::Uuid;
 use walkdir::WalkDir;
@@ -62,7 +65,16 @@ impl Sandbox {
 }
 
 fn make_dir(dir: &Path) -> Result<(), ReplayError> {
-    fs_err::create_dir_all(dir).map_err(|source| ReplayError::Write { path: dir.to_owned(), source })
+    make_directory(dir).map_err(|source| ReplayError::Write { path: dir.to_owned(), source })
+}
+
+/// Lets the app, which may be another user of the same group, write to a copy; whether it may run stays as it was.
+fn share(copy: &Path) {
+    if let Ok(meta) = fs_err::metadata(copy) {
+        let mode = meta.permissions().mode() | 0o664;
+        // Where there are no modes, there is nothing to see to.
+        let _ = fs_err::set_permissions(copy, Permissions::from_mode(mode));
+    }
 }
 
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<usize, ReplayError> {
@@ -81,6 +93,7 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<usize, ReplayError> {
         } else {
             fs_err::copy(entry.path(), &target)
                 .map_err(|source| ReplayError::Write { path: target.clone(), source })?;
+            share(&target);
             copied += 1;
         }
     }

@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use playtrace_ledger::shared::make_directory;
 use playtrace_ledger::{Layout, ProcessId};
 use playtrace_model::Slug;
 
@@ -26,7 +27,9 @@ impl MergeLock {
     /// Waits for the lock, and says who has it when patience is over.
     pub(super) fn take(layout: &Layout, slug: &Slug, patience: Duration) -> Result<Self, Failure> {
         let dir = layout.root().join(slug.as_str());
-        fs_err::create_dir_all(&dir).map_err(|error| unwritable(&error))?;
+        make_directory(&dir).map_err(|error| {
+            unwritable(&std::io::Error::new(error.kind(), format!("can't make {}: {error}", dir.display())))
+        })?;
         let path = dir.join("merge.lock");
         let mut options = fs_err::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
