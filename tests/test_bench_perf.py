@@ -32,4 +32,6 @@ def test_a_row_counts_what_is_right_and_says_where_nothing_can_be_told() -> None
     assert row("r", [right] * 18 + [wrong] * 2)["met"] is True
     assert row("r", [right] * 17 + [wrong] * 3)["met"] is False
     noisy = row("r", [right] * 10 + [wide] * 10)
+    blind = Trial(0.0, 1.0, 0.8, 1.2, 0.2)
+    assert row("r", [blind] * 20)["met"] == "not measured", "who can't see finds nothing"
     assert (noisy["met"], noisy["value"], noisy["could tell"], noisy["wrong"]) == ("not measured", 10, 10, 0)

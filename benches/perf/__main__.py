@@ -67,13 +67,15 @@ def row(ident: str, trials: Sequence[Trial]) -> dict[str, Any]:
     """A row of the result: how many trials are right; nine in ten should be."""
     right, told = sum(trial.is_right for trial in trials), sum(trial.can_tell for trial in trials)
     target = -(-len(trials) * 9 // 10)
+    # What is found is found on any machine; that nothing is found means something only where something would have been.
+    clear = told >= target or (right >= target and all(trial.planted > 0 for trial in trials))
     return {
         "id": ident,
         "value": right,
         "unit": f"trials of {len(trials)}",
         "target": target,
         "better": "higher",
-        "met": right >= target if right >= target or told >= target else "not measured",
+        "met": right >= target if clear else "not measured",
         "peers": {},
         "how": HOW,
         "could tell": told,
