@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.oracle.run import read_contexts
-from tests.support import Ended, contexts_of, environment, function_span, ledger, playtrace, run, verdict_of
+from tests.support import Ended, contexts_of, environment, function_span, ledger, playtrace, run, until, verdict_of
 
 from stack import Stack  # isort: skip
 
@@ -156,6 +156,9 @@ def test_what_the_app_refuses_and_what_never_ends_is_a_failed_run(stack: Stack, 
     summary = summary_of(stack, ended)
     assert (summary["flow"]["status"], summary["outcome"]) == ("queued", "failed")
     assert "archives" not in summary["flow"]
+    # The job goes on now; the tests after this one look at what changes.
+    told = Path(summary["run_dir"]) / "log/progress.log"
+    until(lambda: told.is_file() and "archive" in told.read_text(encoding="utf-8"), "the archive's job")
 
 
 def test_a_dry_run_shows_the_request_and_does_nothing(stack: Stack, tmp_path: Path) -> None:
