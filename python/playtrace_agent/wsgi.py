@@ -21,6 +21,8 @@ log = logging.getLogger("playtrace_agent")
 SLUG_HEADER = "HTTP_X_PROFILE_TRACE"
 RUN_HEADER = "HTTP_X_PROFILE_TRACE_RUN"
 STATUS_HEADER = "X-Profile-Trace-Status"
+#: In the environ of a request that a middleware has seen: whether it is traced. Apps may be wrapped within each other.
+SEEN = "playtrace_agent.seen"
 
 
 class TraceMiddleware:
@@ -47,6 +49,10 @@ class TraceMiddleware:
             if self._traced_before:
                 runtime.rest()
             return self.app(environ, start_response)
+        seen = environ.get(SEEN)
+        # An environ may be used again, for another app, when the first one has answered.
+        if seen is not None and (not seen or runtime.native.traced()):
+            return self.app(environ, start_response)
         self._traced_before = True
         if log.isEnabledFor(logging.INFO):
             log.info("header seen: profile %s, process %d, %s", slug, os.getpid(), _what(environ))
@@ -66,6 +72,7 @@ class TraceMiddleware:
         except Exception as error:  # noqa: BLE001 - the request comes first
             runtime.let_through(error)
             refused = self._refuse(f"the agent failed: {error!r}", environ)
+        environ[SEEN] = not refused
         if refused:
             return self.app(environ, _with_status(start_response, f"off; {refused}"))
         return self._answer(unit, self.app, environ, start_response)
