@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from . import __version__, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
 _EXAMPLES = """\
@@ -36,7 +36,10 @@ PROFILE_COVERAGE_ROOT say. Only requests with the header X-Profile-Trace, and wh
 #: What the command's Python is asked, before it starts.
 _PROBE = """\
 import importlib.util, json, sys
-print(json.dumps([list(sys.version_info[:2]), importlib.util.find_spec("playtrace_agent") is not None]))
+# What lies in the working directory is not installed.
+sys.path[:] = [entry for entry in sys.path if entry]
+installed = importlib.util.find_spec("playtrace_agent") is not None
+print(json.dumps([list(sys.version_info[:2]), installed, "playtrace_agent.hooks" in sys.modules]))
 """
 #: A shell's exit statuses for commands that are not there, or that it may not execute.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -82,17 +85,17 @@ def run(command: Sequence[str]) -> NoReturn:
     settings.load(environment)
     python = interpreter(Path(program))
     if python is not None:
-        check(python, command[0])
+        check(python, command[0], environment)
     try:
         os.execve(program, list(command), environment)  # noqa: S606 - that is what is asked for
     except OSError as error:
         raise UsageError(f"{program}: {error.strerror}", _NOT_EXECUTABLE) from error
 
 
-def interpreter(program: Path) -> list[str] | None:
-    """Return the command of the Python that a program is or names in its first lines; ``None`` for other programs."""
+def interpreter(program: Path) -> str | None:
+    """Return the Python that a program is or names in its first lines; ``None`` for other programs."""
     if _PYTHON.match(program.name):
-        return [str(program)]
+        return str(program)
     try:
         with program.open("rb") as file:
             first, second = (file.readline(1000).decode(errors="replace") for _ in range(2))
@@ -108,35 +111,32 @@ def interpreter(program: Path) -> list[str] | None:
         words = [word for word in words[1:] if word != "-S"]
     if not words or not _PYTHON.match(Path(words[0]).name):
         return None
-    found = shutil.which(words[0])
-    return [found] if found else None
+    return shutil.which(words[0])
 
 
-def check(python: Sequence[str], command: str) -> None:
+def check(python: str, command: str, environment: Mapping[str, str]) -> None:
     """See whether a Python can trace.
 
     Raises:
         UsageError: It has no agent, or is too old for one.
     """
-    plain = {name: value for name, value in os.environ.items() if name not in {settings.ENABLE, settings.HOOKS}}
-    # From elsewhere: with `-c`, Python finds what lies in the working directory.
+    run_by = f"{command} is run by {python}"
     asked = subprocess.run(  # noqa: S603 - the command's own interpreter
-        [*python, "-c", _PROBE], env=plain, cwd="/", capture_output=True, text=True, check=False
+        [python, "-c", _PROBE], env=environment, capture_output=True, text=True, check=False
     )
     try:
-        version, has_agent = json.loads(asked.stdout.splitlines()[-1])
+        version, installed, waits = json.loads(asked.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        raise UsageError(
-            f"{command} is run by {python[0]}, which does not work: {asked.stderr.strip()[-300:]}"
-        ) from None
+        raise UsageError(f"{run_by}, which does not work: {asked.stderr.strip()[-300:]}") from None
     if tuple(version) < (3, 12):
+        raise UsageError(f"{run_by}, which is Python {version[0]}.{version[1]}: tracing needs 3.12 or newer")
+    install = f"{shlex.quote(python)} -m pip install"
+    if not installed:
+        raise UsageError(f"{run_by}, where playtrace-agent is not installed: {install} playtrace-agent")
+    if not waits:
         raise UsageError(
-            f"{command} is run by {python[0]}, which is Python {version[0]}.{version[1]}: tracing needs 3.12 or newer"
-        )
-    if not has_agent:
-        raise UsageError(
-            f"{command} is run by {python[0]}, where playtrace-agent is not installed: "
-            f"{shlex.quote(python[0])} -m pip install playtrace-agent"
+            f"{run_by}, where playtrace_agent_child.pth is missing beside the agent: "
+            f"{install} --force-reinstall playtrace-agent"
         )
 
 
