@@ -69,9 +69,11 @@ def _is_asynchronous(app: Any) -> bool:
 
 
 def _follow_jobs() -> None:
-    from . import rq
+    """Tag the jobs of a process that has RQ by now."""
+    if "rq" in sys.modules:
+        from . import rq
 
-    rq.install_queue_if_present()
+        rq.install_queue_if_present()
 
 
 def _change_flask(module: ModuleType) -> None:
@@ -147,9 +149,11 @@ def _take(owner: Any, method: str, index: int, name: str) -> None:
     setattr(owner, method, take)
 
 
-def _change_rq(module: ModuleType) -> None:
-    """Trace the jobs of every worker, from the moment that it begins to work."""
-    worker: Any = module.BaseWorker
+def _change_rq(_module: ModuleType) -> None:
+    """Tag the jobs of apps, and trace those of workers from the moment that they begin to work."""
+    from rq.worker import BaseWorker
+
+    worker: Any = BaseWorker
     original = worker.work
 
     @functools.wraps(original)
@@ -160,6 +164,8 @@ def _change_rq(module: ModuleType) -> None:
         return original(self, *args, **kwargs)
 
     worker.work = work
+    if runtime.started():
+        _follow_jobs()
 
 
 #: By what name it can be left out, the module, and what is changed there.
@@ -170,5 +176,5 @@ _PLACES: tuple[tuple[str, str, Callable[[ModuleType], None]], ...] = (
     ("waitress", "waitress.server", _change_waitress),
     ("werkzeug", "werkzeug.serving", _change_werkzeug),
     ("wsgiref", "wsgiref.simple_server", _change_wsgiref),
-    ("rq", "rq.worker", _change_rq),
+    ("rq", "rq", _change_rq),
 )

@@ -190,6 +190,32 @@ def test_settings_that_an_app_finds_wrong_stop_it(workspace: Workspace) -> None:
     assert "SettingsError" in done.stderr.splitlines()[-1]
 
 
+def test_only_wsgi_apps_are_wrapped(workspace: Workspace) -> None:
+    outcome = workspace.run(
+        """
+        import logging, sys
+        logging.basicConfig(level=logging.WARNING)
+        from playtrace_agent import hooks, runtime
+        from playtrace_agent.wsgi import TraceMiddleware
+
+        class Asgi:
+            async def __call__(self, scope, receive, send):
+                pass
+
+        async def function(scope, receive, send):
+            pass
+
+        for other in (Asgi(), function, None, "app:app"):
+            assert hooks.served(other) is other
+        assert not runtime.started()
+        wrapped = hooks.served(lambda environ, start_response: [])
+        assert type(wrapped) is TraceMiddleware and hooks.served(wrapped) is wrapped
+        assert not {"rq", "flask", "asyncio"} & set(sys.modules)
+        """
+    )
+    assert outcome.err.count("is an ASGI app, and this server's place is for WSGI apps") == 2
+
+
 def test_with_the_older_middleware_it_refuses(workspace: Workspace) -> None:
     workspace.write("app.py", APP)
     workspace.write("middleware/__init__.py", "")

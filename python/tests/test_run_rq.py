@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 APP = """
 import flask
 import os
-import redis
-import rq
 import jobs
+
+if os.environ["TEST_IMPORT"] == "first":
+    import rq
 
 application = flask.Flask("app")
 
@@ -30,6 +31,8 @@ application = flask.Flask("app")
 @application.get("/work/<slug>")
 def view(slug):
     if slug != "nobody":
+        import redis
+        import rq
         queue = rq.Queue("work", connection=redis.Redis.from_url(os.environ["TEST_REDIS"]))
         queue.enqueue(getattr(jobs, slug))
     return slug
@@ -49,11 +52,19 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(tmp_path_factory.mktemp("redis"))
 
 
-@pytest.mark.parametrize("kind", ["rq.Worker", "rq.worker.SimpleWorker", "rq.worker.SpawnWorker"])
-def test_jobs_are_traced(workspace: Workspace, redis_url: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "imported"),
+    [
+        ("rq.Worker", "first"),
+        ("rq.worker.SimpleWorker", "late"),
+        ("rq.worker.SpawnWorker", "late"),
+        ("worker-pool", "late"),
+    ],
+)
+def test_jobs_are_traced(workspace: Workspace, redis_url: str, kind: str, imported: str) -> None:
     workspace.write("app.py", APP)
     workspace.write("jobs.py", JOBS)
-    env = {"ENABLE_PROFILE_COVERAGE": None, "TEST_REDIS": redis_url}
+    env = {"ENABLE_PROFILE_COVERAGE": None, "TEST_REDIS": redis_url, "TEST_IMPORT": imported}
     server = [sys.executable, "-m", "waitress", "--listen", "127.0.0.1:{port}", "app:application"]
     statuses: dict[str, list[str | None]] = {"ash": [], "birch": []}
     with serving(workspace, [*RUN, *server], end=signal.SIGINT, env=env) as url:
@@ -62,7 +73,8 @@ def test_jobs_are_traced(workspace: Workspace, redis_url: str, kind: str) -> Non
             headers = {"X_Profile_Trace": slug, "X_Profile_Trace_Run": "r", "X_Profile_Trace_Step": str(n // 2 + 1)}
             statuses[slug].append(get(f"{url}/work/{slug}", **headers)[1])
         get(f"{url}/work/ash")
-    worker = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--url", redis_url, "--worker-class", kind, "work"]
+    command = ["worker-pool", "-n", "2"] if kind == "worker-pool" else ["worker", "--worker-class", kind]
+    worker = [sys.executable, "-m", "rq.cli", *command, "--burst", "--url", redis_url, "work"]
     done = subprocess.run(
         [*RUN, *worker], env=workspace.environment(env), cwd=workspace.app, capture_output=True, text=True, check=False
     )
