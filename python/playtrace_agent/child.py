@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import settings
+from . import variables
 
 _started = False
 
@@ -20,9 +20,9 @@ def start() -> None:
     if _started:
         return
     _started = True
-    if os.environ.get(settings.HOOKS):
+    if os.environ.get(variables.HOOKS):
         _wait_for_apps()
-    slug = os.environ.get(settings.SLUG)
+    slug = os.environ.get(variables.SLUG)
     if slug:
         _join(slug)
 
@@ -39,6 +39,8 @@ def _wait_for_apps() -> None:
 
 
 def _join(slug: str) -> None:
+    from . import settings
+
     # The token is this process's alone: what it starts in ways that nobody follows must not answer to it.
     child = os.environ.pop(settings.CHILD, None)
     run = os.environ.get(settings.RUN) or None

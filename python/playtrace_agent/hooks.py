@@ -1,180 +1,54 @@
 """Traces apps that have no line of ours: what ``playtrace-agent run`` puts in place in each Python that it starts.
 
-Nothing is imported for it. When the app or its server imports one of the modules below, the place where an app is
-made or handed over is changed. An app can come by more than one of them: a request is traced by the outermost.
+Many of these processes have no app: next to nothing is imported for it, here or by what is imported here. When the app
+or its server imports one of the modules below, ``places`` changes it.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-import logging
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import os
 
-from . import onimport, runtime, settings
+from . import onimport, variables
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
 
-log = logging.getLogger("playtrace_agent")
+#: The modules, by what ``PROFILE_COVERAGE_DISABLE`` calls them.
+_MODULES = {
+    "flask": "flask.app",
+    "django": "django.core.wsgi",
+    "gunicorn": "gunicorn.app.base",
+    "waitress": "waitress.server",
+    "werkzeug": "werkzeug.serving",
+    "wsgiref": "wsgiref.simple_server",
+    "rq": "rq",
+}
 _installed = False
 
 
 def install() -> None:
-    """Wait for the modules. Once.
+    """Wait for the modules. Once, and only where the agent is switched on.
 
     Raises:
         SettingsError: The environment asks for what can't be done.
     """
     global _installed  # noqa: PLW0603 - the process has one `sys.meta_path`
-    if _installed or not settings.enabled():
+    if _installed:
         return
     _installed = True
-    disabled = settings.disabled()
-    onimport.install({module: change for name, module, change in _PLACES if name not in disabled})
+    disabled: frozenset[str] = frozenset()
+    if os.environ.get(variables.DISABLE):
+        from . import settings
+
+        disabled = settings.disabled()
+    onimport.install({module: _change(name) for name, module in _MODULES.items() if name not in disabled})
 
 
-def served(app: Any) -> Any:
-    """Return what a server is to call instead of an app.
+def _change(name: str) -> onimport.Change:
+    def change(module: ModuleType) -> None:
+        from . import places
 
-    Raises:
-        SettingsError: The environment asks for what can't be done.
-    """
-    from .wsgi import TraceMiddleware
+        getattr(places, f"change_{name}")(module)
 
-    # Whatever a server takes for "no app", it says itself.
-    if isinstance(app, TraceMiddleware) or not callable(app) or _wraps_itself(app):
-        return app
-    if _is_asynchronous(app):
-        log.warning("not traced: %r is an ASGI app, and this server's place is for WSGI apps", app)
-        return app
-    if not runtime.start("web"):
-        return app
-    _follow_jobs()
-    return TraceMiddleware(app)
-
-
-def _wraps_itself(app: Any) -> bool:
-    """Say whether it is a Flask app: it has more to check before it is traced."""
-    flask = sys.modules.get("flask.app")
-    kind = getattr(flask, "Flask", None)
-    return isinstance(kind, type) and isinstance(app, kind) and "flask" not in settings.disabled()
-
-
-def _is_asynchronous(app: Any) -> bool:
-    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004
-
-
-def _follow_jobs() -> None:
-    """Tag the jobs of a process that has RQ by now."""
-    if "rq" in sys.modules:
-        from . import rq
-
-        rq.install_queue_if_present()
-
-
-def _change_flask(module: ModuleType) -> None:
-    """Trace every Flask app, from the outside of whatever its factory puts around it."""
-    from . import flask
-
-    kind: Any = module.Flask
-    make, call = kind.__init__, kind.__call__
-
-    @functools.wraps(make)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it is one
-        make(self, *args, **kwargs)
-        # Faults of the settings stop the start, as they do where the app switches the agent on.
-        if runtime.start("web", Path(self.root_path)):
-            _follow_jobs()
-
-    @functools.wraps(call)
-    def __call__(self: Any, environ: Any, start_response: Any) -> Any:  # noqa: N807 - it is one
-        if not flask.has(self):
-            flask.init_app(self)
-        return call(self, environ, start_response)
-
-    kind.__init__, kind.__call__ = __init__, __call__
-
-
-def _change_django(module: ModuleType) -> None:
-    original = module.get_wsgi_application
-
-    @functools.wraps(original)
-    def get_wsgi_application() -> Any:
-        return served(original())
-
-    module.get_wsgi_application = get_wsgi_application  # type: ignore[attr-defined]
-
-
-def _change_gunicorn(module: ModuleType) -> None:
-    application: Any = module.BaseApplication
-    original = application.wsgi
-
-    @functools.wraps(original)
-    def wsgi(self: Any) -> Any:
-        # It keeps what it has loaded, for the next worker.
-        self.callable = served(original(self))
-        return self.callable
-
-    application.wsgi = wsgi
-
-
-def _change_waitress(module: ModuleType) -> None:
-    _take(module.BaseWSGIServer, "__init__", 0, "application")
-
-
-def _change_werkzeug(module: ModuleType) -> None:
-    _take(module.BaseWSGIServer, "__init__", 2, "app")
-
-
-def _change_wsgiref(module: ModuleType) -> None:
-    _take(module.WSGIServer, "set_app", 0, "application")
-
-
-def _take(owner: Any, method: str, index: int, name: str) -> None:
-    """Wrap a server's method that is given the app, as its argument of that index or name."""
-    original = getattr(owner, method)
-
-    @functools.wraps(original)
-    def take(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if name in kwargs:
-            kwargs[name] = served(kwargs[name])
-        elif len(args) > index:
-            args = (*args[:index], served(args[index]), *args[index + 1 :])
-        return original(self, *args, **kwargs)
-
-    setattr(owner, method, take)
-
-
-def _change_rq(_module: ModuleType) -> None:
-    """Tag the jobs of apps, and trace those of workers from the moment that they begin to work."""
-    from rq.worker import BaseWorker
-
-    worker: Any = BaseWorker
-    original = worker.work
-
-    @functools.wraps(original)
-    def work(self: Any, *args: Any, **kwargs: Any) -> Any:
-        from . import rq
-
-        rq.install()
-        return original(self, *args, **kwargs)
-
-    worker.work = work
-    if runtime.started():
-        _follow_jobs()
-
-
-#: By what name it can be left out, the module, and what is changed there.
-_PLACES: tuple[tuple[str, str, Callable[[ModuleType], None]], ...] = (
-    ("flask", "flask.app", _change_flask),
-    ("django", "django.core.wsgi", _change_django),
-    ("gunicorn", "gunicorn.app.base", _change_gunicorn),
-    ("waitress", "waitress.server", _change_waitress),
-    ("werkzeug", "werkzeug.serving", _change_werkzeug),
-    ("wsgiref", "wsgiref.simple_server", _change_wsgiref),
-    ("rq", "rq", _change_rq),
-)
+    return change

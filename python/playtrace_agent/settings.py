@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .variables import DISABLE as DISABLE
+from .variables import HOOKS as HOOKS
+from .variables import SLUG as SLUG
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,16 +28,12 @@ PREFIX = "PROFILE_COVERAGE_CONTEXT_PREFIX"
 STRICT = "PROFILE_COVERAGE_STRICT"
 GRANULARITY = "PROFILE_COVERAGE_GRANULARITY"
 ENGINE = "PROFILE_COVERAGE_ENGINE"
-DISABLE = "PROFILE_COVERAGE_DISABLE"
 SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
 
 #: What can be recorded: lines by profile; besides, functions entered by request and job; lines by request and job;
 #: functions entered by profile.
 GRANULARITIES = ("profile", "steps", "request", "symbol")
 DEFAULT_GRANULARITY = "steps"
-
-#: Set by ``playtrace-agent run``: apps are to be traced without a line of their own.
-HOOKS = "PROFILE_COVERAGE_HOOKS"
 
 #: What ``PROFILE_COVERAGE_DISABLE`` may leave out, and what a run's verdict is told then. An empty text: it is told
 #: when traced work meets what was left out, or nothing can be lost.
@@ -53,7 +53,6 @@ PATCHES = {
     "wsgiref": "",
 }
 
-SLUG = "PROFILE_TRACE_SLUG"
 RUN = "PROFILE_TRACE_RUN"
 CHILD = "PROFILE_TRACE_CHILD"
 #: The request or job that a child process works for, where they are told apart.
