@@ -52,11 +52,10 @@ def _is_asynchronous(app: Any) -> bool:
 
 
 def _follow_jobs() -> None:
-    """Tag the jobs of a process that has RQ by now."""
-    if "rq" in sys.modules:
-        from . import rq
+    """Tag jobs where RQ is installed. At once, as ``init_app`` does: the doctor looks whether a web process can."""
+    from . import rq
 
-        rq.install_queue_if_present()
+    rq.install_queue_if_present()
 
 
 def change_flask(module: ModuleType) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -228,7 +230,7 @@ def _env(app: App, **more: str | None) -> dict[str, str | None]:
 
 
 def _end(command: list[str]) -> signal.Signals:
-    return signal.SIGTERM if "gunicorn" in command or command[0] == "uwsgi" else signal.SIGINT
+    return signal.SIGTERM if "gunicorn" in command else signal.SIGINT
 
 
 @pytest.mark.parametrize(("app", "command"), _cases(WITH_THE_LINE))
@@ -265,17 +267,24 @@ def test_with_both(workspace: Workspace, app: App, command: list[str]) -> None:
     check(workspace, app, statuses)
 
 
-UWSGI = [
-    "uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "2", "--threads", "4", "--die-on-term",
-    "--disable-logging", "--lazy-apps", "--module", "app",
-]  # fmt: skip
+_PLACES = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+UWSGI = [shutil.which("uwsgi", path=_PLACES) or "", "--http-socket", "127.0.0.1:{port}", "--home", sys.prefix]
+UWSGI += ["--module", "app", "--master", "--threads", "4", "--die-on-term", "--disable-logging"]
+#: Loaded before its workers are forked, or in the worker.
+FORKED = ["--processes", "2"]
+LAZY = ["--processes", "1", "--lazy-apps"]
 
 
-@pytest.mark.skipif(shutil.which("uwsgi") is None, reason="uWSGI is not installed: it has no wheel")
-@pytest.mark.parametrize(("app", "line"), [(FLASK, True), (FLASK, False), (DJANGO, False), (BOTTLE, True)])
-def test_uwsgi(workspace: Workspace, app: App, *, line: bool) -> None:
+@pytest.mark.skipif(not UWSGI[0], reason="uWSGI is not installed: it has no wheel")
+@pytest.mark.parametrize(
+    ("app", "line", "options"),
+    [(FLASK, True, FORKED), (FLASK, False, FORKED), (DJANGO, False, LAZY), (BOTTLE, True, LAZY)],
+    ids=["flask-with", "flask-without", "django-without", "bottle-with"],
+)
+def test_uwsgi(workspace: Workspace, app: App, options: list[str], *, line: bool) -> None:
     _write(workspace, app, line=line)
-    with serving(workspace, [*RUN, *UWSGI, "--home", sys.prefix], end=_end(UWSGI), env=_env(app)) as url:
+    env = _env(app, ENABLE_PROFILE_COVERAGE="1" if line else None)
+    with serving(workspace, [*([] if line else RUN), *UWSGI, *options], end=signal.SIGTERM, env=env) as url:
         statuses = replay(url)
     check(workspace, app, statuses)
 
