@@ -7,8 +7,8 @@ Importing this package does nothing. ``playtrace_agent.flask.init_app(app)``,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+# Not `typing`'s: each Python that `playtrace-agent run` starts imports this package, and maybe nothing more.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 

@@ -1,4 +1,4 @@
-"""The start of a Python process that traced work started.
+"""The start of a Python process that traced work started, or that ``playtrace-agent run`` did.
 
 Called by ``playtrace_agent_child.pth`` while the interpreter starts, before any code of the program.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import settings
+from . import variables
 
 _started = False
 
@@ -16,11 +16,31 @@ _started = False
 def start() -> None:
     """Join the run that the environment names. Whatever goes wrong, the program runs; the ledger tells."""
     global _started  # noqa: PLW0603 - it is about the process
-    slug = os.environ.get(settings.SLUG)
     # `site` may read the .pth file twice: as the base installation's and as the virtual environment's.
-    if not slug or _started:
+    if _started:
         return
     _started = True
+    if os.environ.get(variables.HOOKS):
+        _wait_for_apps()
+    slug = os.environ.get(variables.SLUG)
+    if slug:
+        _join(slug)
+
+
+def _wait_for_apps() -> None:
+    try:
+        from . import hooks
+
+        hooks.install()
+    except Exception:
+        import logging
+
+        logging.getLogger("playtrace_agent").warning("apps of this process are not traced", exc_info=True)
+
+
+def _join(slug: str) -> None:
+    from . import settings
+
     # The token is this process's alone: what it starts in ways that nobody follows must not answer to it.
     child = os.environ.pop(settings.CHILD, None)
     run = os.environ.get(settings.RUN) or None

@@ -30,16 +30,25 @@ def init_app(app: Flask) -> None:
     Raises:
         SettingsError: The environment asks for what can't be done.
     """
-    if _KEY in app.extensions or not settings.enabled():
+    if has(app) or not settings.enabled():
         return
     if not runtime.start("web", Path(app.root_path)):
         return
     from . import rq
     from .wsgi import TraceMiddleware
 
-    rq.install_queue_if_present()
-    app.wsgi_app = TraceMiddleware(app.wsgi_app, refusal=_refusal(app))  # type: ignore[method-assign]
-    app.extensions[_KEY] = True
+    with runtime.changing():
+        # Where nothing in the app asks for it, the first requests do, maybe two at once.
+        if has(app):
+            return
+        rq.install_queue_if_present()
+        app.wsgi_app = TraceMiddleware(app.wsgi_app, refusal=_refusal(app))  # type: ignore[method-assign]
+        app.extensions[_KEY] = True
+
+
+def has(app: Flask) -> bool:
+    """Say whether the app has its middleware."""
+    return _KEY in app.extensions
 
 
 def _refusal(app: Flask) -> Callable[[], str | None]:

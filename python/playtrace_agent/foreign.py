@@ -1,7 +1,8 @@
 """Process pools that are not the standard library's: loky (joblib's copy, too), billiard and multiprocess.
 
 They have picklers and messages of their own, so their calls are not followed, and the verdict learns of each kind of
-them. Their processes and threads belong to nobody, whoever starts them: they work for others, too.
+them. Their processes and threads belong to nobody, whoever starts them: they work for others, too. Where
+``PROFILE_COVERAGE_DISABLE`` leaves ``multiprocessing`` out, the standard library's are treated likewise.
 """
 
 from __future__ import annotations
@@ -9,11 +10,30 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from . import _native, processes, runtime
+from . import _native, processes, propagation, runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+
+
+def change_process(module: ModuleType) -> None:
+    """Change ``multiprocessing.process``, where its processes are not to be followed."""
+    process: Any = module.BaseProcess
+    process.start = _lost(_for_nobody(process.start), "processes of multiprocessing are not followed")
+
+
+def change_queues(module: ModuleType) -> None:
+    """Change ``multiprocessing.queues``, where they are not to be followed: a thread serves whoever puts something."""
+    propagation.serves_all(module.Queue._feed)
+    for queue in (module.Queue, module.JoinableQueue):
+        queue.put = _lost(_for_nobody(queue.put), "what a multiprocessing queue pickles is not followed")
+
+
+def change_executor(module: ModuleType) -> None:
+    """Change ``concurrent.futures.process``, where its pools are not to be followed."""
+    executor: Any = module.ProcessPoolExecutor
+    executor.submit = _lost(_for_nobody(executor.submit), "the calls of a process pool are not followed")
 
 
 def change_loky(module: ModuleType) -> None:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
-from . import runtime
-
+# Not `typing`'s: a process that waits for an app has nothing else that imports it.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
     Change = Callable[[ModuleType], None]
 
@@ -28,6 +28,8 @@ def install(changes: dict[str, Change]) -> None:
 
 
 def _change(change: Change, module: ModuleType) -> None:
+    from . import runtime
+
     runtime.guard(f"following what {module.__name__} starts", lambda: change(module))
 
 

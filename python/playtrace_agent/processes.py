@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from . import _native, children, runtime, units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from . import workitems
 
@@ -48,22 +48,25 @@ _installed = False
 _unit: units.Unit | None = None
 
 
-def install() -> None:
-    """Follow forks, and write what is left before ``os._exit`` and ``os.exec*``. Once."""
+def install(disabled: Container[str] = ()) -> None:
+    """Follow forks, and write what is left before ``os._exit`` and ``os.exec*``, but for what is left out. Once."""
     global _installed  # noqa: PLW0603 - the process has one `os`
     if _installed:
         return
     _installed = True
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
-    os._exit = _flushing_exit(os._exit)
-    os.execv = _following_exec(os.execv, with_environment=False)
-    os.posix_spawn = _following_spawn(os.posix_spawn)
-    os.posix_spawnp = _following_spawn(os.posix_spawnp)
-    os.execve = _following_exec(os.execve, with_environment=True)
-    os.system = _following_system(os.system)  # type: ignore[assignment]
+    if "exit" not in disabled:
+        os._exit = _flushing_exit(os._exit)
+        os.execv = _following_exec(os.execv, with_environment=False)
+        os.execve = _following_exec(os.execve, with_environment=True)
+    if "subprocess" not in disabled:
+        os.posix_spawn = _following_spawn(os.posix_spawn)
+        os.posix_spawnp = _following_spawn(os.posix_spawnp)
+        os.system = _following_system(os.system)  # type: ignore[assignment]
     for function in (os._exit, os.execv, os.execve, os.posix_spawn, os.posix_spawnp, os.system):
         # A pickle names a function by its module; `posix` has the original.
-        function.__module__ = "os"
+        if hasattr(function, "__wrapped__"):
+            function.__module__ = "os"
 
 
 def _before() -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native, children, names, onimport, processes, units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from types import ModuleType
 
 _UNIT = "_playtrace_unit"
@@ -42,36 +42,59 @@ class _Submitting(threading.local):
 _submitting = _Submitting()
 
 
-def install() -> None:
-    """Wrap what starts work elsewhere. Once."""
+def install(disabled: Container[str] = ()) -> None:
+    """Wrap what starts work elsewhere, but for what is left out. Once."""
     global _installed  # noqa: PLW0603 - the process has one `threading`
     if _installed:
         return
     _installed = True
-    thread: Any = threading.Thread
-    thread.start = _thread_start(thread.start)
-    thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
-    # `threading` has its own references to the originals.
-    for name in ("start_new_thread", "start_new"):
-        setattr(_thread, name, _start_new_thread(getattr(_thread, name)))
+    if "threads" not in disabled:
+        thread: Any = threading.Thread
+        thread.start = _thread_start(thread.start)
+        thread._bootstrap_inner = _thread_main(thread._bootstrap_inner)
+        # `threading` has its own references to the originals.
+        for name in ("start_new_thread", "start_new"):
+            setattr(_thread, name, _start_new_thread(getattr(_thread, name)))
     serves_all(futures_thread._worker, initializer=2)
-    ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
-    Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
-    subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
-    onimport.install(
-        {
-            "multiprocessing.process": _change("multiprocess", "change_process"),
-            "multiprocessing.spawn": _change("multiprocess", "change_spawn"),
-            "multiprocessing.queues": _change("queues", "change_queues"),
-            "multiprocessing.managers": _change("managers", "change_managers"),
-            "multiprocessing.pool": _change("pools", "change_pool"),
-            "concurrent.futures.process": _change("pools", "change_executor"),
-            "loky.process_executor": _change("foreign", "change_loky"),
-            "joblib.externals.loky.process_executor": _change("foreign", "change_loky"),
-            "billiard.pool": _change("foreign", "change_fork"),
-            "multiprocess.pool": _change("foreign", "change_fork"),
-        }
-    )
+    if "thread-pools" not in disabled:
+        ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
+        Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
+    if "subprocess" not in disabled:
+        subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
+    onimport.install(_left_out() if "multiprocessing" in disabled else _followed())
+
+
+def _followed() -> dict[str, onimport.Change]:
+    return {
+        **_foreign(),
+        "multiprocessing.process": _change("multiprocess", "change_process"),
+        "multiprocessing.spawn": _change("multiprocess", "change_spawn"),
+        "multiprocessing.queues": _change("queues", "change_queues"),
+        "multiprocessing.managers": _change("managers", "change_managers"),
+        "multiprocessing.pool": _change("pools", "change_pool"),
+        "concurrent.futures.process": _change("pools", "change_executor"),
+    }
+
+
+def _left_out() -> dict[str, onimport.Change]:
+    """Return the changes without which processes and threads for all would be credited to whoever starts them."""
+    return {
+        **_foreign(),
+        "multiprocessing.process": _change("foreign", "change_process"),
+        "multiprocessing.queues": _change("foreign", "change_queues"),
+        "multiprocessing.managers": _change("managers", "change_managers"),
+        "multiprocessing.pool": _change("foreign", "change_fork"),
+        "concurrent.futures.process": _change("foreign", "change_executor"),
+    }
+
+
+def _foreign() -> dict[str, onimport.Change]:
+    return {
+        "loky.process_executor": _change("foreign", "change_loky"),
+        "joblib.externals.loky.process_executor": _change("foreign", "change_loky"),
+        "billiard.pool": _change("foreign", "change_fork"),
+        "multiprocess.pool": _change("foreign", "change_fork"),
+    }
 
 
 def _change(name: str, function: str) -> onimport.Change:

@@ -23,7 +23,7 @@ def install(role: str = "worker") -> None:
     Raises:
         SettingsError: The environment asks for what can't be done.
     """
-    if not runtime.start(role):
+    if not runtime.start(role) or _left_out():
         return
     rq_queue.install()
     rq_worker.install()
@@ -31,8 +31,12 @@ def install(role: str = "worker") -> None:
 
 def install_queue_if_present() -> None:
     """Tag jobs if RQ is installed."""
-    if runtime.started() and importlib.util.find_spec("rq") is not None:
+    if runtime.started() and not _left_out() and importlib.util.find_spec("rq") is not None:
         rq_queue.install()
+
+
+def _left_out() -> bool:
+    return "rq" in runtime.current_settings().disabled
 
 
 def __getattr__(name: str) -> Any:

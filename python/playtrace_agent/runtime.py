@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import importlib.util
 import logging
 import os
@@ -72,6 +73,12 @@ def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | N
     return True
 
 
+def changing() -> threading.RLock:
+    """Return the lock of whoever switches the agent on or wraps an app for it. A forked child has a new one."""
+    _starting.prepare()
+    return _starting.lock
+
+
 class _Starting:
     """The lock of the one thread that switches the agent on. A forked child gets a new one."""
 
@@ -126,11 +133,14 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
     for notice in notices:
         log.warning("coverage configuration: %s", notice)
     globals()["native"] = _native
-    _native.install_import_hook()
-    propagation.install()
-    processes.install()
+    if "imports" not in wanted.disabled:
+        _native.install_import_hook()
+    propagation.install(wanted.disabled)
+    processes.install(wanted.disabled)
     atexit.register(_finish)
     boot()
+    if wanted.disabled:
+        log.warning("left out by %s: %s", settings.DISABLE, ", ".join(sorted(wanted.disabled)))
     if role not in _SHORT_LIVED:
         tell_setup()
     _settings, _pid = wanted, os.getpid()
@@ -235,6 +245,15 @@ def say(level: int, message: str, *args: object) -> None:
         log.log(level, message, *args)
     finally:
         native.hold(before)
+
+
+def tell_disabled(slug: str, run: str | None) -> None:
+    """Put down for the verdict of a run that begins here what was left out in this process."""
+    for name in sorted(current_settings().disabled):
+        lost = settings.PATCHES[name]
+        if lost:
+            message = f"{lost}: {settings.DISABLE} has {name!r}"
+            guard("noting a loss", functools.partial(native.lost, slug, run, message))
 
 
 def lose(what: str) -> None:

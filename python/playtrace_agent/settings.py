@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .variables import DISABLE as DISABLE
+from .variables import HOOKS as HOOKS
+from .variables import SLUG as SLUG
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,7 +35,24 @@ SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
 GRANULARITIES = ("profile", "steps", "request", "symbol")
 DEFAULT_GRANULARITY = "steps"
 
-SLUG = "PROFILE_TRACE_SLUG"
+#: What ``PROFILE_COVERAGE_DISABLE`` may leave out, and what a run's verdict is told then. An empty text: it is told
+#: when traced work meets what was left out, or nothing can be lost.
+PATCHES = {
+    "threads": "threads are not followed",
+    "thread-pools": "calls in thread pools are not followed",
+    "subprocess": "programs that traced work starts are not followed",
+    "exit": "lines that are not written before os._exit() and os.exec*() are lost",
+    "multiprocessing": "",
+    "imports": "code that an import runs is credited to whoever imports first",
+    "rq": "jobs are not followed",
+    "flask": "",
+    "django": "",
+    "gunicorn": "",
+    "waitress": "",
+    "werkzeug": "",
+    "wsgiref": "",
+}
+
 RUN = "PROFILE_TRACE_RUN"
 CHILD = "PROFILE_TRACE_CHILD"
 #: The request or job that a child process works for, where they are told apart.
@@ -60,6 +81,7 @@ class Settings:
     prefix: str
     strict: bool
     granularity: str
+    disabled: frozenset[str] = frozenset()
 
     def for_child(self) -> dict[str, str]:
         """Return the variables that make a child process come to the same settings, wherever it runs."""
@@ -70,6 +92,7 @@ class Settings:
             PREFIX: self.prefix,
             STRICT: "1" if self.strict else "0",
             GRANULARITY: self.granularity,
+            DISABLE: ",".join(sorted(self.disabled)),
         }
         if self.config is not None:
             variables[CONFIG] = str(self.config)
@@ -109,6 +132,7 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
         prefix=prefix,
         strict=_switch(environ, STRICT),
         granularity=_granularity(environ),
+        disabled=disabled(environ),
     )
 
 
@@ -126,6 +150,19 @@ def _granularity(environ: Mapping[str, str]) -> str:
     if value not in GRANULARITIES:
         raise SettingsError(f"{GRANULARITY}={value}: use one of {', '.join(GRANULARITIES)}")
     return value
+
+
+def disabled(environ: Mapping[str, str] | None = None) -> frozenset[str]:
+    """Return the names of what is to be left out of the changes that the agent makes in a process.
+
+    Raises:
+        SettingsError: There is no change of that name.
+    """
+    environ = os.environ if environ is None else environ
+    names = frozenset(name.strip() for name in environ.get(DISABLE, "").split(",")) - {""}
+    for name in sorted(names - PATCHES.keys()):
+        raise SettingsError(f"{DISABLE}: {name!r} can't be left out; use some of {', '.join(PATCHES)}")
+    return names
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:

@@ -45,7 +45,8 @@ def begin(
 
 
 def say_began(slug: str, run: str | None) -> None:
-    """Log that the first unit of a run was opened here."""
+    """Log that the first unit of a run was opened here, and tell its verdict what is left out in this process."""
+    runtime.tell_disabled(slug, run)
     if not runtime.log.isEnabledFor(logging.INFO):
         return
     settings = runtime.current_settings()

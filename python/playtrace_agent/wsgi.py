@@ -21,6 +21,10 @@ log = logging.getLogger("playtrace_agent")
 SLUG_HEADER = "HTTP_X_PROFILE_TRACE"
 RUN_HEADER = "HTTP_X_PROFILE_TRACE_RUN"
 STATUS_HEADER = "X-Profile-Trace-Status"
+#: Reasons that were logged: apps may be wrapped within each other.
+_said: set[str] = set()
+#: A process may live for months.
+_REMEMBERED = 1000
 
 
 class TraceMiddleware:
@@ -31,7 +35,6 @@ class TraceMiddleware:
         self.app = app
         self._on = runtime.start("web")
         self._refusal = refusal
-        self._said: set[str] = set()
         self._traced_before = False
         if self._on:
             from . import body
@@ -46,6 +49,9 @@ class TraceMiddleware:
         if slug is None or not self._on:
             if self._traced_before:
                 runtime.rest()
+            return self.app(environ, start_response)
+        if runtime.native.current_run() == (slug, environ.get(RUN_HEADER) or None):
+            # A middleware around this one has opened it: apps may be wrapped within each other.
             return self.app(environ, start_response)
         self._traced_before = True
         if log.isEnabledFor(logging.INFO):
@@ -72,8 +78,8 @@ class TraceMiddleware:
 
     def _refuse(self, reason: str, environ: WSGIEnvironment) -> str:
         """Log a reason, once, and make it fit into a header."""
-        if reason not in self._said and len(self._said) < 1000:
-            self._said.add(reason)
+        if reason not in _said and len(_said) < _REMEMBERED:
+            _said.add(reason)
             log.warning("not traced: %s: %s", _what(environ), reason)
         return _for_header(reason)
 
@@ -98,7 +104,11 @@ def _with_status(start_response: StartResponse, said: str) -> StartResponse:
     def start(
         status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], object]:
-        headers = [*headers, (STATUS_HEADER, said)]
+        headers = [*headers]
+        ours = (STATUS_HEADER, said)
+        # A middleware within may have said it already.
+        if ours not in headers:
+            headers.append(ours)
         # Servers and test clients need not know the third argument.
         return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
