@@ -46,6 +46,8 @@ class TraceMiddleware:
         if not (self._on and _has_header(scope)):
             if self._traced_before:
                 runtime.rest()
+            if self._on and scope.get("type") == "lifespan":
+                return await self._live(scope, receive, send)
             return await self.app(scope, receive, send)
         self._traced_before = True
         environ = _environ(scope)
@@ -59,6 +61,13 @@ class TraceMiddleware:
             outside.forget()
             timers.forget_cancelled()
             units.end(unit)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app live, and write what is in no shard yet when it ends: uvicorn ends by a signal, without ``atexit``."""
+        try:
+            return await self.app(scope, receive, send)
+        finally:
+            units.flush()
 
 
 def wrap(app: App) -> App:
