@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
     from typing import TypeAlias
 
+    from .opening import Environ
+
     # As ASGI 3 has them; frameworks have classes of their own for each.
     Scope: TypeAlias = MutableMapping[str, Any]
     Message: TypeAlias = MutableMapping[str, Any]
@@ -41,7 +43,7 @@ class TraceMiddleware:
         if self._on:
             self._open = Opening(refusal).open
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Answer a request; what has no such header (``lifespan`` has none) goes straight to the app."""
         if not (self._on and _has_header(scope)):
             if self._traced_before:
@@ -56,14 +58,15 @@ class TraceMiddleware:
             return await self.app(scope, receive, _saying(send, f"off; {refused}".encode()))
         outside = Outside()
         try:
-            return await Within(unit, self.app, scope, outside.receiving(receive), outside.sending(_saying(send, b"on")))
+            send = outside.sending(_saying(send, b"on"))
+            return await Within(unit, self.app, scope, outside.receiving(receive), send)
         finally:
             outside.forget()
             timers.forget_cancelled()
             units.end(unit)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the app live, and write what is in no shard yet when it ends: uvicorn ends by a signal, without ``atexit``."""
+        """Let the app live. uvicorn ends by a signal, without ``atexit``: so what is in no shard yet is written here."""
         try:
             return await self.app(scope, receive, send)
         finally:
@@ -82,9 +85,9 @@ def _has_header(scope: Scope) -> bool:
     return False
 
 
-def _environ(scope: Scope) -> dict[str, str]:
+def _environ(scope: Scope) -> Environ:
     """Return what PEP 3333 would say of a request."""
-    environ = {"REQUEST_METHOD": scope.get("method") or "WS", "PATH_INFO": scope.get("path", "")}
+    environ: Environ = {"REQUEST_METHOD": scope.get("method") or "WS", "PATH_INFO": scope.get("path", "")}
     for name, value in scope["headers"]:
         known = _HEADERS.get(name)
         if known is not None:
@@ -108,5 +111,3 @@ def _saying(send: Send, said: bytes) -> Send:
         return send(message)
 
     return sending
-
-

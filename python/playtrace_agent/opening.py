@@ -1,4 +1,4 @@
-"""Opens the unit of a request that carries ``X-Profile-Trace``, or says why it can't be traced: for every kind of server."""
+"""Opens the unit of a request that carries ``X-Profile-Trace``, or says why it can't be traced, whatever the server."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from . import runtime, units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any, TypeAlias
 
     #: What PEP 3333 says of a request; of other protocols, what it would say.
-    Environ: TypeAlias = Mapping[str, Any]
+    Environ: TypeAlias = dict[str, Any]
 
 log = logging.getLogger("playtrace_agent")
 

@@ -88,7 +88,7 @@ def _change(name: str, function: str) -> onimport.Change:
 
 
 def _serving_threads(name: str) -> onimport.Change:
-    """Return a change of nothing: what has this name in a module is the life, or the class, of threads that serve all."""
+    """Return a change of nothing: what has this name is the life, or the class, of threads that serve all."""
     return lambda module: serves_all(operator.attrgetter(name)(module))
 
 

@@ -1,8 +1,8 @@
 """Awaits coroutines of which each piece is work of a unit, or of nobody's.
 
-A coroutine runs piece by piece, in whatever context its task has: a server makes the next request's task, its timers and its
-readers in the middle of a `send`, and each takes a copy of that context along for good. What is left of a coroutine
-that is never finished is run by the garbage collector, in anybody's context. So whose work it is is said for each piece.
+A coroutine runs piece by piece, in whatever context its task has: a server makes the next request's task, its timers
+and its readers in the middle of a ``send``, and each takes a copy of that context along for good. What is left of a
+coroutine that is never finished is run by the garbage collector, in anybody's context. So it is said for each piece.
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ class Outside:
 
         return receiving
 
-    def sending(self, send: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    def sending(self, send: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
         """Return a ``send`` that is not work of the unit that calls it."""
 
-        async def sending(message: Any) -> None:
+        async def sending(message: Any) -> Any:
             return await _Outdoors(self, send, message)
 
         return sending

@@ -1,7 +1,7 @@
-"""A load for ASGI servers whose lines are known beforehand: eight profiles and untraced requests that overlap in one loop.
+"""A load for ASGI servers whose lines are known beforehand: eight profiles, and untraced requests, in one loop.
 
-Each request calls one function that no other request calls, at a place that its kind says. So a line that is missing, or
-that is somebody else's, is found request by request, although a profile's lines are a union.
+Each request calls one function that no other request calls, at a place that its kind says. So a line that is missing,
+or that is somebody else's, is found request by request, although a profile's lines are a union.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Found:
 
 
 def requests(each: int) -> list[list[Request]]:
-    """Return so many requests of each profile, for each connection the ones that it sends, traced and untraced in turns."""
+    """Return so many requests of each profile, by connection: each sends traced and untraced ones in turns."""
     shares: list[list[Request]] = [[] for _ in range(CONNECTIONS)]
     for number in range(each):
         for profile in range(PROFILES + 1):
@@ -272,7 +272,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(workspace: Workspace, *command: str, **env: str) -> Iterator[int]:
-    """Serve with a command in which ``PORT`` stands for the port, until it is told to stop; its log may hold no error."""
+    """Serve with a command in which ``PORT`` stands for the port; its log may hold no error."""
     port = free_port()
     log = workspace.root / "server.log"
     with log.open("w") as output:
@@ -286,7 +286,8 @@ def serving(workspace: Workspace, *command: str, **env: str) -> Iterator[int]:
     try:
         end = time.monotonic() + 60
         while not _listens(port):
-            assert process.poll() is None and time.monotonic() < end, log.read_text()
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
             time.sleep(0.02)
         yield port
     finally:

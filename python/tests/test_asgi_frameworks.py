@@ -15,7 +15,7 @@ from test_gunicorn import get
 if TYPE_CHECKING:
     from conftest import Workspace
 
-#: What they share: the number of overlapping requests, for the test to see, and what the servers are asked when they begin.
+#: What they share: something to wait for, and the answer that says that a server is there.
 COMMON = """
 import asyncio
 import os
@@ -115,7 +115,7 @@ class Seen(BaseHTTPMiddleware):
 traced = ready(
     Starlette(
         routes=[
-            *(Route("/" + view.__name__, view) for view in (routed, threaded, background, streamed, from_thread, failing)),
+            *(Route("/" + v.__name__, v) for v in (routed, threaded, background, streamed, from_thread, failing)),
             WebSocketRoute("/talk", talk),
             Mount("/mounted", WSGIMiddleware(mounted)),
         ],
