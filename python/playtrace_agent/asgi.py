@@ -66,7 +66,7 @@ class TraceMiddleware:
             units.end(unit)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the app live. uvicorn ends by a signal, without ``atexit``: so what is in no shard yet is written here."""
+        """Let the app live. uvicorn ends by a signal, without ``atexit``: what is in no shard yet is written here."""
         try:
             return await self.app(scope, receive, send)
         finally:
