@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import runtime, timers, units
+from . import leftovers, runtime, units
 from .opening import RUN_HEADER, SLUG_HEADER, STATUS_HEADER, STEP_HEADER, Opening
 from .steps import Outside, Within
 
@@ -62,7 +62,7 @@ class TraceMiddleware:
             return await Within(unit, self.app, scope, outside.receiving(receive), send)
         finally:
             outside.forget()
-            timers.forget_cancelled()
+            runtime.guard("letting go of a request", lambda: leftovers.let_go(unit))
             units.end(unit)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,6 +70,7 @@ class TraceMiddleware:
         try:
             return await self.app(scope, receive, send)
         finally:
+            leftovers.let_all_go()
             units.flush()
 
 

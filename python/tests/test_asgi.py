@@ -601,3 +601,24 @@ def test_the_sources_of_these_tests_mark_what_they_say() -> None:
     for word in ("plain", "broken", "waits", "echo"):
         assert marked(APP, word), word
     assert marked(textwrap.dedent(LATE), "late")
+
+
+def test_a_cancelled_task_that_has_grown_old_keeps_no_request_open(app: Workspace) -> None:
+    outcome = app.run(
+        HARNESS
+        + """
+async def cyclic(scope, receive, send):
+    task = asyncio.create_task(app.waits(scope, receive, send))
+    await asyncio.sleep(0)
+    cycle = [task]
+    cycle.append(cycle)
+    # As the ends of other requests do.
+    gc.collect(1)
+    gc.collect(1)
+    task.cancel()
+    await asyncio.wait([task])
+
+asyncio.run(trace(cyclic)(scope("p"), None, None))
+"""
+    )
+    assert outcome.wrote.of_kind("p", "left") == [] == outcome.wrote.unclosed("p")
