@@ -35,13 +35,14 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        return await send({"type": "lifespan.shutdown.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
     said = await anyio.to_thread.run_sync(work, query_of(scope)) if scope["path"] == "/work" else "ready"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     # In two pieces, between which others have their turn.
     await send({"type": "http.response.body", "body": said[:1].encode(), "more_body": True})
     await anyio.sleep(0)
-    return await send({"type": "http.response.body", "body": said[1:].encode()})
+    await send({"type": "http.response.body", "body": said[1:].encode()})
 
 
 def work(query: dict[str, str]) -> str:
