@@ -1,8 +1,8 @@
 """Traces per profile which lines a Python web app executes.
 
 Importing this package does nothing. ``playtrace_agent.flask.init_app(app)``,
-``playtrace_agent.wsgi.TraceMiddleware(app)`` and ``playtrace_agent.rq.install()`` switch it on where
-``ENABLE_PROFILE_COVERAGE`` says so; the functions here are for code that wants to take part by hand.
+``playtrace_agent.wsgi.TraceMiddleware(app)``, ``playtrace_agent.asgi.wrap(app)`` and ``playtrace_agent.rq.install()``
+switch it on where ``ENABLE_PROFILE_COVERAGE`` says so; the functions here are for code that wants to take part by hand.
 """
 
 from __future__ import annotations

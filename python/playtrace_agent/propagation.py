@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import functools
 import importlib
+import operator
 import os
 import subprocess
 import threading
@@ -94,6 +95,9 @@ def _foreign() -> dict[str, onimport.Change]:
         "joblib.externals.loky.process_executor": _change("foreign", "change_loky"),
         "billiard.pool": _change("foreign", "change_fork"),
         "multiprocess.pool": _change("foreign", "change_fork"),
+        # Their calls come with a context of their own.
+        "anyio._backends._asyncio": _serving_threads("WorkerThread"),
+        "trio._core._thread_cache": _serving_threads("WorkerThread._work"),
     }
 
 
@@ -104,6 +108,11 @@ def _change(name: str, function: str) -> onimport.Change:
         getattr(importlib.import_module(f"{__package__}.{name}"), function)(module)
 
     return change
+
+
+def _serving_threads(name: str) -> onimport.Change:
+    """Return a change of nothing: what has this name is the life, or the class, of threads that serve all."""
+    return lambda module: serves_all(operator.attrgetter(name)(module))
 
 
 def serves_all(target: Any, *, initializer: int | None = None) -> None:

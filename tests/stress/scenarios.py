@@ -29,8 +29,9 @@ class Scenario:
     """What runs, and what is sent to it."""
 
     name: str
-    # gunicorn's options, or the kind of RQ worker.
+    # gunicorn's options, or uvicorn's, or the kind of RQ worker.
     gunicorn: tuple[str, ...] = ()
+    uvicorn: tuple[str, ...] = ()
     rq: str = ""
     workers: int = 0
     only: tuple[str, ...] = ()
@@ -42,14 +43,20 @@ class Scenario:
     # Whether requests overlap within a process, too.
     threads: bool = False
 
+    @property
+    def as_jobs(self) -> bool:
+        """Whether its requests do what jobs do: no Flask is in between."""
+        return bool(self.rq or self.uvicorn)
+
 
 SYNC = Scenario("gunicorn-sync", gunicorn=("--worker-class", "sync", "--workers", "4"))
 GTHREAD = Scenario(
     "gunicorn-gthread", gunicorn=("--worker-class", "gthread", "--workers", "2", "--threads", "5"), threads=True
 )
+UVICORN = Scenario("uvicorn", uvicorn=("--workers", "2"), threads=True)
 FORKING = Scenario("rq-forking", rq="work", workers=4, short=80)
 SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=150)
-SCENARIOS = (SYNC, GTHREAD, FORKING, SIMPLE)
+SCENARIOS = (SYNC, GTHREAD, UVICORN, FORKING, SIMPLE)
 # The same where the functions that each request enters are recorded besides, and where each request has a context of
 # its own; left out where the agent does not do it.
 BY_STEP = replace(GTHREAD, name="gunicorn-gthread-steps", granularity="steps")
@@ -113,7 +120,7 @@ class Stress:
         """
         began = time.monotonic()
         requests = plan.requests(count, scenario.only, scenario.alone)
-        known = self.know(requests, as_jobs=bool(scenario.rq))
+        known = self.know(requests, as_jobs=scenario.as_jobs)
         out = self.out / scenario.name
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
@@ -145,10 +152,16 @@ class Stress:
         self, scenario: Scenario, requests: Sequence[plan.Request], out: Path, env: dict[str, str], _records: Path
     ) -> dict[int, str]:
         port = free_port()
-        options = [*scenario.gunicorn, "--bind", f"127.0.0.1:{port}", "--timeout", "300", "--backlog", "512"]
-        argv = [self.python, "-m", "gunicorn", *options, "tests.stress.app:create()"]
-        with _running([Service("gunicorn", argv, out, env, out / "gunicorn.log")]) as services:
-            wait_until(lambda: _answers(port), "gunicorn", services, _START_SECONDS)
+        name = "uvicorn" if scenario.uvicorn else "gunicorn"
+        if scenario.uvicorn:
+            options = [*scenario.uvicorn, "--port", str(port), "--timeout-keep-alive", "300", "--backlog", "512"]
+            options += ["--log-level", "warning", "--factory", "tests.stress.asgi_app:create"]
+        else:
+            options = [*scenario.gunicorn, "--bind", f"127.0.0.1:{port}", "--timeout", "300", "--backlog", "512"]
+            options += ["tests.stress.app:create()"]
+        argv = [self.python, "-m", name, *options]
+        with _running([Service(name, argv, out, env, out / f"{name}.log")]) as services:
+            wait_until(lambda: _answers(port), name, services, _START_SECONDS)
             return load.send(port, requests)
 
     def _jobs(

@@ -1,0 +1,114 @@
+"""The ASGI middleware: a request or websocket with ``X-Profile-Trace`` is traced until the app is done with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import leftovers, runtime, units
+from .opening import RUN_HEADER, SLUG_HEADER, STATUS_HEADER, STEP_HEADER, Opening
+from .steps import Outside, Within
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+    from typing import TypeAlias
+
+    from .opening import Environ
+
+    # As ASGI 3 has them; frameworks have classes of their own for each.
+    Scope: TypeAlias = MutableMapping[str, Any]
+    Message: TypeAlias = MutableMapping[str, Any]
+    Receive: TypeAlias = Callable[[], Awaitable[Message]]
+    Send: TypeAlias = Callable[[Message], Awaitable[None]]
+    App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_STATUS = STATUS_HEADER.lower().encode()
+#: Headers as ASGI has them, with PEP 3333's names.
+_HEADERS = {
+    b"x-profile-trace": SLUG_HEADER,
+    b"x-profile-trace-run": RUN_HEADER,
+    b"x-profile-trace-step": STEP_HEADER,
+}
+#: What carries an answer's headers.
+_WITH_HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
+
+class TraceMiddleware:
+    """Wraps an ASGI 3 app, outermost. Where the agent is off, use :func:`wrap`, which leaves the app as it is."""
+
+    def __init__(self, app: App, *, refusal: Callable[[], str | None] | None = None) -> None:
+        """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
+        self.app = app
+        self._on = runtime.start("web")
+        self._traced_before = False
+        if self._on:
+            self._open = Opening(refusal).open
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        """Answer a request; what has no such header (``lifespan`` has none) goes straight to the app."""
+        if not (self._on and _has_header(scope)):
+            if self._traced_before:
+                runtime.rest()
+            if self._on and scope.get("type") == "lifespan":
+                return await self._live(scope, receive, send)
+            return await self.app(scope, receive, send)
+        self._traced_before = True
+        environ = _environ(scope)
+        unit, refused = self._open(environ[SLUG_HEADER], environ)
+        if unit is None:
+            return await self.app(scope, receive, _saying(send, f"off; {refused}".encode()))
+        outside = Outside()
+        try:
+            send = outside.sending(_saying(send, b"on"))
+            return await Within(unit, self.app, scope, outside.receiving(receive), send)
+        finally:
+            outside.forget()
+            runtime.guard("letting go of a request", lambda: leftovers.let_go(unit))
+            units.end(unit)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app live. uvicorn ends by a signal, without ``atexit``: what is in no shard yet is written here."""
+        try:
+            return await self.app(scope, receive, send)
+        finally:
+            leftovers.let_all_go()
+            units.flush()
+
+
+def wrap(app: App) -> App:
+    """Return the app with the middleware around it, or as it is where the agent is off."""
+    return TraceMiddleware(app) if runtime.start("web") else app
+
+
+def _has_header(scope: Scope) -> bool:
+    for name, _ in scope.get("headers") or ():  # noqa: SIM110 - every request comes by here: `any` takes twice as long
+        if name == b"x-profile-trace":
+            return True
+    return False
+
+
+def _environ(scope: Scope) -> Environ:
+    """Return what PEP 3333 would say of a request."""
+    environ: Environ = {"REQUEST_METHOD": scope.get("method") or "WS", "PATH_INFO": scope.get("path", "")}
+    for name, value in scope["headers"]:
+        known = _HEADERS.get(name)
+        if known is not None:
+            text = value.decode("latin-1")
+            # As WSGI servers join what comes twice; then it is refused.
+            environ[known] = f"{environ[known]},{text}" if known in environ else text
+    return environ
+
+
+def _saying(send: Send, said: bytes) -> Send:
+    """Return a ``send`` that adds the trace status to an answer's headers."""
+
+    def sending(message: Message) -> Awaitable[None]:
+        if isinstance(message, dict) and message.get("type") in _WITH_HEADERS:
+            headers = list(message.get("headers") or ())
+            # A mounted app may have a middleware of its own, which knows better.
+            if not any(bytes(name).lower() == _STATUS for name, _ in headers):
+                headers.append((_STATUS, said))
+            # The app may keep its message, and its list.
+            message = {**message, "headers": headers}
+        return send(message)
+
+    return sending

@@ -1,0 +1,72 @@
+"""Opens the unit of a request that carries ``X-Profile-Trace``, or says why it can't be traced, whatever the server."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from . import runtime, units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    #: What PEP 3333 says of a request; of other protocols, what it would say.
+    Environ: TypeAlias = dict[str, Any]
+
+log = logging.getLogger("playtrace_agent")
+
+SLUG_HEADER = "HTTP_X_PROFILE_TRACE"
+RUN_HEADER = "HTTP_X_PROFILE_TRACE_RUN"
+STEP_HEADER = "HTTP_X_PROFILE_TRACE_STEP"
+STATUS_HEADER = "X-Profile-Trace-Status"
+#: Reasons that were logged: apps may be wrapped within each other.
+_said: set[str] = set()
+#: A process may live for months.
+_REMEMBERED = 1000
+
+
+class Opening:
+    """Opens requests' units in this process. Made once the agent is on."""
+
+    def __init__(self, refusal: Callable[[], str | None] | None) -> None:
+        """``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
+        self._refusal = refusal
+        self._open = runtime.native.open_request
+
+    def open(self, slug: str, environ: Environ) -> tuple[units.Unit, None] | tuple[None, str]:
+        """Open the unit of a request; its number, or why there is none, fit for a header. Raises nothing of its own."""
+        if log.isEnabledFor(logging.INFO):
+            log.info("header seen: profile %s, process %d, %s", slug, os.getpid(), _what(environ))
+        try:
+            refused = self._refusal and self._refusal()
+            if refused:
+                return None, self._refuse(refused, environ)
+            self._refusal = None
+            unit, first = self._open(slug, environ)
+            if first:
+                units.say_began(slug, environ.get(RUN_HEADER))
+        except runtime.native.SwitchedOffError as error:
+            return None, _for_header(str(error))
+        except (ValueError, runtime.native.TraceError) as error:
+            return None, self._refuse(str(error), environ)
+        except Exception as error:  # noqa: BLE001 - the request comes first
+            runtime.let_through(error)
+            return None, self._refuse(f"the agent failed: {error!r}", environ)
+        return units.Unit(unit), None
+
+    def _refuse(self, reason: str, environ: Environ) -> str:
+        """Log a reason, once, and make it fit into a header."""
+        if reason not in _said and len(_said) < _REMEMBERED:
+            _said.add(reason)
+            log.warning("not traced: %s: %s", _what(environ), reason)
+        return _for_header(reason)
+
+
+def _for_header(reason: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in reason)[:300]
+
+
+def _what(environ: Environ) -> str:
+    return f"{environ.get('REQUEST_METHOD', '')} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"

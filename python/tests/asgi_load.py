@@ -1,0 +1,312 @@
+"""A load for ASGI servers whose lines are known beforehand: eight profiles, and untraced requests, in one loop.
+
+Each request calls one function that no other request calls, at a place that its kind says. So a line that is missing,
+or that is somebody else's, is found request by request, although a profile's lines are a union.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from judged import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from conftest import Workspace
+
+PROFILES = 8
+#: Of the connections, which each send for all: the ninth profile is nobody's.
+CONNECTIONS = 9
+KINDS = ("plain", "child", "thread", "stream", "body", "background", "deadline", "failing")
+#: So many bytes that a server stops reading until the app asks for more.
+BODY = b"x" * 300_000
+RUN = "r"
+
+#: The app, for asyncio and trio.
+APP = """
+import os
+
+import anyio
+import anyio.to_thread
+import leaves
+import playtrace_agent.asgi
+
+NOW = MOST = 0
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        return await send({"type": "lifespan.shutdown.complete"})
+    if scope["path"] == "/most":
+        return await answer(send, [f"{os.getpid()} {MOST}".encode()])
+    _, kind, name = scope["path"].split("/")
+    enter(1)
+    try:
+        await globals()[kind](getattr(leaves, name), receive, send)
+    finally:
+        enter(-1)
+
+
+def enter(more):
+    global NOW, MOST
+    NOW += more
+    MOST = max(NOW, MOST)
+
+
+async def answer(send, pieces=()):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def pause():
+    for _ in range(3):
+        await anyio.sleep(0.002)
+
+
+async def plain(leaf, receive, send):
+    await pause()
+    leaf()
+    await answer(send, [b"done"])
+
+
+async def child(leaf, receive, send):
+    async def run():
+        await pause()
+        leaf()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await pause()
+    await answer(send, [b"done"])
+
+
+async def thread(leaf, receive, send):
+    await pause()
+    await anyio.to_thread.run_sync(leaf)
+    await answer(send, [b"done"])
+
+
+async def stream(leaf, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"do" + b" " * 100_000, "more_body": True})
+    await pause()
+    leaf()
+    await send({"type": "http.response.body", "body": b"ne"})
+
+
+async def body(leaf, receive, send):
+    length = 0
+    while True:
+        message = await receive()
+        length += len(message["body"])
+        await anyio.sleep(0)
+        if not message["more_body"]:
+            break
+    leaf()
+    await answer(send, [b"done" if length == 300_000 else b"%d" % length])
+
+
+async def background(leaf, receive, send):
+    await answer(send, [b"done"])
+    await pause()
+    leaf()
+
+
+async def deadline(leaf, receive, send):
+    with anyio.move_on_after(0.005):
+        try:
+            await anyio.sleep(60)
+        finally:
+            leaf()
+    with anyio.fail_after(600):
+        await pause()
+    await answer(send, [b"done"])
+
+
+async def failing(leaf, receive, send):
+    await answer(send, [b"done"])
+    try:
+        await pause()
+        raise KeyError("expected")
+    except KeyError:
+        leaf()
+
+
+traced = playtrace_agent.asgi.wrap(app)
+"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request; ``profile`` ``PROFILES`` is untraced."""
+
+    number: int
+    profile: int
+
+    @property
+    def slug(self) -> str:
+        """Return the profile's name."""
+        return f"slug-{self.profile}"
+
+    @property
+    def kind(self) -> str:
+        """Return what it has the app do."""
+        return KINDS[(self.number + self.profile) % len(KINDS)]
+
+    @property
+    def leaf(self) -> str:
+        """Return the function that only this request calls."""
+        return f"leaf_{self.profile}_{self.number}"
+
+
+@dataclass
+class Found:
+    """What is wrong with a load's lines."""
+
+    wrong: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+
+def requests(each: int) -> list[list[Request]]:
+    """Return so many requests of each profile, by connection: each sends traced and untraced ones in turns."""
+    shares: list[list[Request]] = [[] for _ in range(CONNECTIONS)]
+    for number in range(each):
+        for profile in range(PROFILES + 1):
+            shares[(profile + number) % CONNECTIONS].append(Request(number, profile))
+    return shares
+
+
+def prepare(workspace: Workspace, each: int, app: str = APP) -> None:
+    """Write the app, and the functions of so many requests of each profile."""
+    workspace.write("asgi_app.py", app)
+    leaves = [request for share in requests(each) for request in share]
+    leaves.sort(key=lambda request: (request.profile, request.number))
+    text = [f"def {request.leaf}():\n    return {request.number}\n\n\n" for request in leaves]
+    workspace.write("leaves.py", "".join(text))
+
+
+def send(port: int, share: Sequence[Request], *, keep: bool = True) -> list[tuple[str, str | None]]:
+    """Send requests one after the other on one connection; the answers and trace statuses."""
+    answers = []
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    for request in share:
+        headers = {} if keep else {"Connection": "close"}
+        if request.profile < PROFILES:
+            headers |= {
+                "X-Profile-Trace": request.slug,
+                "X-Profile-Trace-Run": RUN,
+                "X-Profile-Trace-Step": str(request.number + 1),
+            }
+        method, content = ("POST", BODY) if request.kind == "body" else ("GET", None)
+        connection.request(method, f"/{request.kind}/{request.leaf}", content, headers)
+        response = connection.getresponse()
+        answers.append((response.read().replace(b" ", b"").decode(), response.getheader("X-Profile-Trace-Status")))
+    connection.close()
+    return answers
+
+
+def send_all(port: int, each: int) -> None:
+    """Send everything, each connection's share beside the others; each must be answered and have the right status."""
+    shares = requests(each)
+    with ThreadPoolExecutor(len(shares)) as pool:
+        found = list(pool.map(lambda share: send(port, share), shares))
+    for share, answers in zip(shares, found, strict=True):
+        wanted = [("done", "on" if request.profile < PROFILES else None) for request in share]
+        assert answers == wanted, [pair for pair in zip(share, answers, wanted, strict=True) if pair[1] != pair[2]][:5]
+
+
+def most(port: int) -> int:
+    """Return how many requests a process has served at once."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/most")
+    _, found = connection.getresponse().read().split()
+    connection.close()
+    return int(found)
+
+
+def compare(workspace: Workspace, each: int) -> Found:
+    """Compare what each profile has with what its requests executed."""
+    found = Found()
+    wrote = workspace.look()
+    shards = wrote.contexts()
+    names = (workspace.app / "leaves.py").read_text().splitlines()
+    for profile in range(PROFILES):
+        # What a shard lacks yet is in the ledger: a server may end by a signal.
+        sources = shards, wrote.ledger_lines(f"slug-{profile}", RUN)
+        lines = [line for source in sources for line in source.get(f"profile:slug-{profile}", {}).get("leaves.py", [])]
+        seen = {names[line - 2][4:-3] for line in lines}
+        wanted = {Request(number, profile).leaf for number in range(each)}
+        found.wrong += [f"slug-{profile}: {name}" for name in sorted(seen - wanted)]
+        found.lost += [f"slug-{profile}: {name}" for name in sorted(wanted - seen)]
+    return found
+
+
+def judge_all(workspace: Workspace, each: int) -> None:
+    """Have the program judge each profile's run: each must be complete."""
+    for profile in range(PROFILES):
+        judged = judge(workspace, ["on"] * each, slug=f"slug-{profile}", run=RUN)
+        assert (judged.status, judged.reasons) == ("complete", []), (profile, judged)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(workspace: Workspace, *command: str, **env: str) -> Iterator[int]:
+    """Serve with a command in which ``PORT`` stands for the port; its log may hold no error."""
+    port = free_port()
+    log = workspace.root / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", *(word.replace("PORT", str(port)) for word in command)],
+            env=workspace.environment(env),
+            cwd=workspace.app,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        end = time.monotonic() + 60
+        while not _listens(port):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.02)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            process.wait()
+            raise
+        said = log.read_text()
+        if os.environ.get("PLAYTRACE_TEST_SHOW"):
+            print(said)
+    assert "Traceback" not in said, said
+
+
+def _listens(port: int) -> bool:
+    try:
+        most(port)
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    return True
