@@ -61,7 +61,11 @@ def _with_status(start_response: StartResponse, said: str) -> StartResponse:
     def start(
         status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], object]:
-        headers = [*headers, (STATUS_HEADER, said)]
+        headers = [*headers]
+        ours = (STATUS_HEADER, said)
+        # A middleware within may have said it already.
+        if ours not in headers:
+            headers.append(ours)
         # Servers and test clients need not know the third argument.
         return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 

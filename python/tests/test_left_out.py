@@ -58,12 +58,13 @@ def queue():
 
 
 class Pools:
-    def __init__(self, kind):
+    def __init__(self, kind, method):
         self.kind = kind
+        self.method = method
         self.made = None
 
     def call(self, function):
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context(self.method)
         if self.made is None and self.kind == "executor":
             self.made = concurrent.futures.ProcessPoolExecutor(1, mp_context=context)
         elif self.made is None:
@@ -117,8 +118,11 @@ def test_without_it_all_is_followed(workspace: Workspace, does: str) -> None:
     assert (judged.status, judged.reasons) == ("consistent", [])
 
 
-@pytest.mark.parametrize("kind", ["executor", "pool", "threads"])
-def test_a_pool_that_is_left_out_belongs_to_nobody(workspace: Workspace, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [("executor", "spawn"), ("executor", "fork"), ("pool", "spawn"), ("pool", "fork"), ("threads", "fork")],
+)
+def test_a_pool_that_is_left_out_belongs_to_nobody(workspace: Workspace, kind: str, method: str) -> None:
     workspace.write("work.py", WORK)
     outcome = workspace.run(
         f"""
@@ -127,7 +131,7 @@ def test_a_pool_that_is_left_out_belongs_to_nobody(workspace: Workspace, kind: s
         import work
 
         if __name__ == "__main__":
-            pools = work.Pools({kind!r})
+            pools = work.Pools({kind!r}, {method!r})
             with playtrace_agent.trace("p", "r"):
                 pools.call(work.inner)
             with playtrace_agent.trace("q", "r"):
