@@ -49,7 +49,7 @@ MUTATIONS = {
         import playtrace_agent.steps
 
         playtrace_agent.steps.Outside.receiving = lambda self, receive: receive
-        playtrace_agent.steps.Outside.sending = lambda self, send: send
+        playtrace_agent.steps.Outside.sending = lambda self, send, prepare: lambda message: send(prepare(message))
         """,
         "wrong",
     ),
