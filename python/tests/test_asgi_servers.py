@@ -19,6 +19,8 @@ SERVERS = {
     "uvicorn": (*_UVICORN, "--loop", "asyncio", "--http", "h11"),
     "uvicorn-uvloop": (*_UVICORN, "--loop", "uvloop", "--http", "httptools"),
     "uvicorn-two-workers": (*_UVICORN, "--workers", "2"),
+    "uvicorn-reload": (*_UVICORN, "--reload"),
+    "granian": ("granian", "--interface", "asgi", "--port", "PORT", "--log-level", "warning", "asgi_app:traced"),
     "hypercorn": _HYPERCORN,
     "hypercorn-trio": (*_HYPERCORN, "--worker-class", "trio"),
     "gunicorn-uvicorn": (
