@@ -58,12 +58,14 @@ class TraceMiddleware:
             return await self.app(scope, receive, _saying(send, f"off; {refused}".encode()))
         outside = Outside()
         try:
-            send = outside.sending(_saying(send, b"on"))
+            send = outside.sending(send, _saying_on)
             return await Within(unit, self.app, scope, outside.receiving(receive), send)
         finally:
-            outside.forget()
-            runtime.guard("letting go of a request", lambda: leftovers.let_go(unit))
-            units.end(unit)
+            try:
+                outside.forget()
+                runtime.guard("letting go of a request", lambda: leftovers.let_go(unit))
+            finally:
+                units.end(unit)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app live. uvicorn ends by a signal, without ``atexit``: what is in no shard yet is written here."""
@@ -101,14 +103,27 @@ def _environ(scope: Scope) -> Environ:
 def _saying(send: Send, said: bytes) -> Send:
     """Return a ``send`` that adds the trace status to an answer's headers."""
 
-    def sending(message: Message) -> Awaitable[None]:
-        if isinstance(message, dict) and message.get("type") in _WITH_HEADERS:
-            headers = list(message.get("headers") or ())
-            # A mounted app may have a middleware of its own, which knows better.
-            if not any(bytes(name).lower() == _STATUS for name, _ in headers):
-                headers.append((_STATUS, said))
-            # The app may keep its message, and its list.
-            message = {**message, "headers": headers}
-        return send(message)
+    async def sending(message: Message) -> Any:
+        return await send(_with_status(message, said))
 
     return sending
+
+
+def _saying_on(message: Message) -> Message:
+    return _with_status(message, b"on")
+
+
+def _with_status(message: Message, said: bytes) -> Message:
+    """Return a message to the server with the trace status, if it carries an answer's headers."""
+    if not isinstance(message, dict) or message.get("type") not in _WITH_HEADERS:
+        return message
+    try:
+        headers = list(message.get("headers") or ())
+        # A mounted app may have a middleware of its own, which knows better.
+        if any(name.lower() == _STATUS for name, _ in headers):
+            return {**message, "headers": headers}
+    except (TypeError, ValueError, AttributeError):
+        # Whatever they are, the server will say so.
+        return message
+    # The app may keep its message, and its list.
+    return {**message, "headers": [*headers, (_STATUS, said)]}

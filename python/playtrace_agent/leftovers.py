@@ -52,7 +52,7 @@ def _collect_all() -> None:
     A task that was cancelled is part of a cycle. While its request goes on, the ends of others make it old, and the
     next collection of such objects may be a long time off.
     """
-    global _promised
+    global _promised  # noqa: PLW0603 - the process has one garbage collector
     now = time.monotonic()
     if now >= _next_full:
         _collect_now()

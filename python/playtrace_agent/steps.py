@@ -89,11 +89,13 @@ class Outside:
 
         return receiving
 
-    def sending(self, send: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
-        """Return a ``send`` that is not work of the unit that calls it."""
+    def sending(
+        self, send: Callable[[Any], Awaitable[Any]], prepare: Callable[[Any], Any]
+    ) -> Callable[[Any], Awaitable[Any]]:
+        """Return a ``send`` that is not work of the unit that calls it; what prepares a message is."""
 
         async def sending(message: Any) -> Any:
-            return await _Outdoors(self, send, message)
+            return await _Outdoors(self, send, prepare(message))
 
         return sending
 

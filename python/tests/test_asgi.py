@@ -622,3 +622,51 @@ asyncio.run(trace(cyclic)(scope("p"), None, None))
 """
     )
     assert outcome.wrote.of_kind("p", "left") == [] == outcome.wrote.unclosed("p")
+
+
+HEADERS = """
+def made():
+    yield b"a", b"b"  # headers
+
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": made()})
+"""
+
+
+def test_headers_that_code_makes_are_work_of_the_request(app: Workspace) -> None:
+    app.write("headers.py", HEADERS)
+    outcome = app.run(
+        HARNESS
+        + """
+import headers
+
+async def main():
+    exchange = await call(trace(headers.app), "p")
+    assert exchange.sent[0]["headers"] == [(b"a", b"b"), (b"x-profile-trace-status", b"on")]
+
+asyncio.run(main())
+"""
+    )
+    assert marked(HEADERS, "headers") <= set(outcome.wrote.lines("p", "headers.py"))
+
+
+@pytest.mark.parametrize("slug", ["p", "no/such"])
+@pytest.mark.parametrize("headers", ["5", "[1]", "[('a', 'b', 'c')]", "[(1, 2)]"])
+def test_what_is_wrong_with_headers_is_for_the_server_to_say(app: Workspace, headers: str, slug: str) -> None:
+    app.run(
+        HARNESS
+        + f"""
+messages = [{{"type": "http.response.start", "headers": {headers}}}, None, "text", {{}}]
+
+async def wrong(scope, receive, send):
+    for message in messages:
+        await send(message)
+
+async def main():
+    exchange = await call(trace(wrong), {slug!r})
+    assert all(sent is message for sent, message in zip(exchange.sent, messages, strict=True)), exchange.sent
+
+asyncio.run(main())
+"""
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asgi_load
 import pytest
 from asgi_load import APP, compare, judge_all, most, prepare, send_all, serving
+from judged import judge
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -19,6 +20,8 @@ SERVERS = {
     "uvicorn": (*_UVICORN, "--loop", "asyncio", "--http", "h11"),
     "uvicorn-uvloop": (*_UVICORN, "--loop", "uvloop", "--http", "httptools"),
     "uvicorn-two-workers": (*_UVICORN, "--workers", "2"),
+    "uvicorn-reload": (*_UVICORN, "--reload"),
+    "granian": ("granian", "--interface", "asgi", "--port", "PORT", "--log-level", "warning", "asgi_app:traced"),
     "hypercorn": _HYPERCORN,
     "hypercorn-trio": (*_HYPERCORN, "--worker-class", "trio"),
     "gunicorn-uvicorn": (
@@ -49,7 +52,7 @@ MUTATIONS = {
         import playtrace_agent.steps
 
         playtrace_agent.steps.Outside.receiving = lambda self, receive: receive
-        playtrace_agent.steps.Outside.sending = lambda self, send: send
+        playtrace_agent.steps.Outside.sending = lambda self, send, prepare: lambda message: send(prepare(message))
         """,
         "wrong",
     ),
@@ -109,3 +112,15 @@ def test_a_request_that_waits_in_the_pipeline_is_not_work_of_the_one_before(work
     assert wrote.lines(traced.slug, "leaves.py") == [2]
     # Neither its timer nor its reader keeps it open.
     assert wrote.of_kind(traced.slug, "left") == [] == wrote.unclosed(traced.slug)
+
+
+def test_the_verdict_sees_threads_that_are_kept_for_the_first_request(workspace: Workspace) -> None:
+    prepare(workspace, EACH)
+    workspace.write(
+        "mutated.py", "import playtrace_agent.propagation as p\n\np.serves_all = lambda *args, **more: None\n"
+    )
+    workspace.write("asgi_app.py", f"import mutated\n{APP}")
+    with serving(workspace, *SERVERS["uvicorn"]) as port:
+        send_all(port, EACH)
+        judged = [judge(workspace, ["on"] * EACH, slug=f"slug-{n}", run=asgi_load.RUN, keep=True) for n in range(8)]
+    assert any(one.names("thread") for one in judged), judged
