@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asgi_harness import marked
 from asgi_load import serving
-from test_asgi import marked
 from test_gunicorn import get
 
 if TYPE_CHECKING:
