@@ -149,7 +149,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     manifest.files = list_files(work.path())?;
     let path = out.join(bundle::file_name(night));
     bundle::write(&manifest, work.path(), &path, args.max_size.as_u64())?;
-    write_document(&out.join(format!("playtrace-night-{night}.md")), &text)?;
+    // By way of the scratch directory: what a kill leaves there, the next run removes.
+    let summary = format!("playtrace-night-{night}.md");
+    let staged = work.path().join(&summary);
+    write_document(&staged, &text)?;
+    fs_err::rename(staged, out.join(summary)).map_err(|error| io(&error))?;
     tell(&args, &manifest, &text, &path)?;
     Ok(exit_of(&manifest))
 }
