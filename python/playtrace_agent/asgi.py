@@ -51,8 +51,12 @@ class TraceMiddleware:
             if self._on and scope.get("type") == "lifespan":
                 return await self._live(scope, receive, send)
             return await self.app(scope, receive, send)
-        self._traced_before = True
         environ = _environ(scope)
+        native = runtime.native
+        if native.traced() and native.current_run() == (environ[SLUG_HEADER], environ.get(RUN_HEADER) or None):
+            # A middleware around this one has opened it: apps may be wrapped within each other.
+            return await self.app(scope, receive, send)
+        self._traced_before = True
         unit, refused = self._open(environ[SLUG_HEADER], environ)
         if unit is None:
             return await self.app(scope, receive, _saying(send, f"off; {refused}".encode()))

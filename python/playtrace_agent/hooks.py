@@ -22,6 +22,8 @@ _MODULES = {
     "waitress": "waitress.server",
     "werkzeug": "werkzeug.serving",
     "wsgiref": "wsgiref.simple_server",
+    "uvicorn": "uvicorn.config",
+    "hypercorn": "hypercorn.utils",
     "rq": "rq",
 }
 _installed = False

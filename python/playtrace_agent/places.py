@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,6 @@ from . import runtime, settings
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-log = logging.getLogger("playtrace_agent")
 
 
 def served(app: Any) -> Any:
@@ -32,9 +29,23 @@ def served(app: Any) -> Any:
     if isinstance(app, TraceMiddleware) or not callable(app) or _wraps_itself(app):
         return app
     if _is_asynchronous(app):
-        log.warning("not traced: %r is an ASGI app, and this server's place is for WSGI apps", app)
-        return app
+        # gunicorn hands it on to a worker of uvicorn's.
+        return served_asgi(app)
     if not runtime.start("web"):
+        return app
+    _follow_jobs()
+    return TraceMiddleware(app)
+
+
+def served_asgi(app: Any) -> Any:
+    """Return what an ASGI server is to call instead of an app.
+
+    Raises:
+        SettingsError: The environment asks for what can't be done.
+    """
+    from .asgi import TraceMiddleware
+
+    if isinstance(app, TraceMiddleware) or not callable(app) or not runtime.start("web"):
         return app
     _follow_jobs()
     return TraceMiddleware(app)
@@ -119,6 +130,30 @@ def change_werkzeug(module: ModuleType) -> None:
 def change_wsgiref(module: ModuleType) -> None:
     """Trace what the standard library's server serves."""
     _take(module.WSGIServer, "set_app", 0, "application")
+
+
+def change_uvicorn(module: ModuleType) -> None:
+    """Trace what uvicorn serves, by whichever interface: its adapters are within."""
+    config: Any = module.Config
+    original = config.load
+
+    @functools.wraps(original)
+    def load(self: Any) -> None:
+        original(self)
+        self.loaded_app = served_asgi(self.loaded_app)
+
+    config.load = load
+
+
+def change_hypercorn(module: ModuleType) -> None:
+    """Trace what hypercorn serves."""
+    original: Any = module.wrap_app  # type: ignore[attr-defined]
+
+    @functools.wraps(original)
+    def wrap_app(app: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(served(app), *args, **kwargs)
+
+    module.wrap_app = wrap_app  # type: ignore[attr-defined]
 
 
 def _take(owner: Any, method: str, index: int, name: str) -> None:

@@ -51,6 +51,8 @@ PATCHES = {
     "waitress": "",
     "werkzeug": "",
     "wsgiref": "",
+    "uvicorn": "",
+    "hypercorn": "",
 }
 
 RUN = "PROFILE_TRACE_RUN"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import asgi_load
@@ -39,6 +40,22 @@ def test_profiles_at_once(workspace: Workspace, server: str) -> None:
         # One worker of several may have got nearly all connections.
         overlapping = max(most(port) for _ in range(20))
     assert overlapping >= 3, "they did not overlap"
+    found = compare(workspace, EACH)
+    assert (found.wrong, found.lost) == ([], [])
+    judge_all(workspace, EACH)
+
+
+@pytest.mark.parametrize("line", [False, True], ids=["without the line", "with both"])
+@pytest.mark.parametrize("server", ["uvicorn", "uvicorn-two-workers", "hypercorn", "gunicorn-uvicorn"])
+def test_started_by_us(workspace: Workspace, server: str, *, line: bool) -> None:
+    """`playtrace-agent run`: nothing of ours in the app, or a line besides."""
+    prepare(workspace, EACH)
+    if not line:
+        bare = APP.replace("import playtrace_agent.asgi\n", "").replace("playtrace_agent.asgi.wrap(app)", "app")
+        assert "playtrace" not in bare
+        workspace.write("asgi_app.py", bare)
+    with serving(workspace, "playtrace_agent", "run", "--", sys.executable, "-m", *SERVERS[server]) as port:
+        send_all(port, EACH)
     found = compare(workspace, EACH)
     assert (found.wrong, found.lost) == ([], [])
     judge_all(workspace, EACH)

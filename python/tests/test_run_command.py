@@ -194,13 +194,12 @@ def test_settings_that_an_app_finds_wrong_stop_it(workspace: Workspace) -> None:
     assert "SettingsError" in done.stderr.splitlines()[-1]
 
 
-def test_only_wsgi_apps_are_wrapped(workspace: Workspace) -> None:
+def test_apps_are_wrapped_once_each_by_its_own_middleware(workspace: Workspace) -> None:
     outcome = workspace.run(
         """
         import logging, sys
         logging.basicConfig(level=logging.WARNING)
-        from playtrace_agent import places, runtime
-        from playtrace_agent.wsgi import TraceMiddleware
+        from playtrace_agent import asgi, places, runtime, wsgi
 
         class Asgi:
             async def __call__(self, scope, receive, send):
@@ -209,15 +208,19 @@ def test_only_wsgi_apps_are_wrapped(workspace: Workspace) -> None:
         async def function(scope, receive, send):
             pass
 
-        for other in (Asgi(), function, None, "app:app"):
-            assert places.served(other) is other
+        for other in (None, "app:app"):
+            assert places.served(other) is places.served_asgi(other) is other
         assert not runtime.started()
         wrapped = places.served(lambda environ, start_response: [])
-        assert type(wrapped) is TraceMiddleware and places.served(wrapped) is wrapped
+        assert type(wrapped) is wsgi.TraceMiddleware and places.served(wrapped) is wrapped
+        for other in (Asgi(), function):
+            wrapped = places.served(other)
+            assert type(wrapped) is asgi.TraceMiddleware
+            assert places.served(wrapped) is places.served_asgi(wrapped) is wrapped
         assert not {"flask", "django", "gunicorn"} & set(sys.modules)
         """
     )
-    assert outcome.err.count("is an ASGI app, and this server's place is for WSGI apps") == 2
+    assert outcome.err == ""
 
 
 def test_with_the_older_middleware_it_refuses(workspace: Workspace) -> None:
