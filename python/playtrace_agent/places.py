@@ -147,7 +147,7 @@ def change_uvicorn(module: ModuleType) -> None:
 
 def change_hypercorn(module: ModuleType) -> None:
     """Trace what hypercorn serves."""
-    original: Any = module.wrap_app  # type: ignore[attr-defined]
+    original: Any = module.wrap_app
 
     @functools.wraps(original)
     def wrap_app(app: Any, *args: Any, **kwargs: Any) -> Any:
