@@ -109,12 +109,19 @@ asyncio.run(main())
     )
 
 
-def test_the_status_of_a_mounted_app_with_a_middleware_of_its_own_is_kept(app: Workspace) -> None:
+def test_what_an_app_says_of_its_status_is_kept_and_a_middleware_within_says_nothing(app: Workspace) -> None:
+    """An app that is mounted may hand the request on to another one. A middleware within finds the request opened."""
     app.run(
         HARNESS
         + """
+async def elsewhere(scope, receive, send):
+    headers = [(b"X-Profile-Trace-Status", b"off; elsewhere")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
 async def main():
-    assert (await call(trace(trace(app.plain, refusal=lambda: "the inner one")), "p")).status == "off; the inner one"
+    assert (await call(trace(elsewhere), "p")).status == "off; elsewhere"
+    assert (await call(trace(trace(app.plain, refusal=lambda: "the inner one")), "p")).status == "on"
     assert (await call(trace(trace(app.plain)), "p")).status == "on"
 
 asyncio.run(main())
