@@ -115,7 +115,7 @@ def test_what_an_app_says_of_its_status_is_kept_and_a_middleware_within_says_not
         HARNESS
         + """
 async def elsewhere(scope, receive, send):
-    headers = [(b"X-Profile-Trace-Status", b"off; elsewhere")]
+    headers = [(b"x-profile-trace-status", b"off; elsewhere")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
