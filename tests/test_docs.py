@@ -30,16 +30,18 @@ from stack_services import free_port  # isort: skip
 
 QUICK_START = DOCS / "dev-notes" / "profile-coverage.md"
 TUTORIAL = DOCS / "tutorial.md"
-# `test_workflows.py` and `test_docker.py` run what these say.
-ELSEWHERE = {DOCS / "dev-notes" / "nightly.md", surroundings.REPOSITORY / "docker" / "README.md"}
+# `test_workflows.py`, `test_docker.py`, `test_check.py`, the agent's `test_run_command.py` and `test_wsgi_frameworks.py`, and
+# `test_perf.py` run what these say.
+ELSEWHERE = {
+    surroundings.REPOSITORY / "docker" / "README.md",
+    *(DOCS / "dev-notes" / name for name in ("nightly.md", "check.md", "no-code.md", "perf.md")),
+}
 PAGES = [
     page
     for page in documents.every_document()
     if documents.blocks(page, "bash") and page not in ELSEWHERE | {QUICK_START, TUTORIAL}
 ]
 PAGE_SECONDS = 220.0
-# Ours passes what it does not know on to WEPPcloud's `wctl`, which has these.
-OF_WEPPCLOUD = {("wctl", "run-fork-profile"), ("wctl", "run-archive-profile")}
 
 
 @pytest.fixture(scope="module")
@@ -212,9 +214,7 @@ def test_commands_in_running_text_exist_with_their_options() -> None:
     found = list(inline_commands())
     assert len(found) > 50
     wrong = {
-        f"{place}: {' '.join(words)}: {why}"
-        for place, words in found
-        if (why := documents.unknown_to_program(words)) and (words[0], why) not in OF_WEPPCLOUD
+        f"{place}: {' '.join(words)}: {why}" for place, words in found if (why := documents.unknown_to_program(words))
     }
     assert wrong == set()
     assert documents.unknown_to_program(["playtrace", "combin", "--keep"]) == "combin"

@@ -118,7 +118,8 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     assert completed("playtrace", "pe") == {"perf"}
     assert completed("playtrace", "perf", "--max") == {"--max-overhead", "--max-idle-overhead"}
     assert completed("playtrace", "index", "b") == {"build"}
-    assert completed("wctl", "run") == {"run-test-profile", "run-profile-coverage-batch"}
+    flows = {"run-fork-profile", "run-archive-profile"}
+    assert completed("wctl", "run") == {"run-test-profile", "run-profile-coverage-batch", *flows}
     assert completed("wctl", "perf") == set(), "wctl hands perf on: it is not its own"
 
 

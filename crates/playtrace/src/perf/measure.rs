@@ -115,8 +115,10 @@ pub async fn check_plain(asked: &Asked) -> Result<(), Failure> {
     let page = prober.login_page()?.map_or_else(|| prober.page("/"), Ok)?;
     let mut left = Leftovers::new(asked.coverage_dir.clone())?;
     let (slug, run) = left.begin()?;
-    let reply = prober.get(&page, Some(&ProbeTrace { slug, run, step: 1 })).await?;
-    match reply.trace {
+    let reply = prober.get(&page, Some(&ProbeTrace { slug, run, step: 1 })).await;
+    // An agent may be writing yet when its answer is here.
+    left.settle().await;
+    match reply?.trace {
         None => Ok(()),
         Some(said) => Err(Failure::new(
             Exit::Usage,
