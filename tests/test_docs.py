@@ -30,8 +30,8 @@ from stack_services import free_port  # isort: skip
 
 QUICK_START = DOCS / "dev-notes" / "profile-coverage.md"
 TUTORIAL = DOCS / "tutorial.md"
-# `test_workflows.py`, `test_docker.py`, `test_check.py`, the agent's `test_run_command.py` and `test_wsgi_frameworks.py`, and
-# `test_perf.py` run what these say.
+# `test_workflows.py`, `test_docker.py`, `test_check.py`, `test_perf.py`, and the agent's `test_run_command.py` and
+# `test_wsgi_frameworks.py` run what these say.
 ELSEWHERE = {
     surroundings.REPOSITORY / "docker" / "README.md",
     *(DOCS / "dev-notes" / name for name in ("nightly.md", "check.md", "no-code.md", "perf.md")),
