@@ -41,7 +41,7 @@ class TraceMiddleware:
         self._on = runtime.start("web")
         self._traced_before = False
         if self._on:
-            self._open = Opening(refusal).open
+            self._opening = Opening(refusal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Answer a request; what has no such header (``lifespan`` has none) goes straight to the app."""
@@ -52,12 +52,10 @@ class TraceMiddleware:
                 return await self._live(scope, receive, send)
             return await self.app(scope, receive, send)
         environ = _environ(scope)
-        native = runtime.native
-        if native.traced() and native.current_run() == (environ[SLUG_HEADER], environ.get(RUN_HEADER) or None):
-            # A middleware around this one has opened it: apps may be wrapped within each other.
+        if self._opening.is_open(environ[SLUG_HEADER], environ):
             return await self.app(scope, receive, send)
         self._traced_before = True
-        unit, refused = self._open(environ[SLUG_HEADER], environ)
+        unit, refused = self._opening.open(environ[SLUG_HEADER], environ)
         if unit is None:
             return await self.app(scope, receive, _saying(send, f"off; {refused}".encode()))
         outside = Outside()

@@ -35,6 +35,14 @@ class Opening:
         self._refusal = refusal
         self._open = runtime.native.open_request
 
+    def is_open(self, slug: str, environ: Environ) -> bool:
+        """Say whether a middleware around this one has opened it: apps may be wrapped within each other.
+
+        What a child process works for as a whole is another unit.
+        """
+        native = runtime.native
+        return type(native.held()) is native.Token and native.current_run() == (slug, environ.get(RUN_HEADER) or None)
+
     def open(self, slug: str, environ: Environ) -> tuple[units.Unit, None] | tuple[None, str]:
         """Open the unit of a request; its number, or why there is none, fit for a header. Raises nothing of its own."""
         if log.isEnabledFor(logging.INFO):

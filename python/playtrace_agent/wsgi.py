@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import runtime, units
-from .opening import RUN_HEADER, SLUG_HEADER, STATUS_HEADER, Opening
+from .opening import SLUG_HEADER, STATUS_HEADER, Opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ class TraceMiddleware:
             from . import body
 
             native = runtime.native
-            self._open = Opening(refusal).open
+            self._opening = Opening(refusal)
             self._answer = native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell).answer
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -38,12 +38,10 @@ class TraceMiddleware:
             if self._traced_before:
                 runtime.rest()
             return self.app(environ, start_response)
-        native = runtime.native
-        if native.traced() and native.current_run() == (slug, environ.get(RUN_HEADER) or None):
-            # A middleware around this one has opened it: apps may be wrapped within each other.
+        if self._opening.is_open(slug, environ):
             return self.app(environ, start_response)
         self._traced_before = True
-        unit, refused = self._open(slug, environ)
+        unit, refused = self._opening.open(slug, environ)
         if unit is None:
             return self.app(environ, _with_status(start_response, f"off; {refused}"))
         return self._answer(unit, self.app, environ, start_response)

@@ -133,3 +133,26 @@ def test_the_prefix_of_contexts(workspace: Workspace) -> None:
         env={"PROFILE_COVERAGE_CONTEXT_PREFIX": "session"},
     )
     assert outcome.wrote.contexts() == {"session:p": {"x.py": [2]}}
+
+
+def test_notes_of_jobs_are_read_whoever_wrote_them(workspace: Workspace) -> None:
+    """A note is a link. Where there are none it is a file; an older agent's has a line for each part."""
+    outcome = workspace.run(
+        """
+        import os
+        from pathlib import Path
+        from playtrace_agent import runtime
+
+        runtime.start("worker")
+        native, notes = runtime.native, Path(os.environ["PROFILE_COVERAGE_DIR"], ".playtrace", ".jobs")
+        for run in ("one", "two"):
+            native.enqueue("p", run, "a", "app.f", "default")
+        [note] = notes.iterdir()
+        print(os.readlink(note))
+        print(native.promised_run("a"), native.promised_run("a"), list(notes.iterdir()))
+        for text in ("p r app.f", "p\\nr\\napp.f\\n"):
+            note.write_text(text)
+            print(native.promised_run("a"), list(notes.iterdir()))
+        """
+    )
+    assert outcome.out.splitlines() == ["p two app.f", "('p', 'two') None []", "('p', 'r') []", "('p', 'r') []"]

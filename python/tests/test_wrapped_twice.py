@@ -95,3 +95,21 @@ def test_a_request_within_a_request_is_its_own(workspace: Workspace) -> None:
     assert outcome.out.splitlines() == ["('two', ['on'])", "('one', ['on'])"]
     assert outcome.wrote.lines("p", "apps.py") == [2, 3]
     assert outcome.wrote.lines("q", "apps.py") == [7, 8]
+
+
+def test_a_request_to_a_server_that_a_run_started_is_a_request(workspace: Workspace) -> None:
+    """A child process works for the run as a whole: that opens no step."""
+    workspace.write("apps.py", APPS)
+    outcome = workspace.run(
+        DRIVER
+        + """
+app = TraceMiddleware(apps.two)
+environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "HTTP_X_PROFILE_TRACE": "p", "HTTP_X_PROFILE_TRACE_RUN": "r",
+           "HTTP_X_PROFILE_TRACE_STEP": "3"}
+print(b"".join(app(environ, lambda status, headers: print(headers))))
+""",
+        env={"PROFILE_TRACE_SLUG": "p", "PROFILE_TRACE_RUN": "r"},
+    )
+    assert outcome.out.splitlines() == ["[('X-Profile-Trace-Status', 'on')]", "b'two'"]
+    opened = outcome.wrote.of_kind("p", "open", "r")
+    assert [(record["kind"], record.get("step")) for record in opened] == [("child", None), ("request", 3)]

@@ -41,8 +41,12 @@ pub(crate) fn remember(directory: &Path, job: &str, slug: &Slug, run: &RunToken,
         }
         _ => {}
     }
-    if symlink(&text, &path).is_err() {
-        let _ = fs::write(path, text);
+    match symlink(&text, &path) {
+        // One that can't be replaced: a file that is written there would be where it points to.
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            let _ = fs::write(path, text);
+        }
+        _ => {}
     }
 }
 
@@ -64,7 +68,8 @@ pub(crate) fn take(directory: &Path, job: &str) -> Option<Note> {
         Err(_) => fs::read_to_string(&path).ok(),
     }?;
     let _ = fs::remove_file(path);
-    let mut parts = text.splitn(3, ' ');
+    // Older agents left files with a line for each.
+    let mut parts = text.splitn(3, [' ', '\n']);
     let (slug, run) = (Slug::parse(parts.next()?).ok()?, RunToken::try_from(parts.next()?.to_owned()).ok()?);
-    Some(Note { slug, run, function: parts.next().unwrap_or_default().to_owned() })
+    Some(Note { slug, run, function: parts.next().unwrap_or_default().trim_end().to_owned() })
 }
