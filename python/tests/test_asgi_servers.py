@@ -37,9 +37,8 @@ def test_profiles_at_once(workspace: Workspace, server: str) -> None:
     prepare(workspace, EACH)
     with serving(workspace, *SERVERS[server]) as port:
         send_all(port, EACH)
-        # One worker of several may have got nearly all connections.
-        overlapping = max(most(port) for _ in range(20))
-    assert overlapping >= 3, "they did not overlap"
+    # Of several workers, one may have got nearly all connections.
+    assert most(workspace) >= 3, "they did not overlap"
     found = compare(workspace, EACH)
     assert (found.wrong, found.lost) == ([], [])
     judge_all(workspace, EACH)
