@@ -61,8 +61,9 @@ test: setup check  ## Unit, property and end-to-end tests
 		$$other || failed=1; \
 		if [ -x $(OTHER) ]; then cat "$$log"; fi; \
 		exit $${failed:-0}
-	@echo '==> end-to-end tests'
-	@$(PYTHON) -m pytest tests
+	@echo '==> end-to-end tests, several files at once: they mostly wait'
+	@mkdir -p .tools/program && cp -f $(PROGRAM) target/release/wctl .tools/program/
+	@PLAYTRACE_TEST_PROGRAM=$(CURDIR)/.tools/program/playtrace $(PYTHON) -m pytest tests -n 3 --dist loadfile
 
 .PHONY: bench-tracer
 bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.json and a table (about 25 minutes)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.export_parity import cases, compare, pages
+from tests.oracle import surroundings
 from tests.source_parity import places
 
-PROGRAM = places.ROOT / "target" / "release" / "playtrace"
+PROGRAM = surroundings.program()
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ORACLE = places.Oracle(VERSION, "7.11", f"CPython {VERSION}, coverage.py", Path(sys.executable), Path(json.__file__))
 #: What no package has in one place: nested and repeated definitions, odd line ends, names that need escaping.

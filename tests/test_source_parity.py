@@ -10,10 +10,11 @@ from pathlib import Path
 import coverage
 import pytest
 
+from tests.oracle import surroundings
 from tests.source_parity import accepted, compare, places, results
 from tests.source_parity.accepted import Difference
 
-PROGRAM = places.ROOT / "target" / "release" / "playtrace"
+PROGRAM = surroundings.program()
 CORPUS = places.ROOT / "corpus" / "source"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 STDLIB = Path(json.__file__).parents[1]

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -117,15 +117,26 @@ def serving(
         _wait(process, url, log.read_text)
         yield url
     finally:
-        process.send_signal(end)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
+        if not _stopped(process, end, log.read_text):
             process.kill()
             process.wait()
             pytest.fail(f"the server does not stop:\n{log.read_text()}")
     said = log.read_text()
     assert not any(words in said for words in ("not traced", "may be incomplete", "left out")), said
+
+
+def _stopped(process: subprocess.Popen[bytes], end: signal.Signals, said: Callable[[], str]) -> bool:
+    deadline, heard = time.monotonic() + PATIENCE, 0
+    process.send_signal(end)
+    while time.monotonic() < deadline:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+            return True
+        # wsgiref takes one that comes while it still sends an answer for the app's, tells of it, and goes on.
+        if said().count("\nKeyboardInterrupt\n") > heard:
+            heard += 1
+            process.send_signal(end)
+    return False
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, said: Callable[[], str]) -> None:

@@ -30,7 +30,7 @@ async def pause():
 
 def ready(app):
     async def within(scope, receive, send):
-        if scope["type"] == "http" and scope["path"] == "/most":
+        if scope["type"] == "http" and scope["path"] == "/ready":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             return await send({"type": "http.response.body", "body": b"%d 1" % os.getpid()})
         await app(scope, receive, send)

@@ -83,8 +83,9 @@ fn other(root: &Path) -> Result<(), Failure> {
     wheel::install(root, &venv, &wheel)
 }
 
-/// The repository: the parent of this crate's directory.
+/// The repository: the parent of this crate's directory. Cargo tells where that is now; what was built may have been copied.
 fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = Path::new(&here);
     here.parent().unwrap_or(here).to_owned()
 }
