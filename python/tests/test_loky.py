@@ -213,3 +213,55 @@ run(work.two)
         assert whole(wrote, slug), (slug, wrote.unclosed(slug), unkept(wrote, slug))
     # What joblib itself cut off when a call failed may be named; nothing else.
     assert unkept(wrote, "failing") == []
+
+
+@pytest.mark.parametrize("made", [
+    "loky.ProcessPoolExecutor(1, job_reducers=FORTH, result_reducers=BACK)",
+    "PicklingPool(1, forward_reducers=FORTH, backward_reducers=BACK)",
+    "PicklingPool(1, forward_reducers=FORTH)",
+], ids=["loky", "joblib", "one way"])  # fmt: skip
+def test_an_app_may_choose_how_arguments_and_results_are_pickled(workspace: Workspace, made: str) -> None:
+    workspace.write(
+        "parcels.py",
+        """
+        class Parcel:
+            def __init__(self, way): self.way = way
+
+        def forth(parcel):
+            return Parcel, ("forth",)
+
+        def back(parcel):
+            return Parcel, ("back",)
+
+        def same(parcel):
+            return parcel.way, parcel
+
+        FORTH = {Parcel: forth}
+        BACK = {Parcel: back}
+        """,
+    )
+    back = "back" if "BACK" in made else "forth"
+    outcome = drive(
+        workspace,
+        f"""
+import loky, parcels
+from joblib.pool import PicklingPool
+from parcels import FORTH, BACK
+pool = {made}
+
+def ask():
+    if hasattr(pool, "submit"):
+        return pool.submit(parcels.same, parcels.Parcel("none")).result()
+    return pool.apply(parcels.same, (parcels.Parcel("none"),))
+
+way, parcel = ask()
+assert (way, parcel.way) == ("forth", {back!r})
+with playtrace_agent.trace("p"):
+    way, parcel = ask()
+assert (way, parcel.way) == ("forth", {back!r})
+way, parcel = ask()
+pool.shutdown() if hasattr(pool, "submit") else pool.terminate()
+""",
+    )
+    assert outcome.wrote.lines("p", "parcels.py") == [2, 5, 8, 11] if back == "back" else [2, 5, 11]
+    assert whole(outcome.wrote, "p")
