@@ -1,6 +1,6 @@
 """Pools that pickle calls and results in ways of their own, which an app may choose: joblib maps arrays into memory.
 
-A call of ours is pickled by the pool's own pickler with its own reducers, so that what arrives is what would without us.
+A call of ours is pickled by the pool's own pickler with its own reducers: what arrives is what would without us.
 """
 
 from __future__ import annotations

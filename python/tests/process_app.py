@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import joblib  # type: ignore[import-untyped]
 import leaves  # type: ignore[import-not-found]
 import loky  # type: ignore[import-untyped]
-import playtrace_agent.wsgi
 from process_tool import apply, put
+
+import playtrace_agent.wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

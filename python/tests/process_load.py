@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asgi_load import PROFILES, RUN, Request, requests
+from asgi_load import PROFILES, RUN, Found, Request, compare, requests, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +32,9 @@ KINDS = (
     *("initializer/-", "forked/-", "program/plain", "program/grandchild", "program/replaced", "clean/-", "shell/-"),
     *("env/-", "coroutine/-", "posix/-", "system/-", "daemon/-"),
 )
-COMMAND = (
-    *("gunicorn", "--bind", "127.0.0.1:PORT", "--worker-class", "gthread", "--workers", "2", "--threads", "5"),
-    *("--timeout", "300", "--graceful-timeout", "60", "--log-level", "warning", "process_app:traced"),
-)
+#: With so many requests of each profile, everything is done at least once.
+SHORT = 4
+THREADS = 9
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,20 @@ class Answer:
 
 def kind(request: Request) -> str:
     """Return what a request has the app do; in the course of time each profile does everything."""
-    return KINDS[(request.number + 5 * request.profile) % len(KINDS)]
+    return KINDS[(request.number + SHORT * request.profile) % len(KINDS)]
 
 
-def prepare(workspace: Workspace, each: int) -> None:
-    """Write the app, and the functions of so many requests of each profile."""
+def prepare(workspace: Workspace, each: int, mutation: str = "") -> None:
+    """Write the app, and the functions of so many requests; each process has an agent with that fault."""
     for name in ("process_app.py", "process_tool.py"):
         shutil.copy(Path(__file__).with_name(name), workspace.app)
     ours = [request for share in requests(each) for request in share]
     ours.sort(key=lambda request: (request.profile, request.number))
     text = [f'def {request.leaf}():\n    return "{request.leaf}"\n\n\n' for request in ours]
+    if mutation:
+        # At the end: the lines stay where they are.
+        workspace.write("mutated.py", MUTATIONS[mutation][0])
+        text.append("import mutated\n")
     workspace.write("leaves.py", "".join(text))
 
 
@@ -96,3 +99,57 @@ def _send(port: int, share: Sequence[Request]) -> list[Answer]:
         answers.append(Answer(request, said, trace, int(pid), began, time.monotonic()))
     connection.close()
     return answers
+
+
+def load(workspace: Workspace, each: int, mutation: str = "", *, workers: int = 1) -> tuple[Found, list[Answer]]:
+    """Serve with so many processes, send everything, and compare what came of it."""
+    prepare(workspace, each, mutation)
+    options = ("--worker-class", "gthread", "--workers", str(workers), "--threads", str(THREADS), "--timeout", "300")
+    command = ("gunicorn", "--bind", "127.0.0.1:PORT", *options, "--log-level", "warning", "process_app:traced")
+    with serving(workspace, *command) as port:
+        answers = send_all(port, each)
+    return compare(workspace, each), answers
+
+
+#: What is put in place of a part of the agent, in the app's processes before it is switched on and in all others when
+#: they come to their first function; and what the load must see of it.
+MUTATIONS = {
+    "a-worker-stays-with-its-first-call": (
+        """
+        from playtrace_agent import workitems
+
+        begin, first = workitems.Promise.begin, []
+
+        def same(self):
+            first[:] = first or [self]
+            return begin(self._replace(slug=first[0].slug, run=first[0].run))
+
+        workitems.Promise.begin = same
+        """,
+        "wrong",
+    ),
+    "a-worker-stays-in-a-call-that-is-over": (
+        """
+        from playtrace_agent import answers
+
+        answers.leave = lambda *args: None
+        """,
+        "wrong",
+    ),
+    "programs-are-not-told": (
+        """
+        from playtrace_agent import children
+
+        children._variables = lambda *args: {}
+        """,
+        "lost",
+    ),
+    "new-processes-are-not-told": (
+        """
+        from playtrace_agent import multiprocess
+
+        multiprocess.change_spawn = lambda module: None
+        """,
+        "lost",
+    ),
+}
