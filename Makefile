@@ -12,7 +12,7 @@ PYTHON := .venv/bin/python
 OTHER := .tools/other-python/bin/python
 ON_OTHER := $(patsubst %,python/tests/test_%.py,attribution beside_others code_lifetime empty_context future_plumbing last_words \
 	granularity imports initializers left_out multiprocessing resumed_elsewhere wsgi asgi asgi_pieces asgi_servers \
-	pool_results pools processes) $(wildcard python/tests/test_harmless_*.py)
+	pool_results pools processes process_load loky) $(wildcard python/tests/test_harmless_*.py)
 PROGRAM := target/release/playtrace
 PATHS := python demo tests benches docker docs
 
@@ -132,6 +132,11 @@ nights: setup  ## Two nights of the demo's own workflows, run step by step: fail
 rq-matrix: setup  ## The tests of jobs with each version of RQ in requirements/rq-*.txt; prints a table
 	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \
 		$(PYTHON) tests/rq_matrix.py
+
+.PHONY: matrix
+matrix: setup  ## What the agent is proven with, on each Python there is: docs/reference/matrix.md (half an hour)
+	@cargo xtask other
+	@exec $(PYTHON) -m tests.matrix
 
 .PHONY: check
 check:

@@ -6,16 +6,21 @@ the app's code (``__reduce__``, ``__setstate__``, ``__str__`` of an exception) f
 
 from __future__ import annotations
 
+import io
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _native, units
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 #: Units of this process that last until the result of a call is here, by the token of the call.
 _awaited: dict[str, units.Unit] = {}
+#: The module of joblib's own pools, on which it builds where it is told to use ``multiprocessing``.
+JOBLIB = "joblib.pool"
 #: ``multiprocessing.queues``, whose queues workers use.
 _queues: Any = None
 
@@ -27,6 +32,8 @@ class _Made(NamedTuple):
     #: What the thread belonged to before the call.
     before: _native.Held
     child: str
+    #: Lets messages take their usual way again.
+    restore: Callable[[], None]
 
 
 class _Last(threading.local):
@@ -42,18 +49,34 @@ def change_messages(module: ModuleType) -> None:
     _queues = module
 
 
-def leave(unit: units.Unit, before: _native.Held, child: str) -> None:
+def leave(unit: units.Unit, before: _native.Held, child: str, package: str = "") -> None:
     """Leave a call that was made: what the worker does with its result is still part of it.
 
     A worker goes straight on to send the result, so the next message of this thread is the result. Only until then do
     messages take another way.
     """
-    if _queues is None:
+    module, name, kind = _pickling(package)
+    if module is None:
         _native.enter(before)
         units.end(unit)
         return
-    _last.made = _Made(unit, before, child)
-    _queues._ForkingPickler = _Sealing(_queues._ForkingPickler)
+
+    def restore() -> None:
+        sealing = getattr(module, name)
+        if isinstance(sealing, kind):
+            setattr(module, name, sealing.original)
+
+    _last.made = _Made(unit, before, child, restore)
+    setattr(module, name, kind(getattr(module, name)))
+
+
+def _pickling(package: str) -> tuple[Any, str, type[Any]]:
+    """Return the module with what a package's workers pickle messages by, its name there, and what stands for it."""
+    if not package:
+        return _queues, "_ForkingPickler", _Sealing
+    if package == JOBLIB:
+        return sys.modules.get(JOBLIB), "CustomizablePickler", _SealingClass
+    return sys.modules.get(f"{package}.backend.queues"), "dumps", _SealingFunction
 
 
 def leave_last() -> None:
@@ -61,32 +84,69 @@ def leave_last() -> None:
     made, _last.made = _last.made, None
     if made is None:
         return
-    sealing = _queues._ForkingPickler
-    if isinstance(sealing, _Sealing):
-        _queues._ForkingPickler = sealing.pickler
+    made.restore()
     _native.enter(made.before)
     units.end(made.unit)
+
+
+def _sealed(dumps: Callable[..., Any], obj: Any, *args: Any, **named: Any) -> Any:
+    """Pickle a message, with the call that it answers."""
+    made = _last.made
+    if made is None:
+        # Another thread's.
+        return dumps(obj, *args, **named)
+    # If this fails, the worker sends an error instead: not before that has been pickled is the call over.
+    payload = bytes(dumps(obj, *args, **named))
+    leave_last()
+    return dumps(_Sealed(made.child, payload))
 
 
 class _Sealing:
     """Stands for a pickler while a result is to be sent."""
 
-    def __init__(self, pickler: Any) -> None:
-        self.pickler = pickler
+    def __init__(self, original: Any) -> None:
+        self.original = original
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.pickler, name)
+        return getattr(self.original, name)
 
     def dumps(self, obj: Any, *args: Any) -> Any:
         """Pickle a message, with the call that it answers."""
-        made = _last.made
-        if made is None:
-            # Another thread's.
-            return self.pickler.dumps(obj, *args)
-        # If this fails, the worker sends an error instead: not before that has been pickled is the call over.
-        payload = bytes(self.pickler.dumps(obj, *args))
-        leave_last()
-        return self.pickler.dumps(_Sealed(made.child, payload))
+        return _sealed(self.original.dumps, obj, *args)
+
+
+class _SealingFunction:
+    """Stands for a function that pickles, likewise."""
+
+    def __init__(self, original: Callable[..., Any]) -> None:
+        self.original = original
+
+    def __call__(self, obj: Any, *args: Any, **named: Any) -> Any:
+        return _sealed(self.original, obj, *args, **named)
+
+
+class _SealingClass:
+    """Stands for a class of picklers, likewise. Nothing but ``dump`` is asked of what it makes."""
+
+    def __init__(self, original: Callable[..., Any]) -> None:
+        self.original = original
+
+    def __call__(self, buffer: Any, *args: Any) -> Any:
+        return _Dumping(self.original, buffer, args)
+
+
+class _Dumping:
+    def __init__(self, original: Callable[..., Any], buffer: Any, args: tuple[Any, ...]) -> None:
+        self.original, self.buffer, self.args = original, buffer, args
+
+    def dump(self, obj: Any) -> None:
+        """Pickle a message."""
+        self.buffer.write(_sealed(self._dumps, obj))
+
+    def _dumps(self, obj: Any) -> bytes:
+        pickled = io.BytesIO()
+        self.original(pickled, *self.args).dump(obj)
+        return pickled.getvalue()
 
 
 class _Sealed:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Linux takes 128 KiB for one argument.
 _LONGEST = 131_000
+#: Options of ``env`` whose value is a word of its own.
+_ENV_TAKES = frozenset({"-u", "-C", "--unset", "--chdir"})
 _PYTHON = re.compile(r"python[\d.]*w?\Z")
 
 
@@ -59,7 +61,7 @@ def promise(
     environment = os.environ if environment is None else environment
     try:
         argv = _words(args)
-        program = os.fsdecode(executable) if executable is not None else argv[0] if argv else ""
+        program = os.fsdecode(executable) if executable is not None else _program(argv)
         python = not shell and _is_python(program, environment)
         # A command need not be text.
         what = " ".join(argv)[:200].encode(errors="backslashreplace").decode()
@@ -86,6 +88,20 @@ def _words(args: Any) -> list[str]:
     if isinstance(args, str | bytes | os.PathLike):
         return [os.fsdecode(args)]
     return [os.fsdecode(arg) for arg in args]
+
+
+def _program(argv: list[str]) -> str:
+    """Return the program that a command runs: ``env`` runs another one, and may take away what that has to know."""
+    words = iter(argv)
+    program = next(words, "")
+    if Path(program).name != "env":
+        return program
+    for word in words:
+        if word in _ENV_TAKES:
+            next(words, "")
+        elif not word.startswith("-") and "=" not in word:
+            return word
+    return program
 
 
 def _is_python(program: str, environment: Mapping[Any, Any]) -> bool:

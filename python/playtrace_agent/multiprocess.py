@@ -11,7 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import names, processes, propagation, runtime, workitems
+from . import names, picklers, processes, propagation, runtime, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def change_process(module: ModuleType) -> None:
 
 
 def change_spawn(module: ModuleType) -> None:
-    """Have ``multiprocessing.spawn`` tell new processes whose they are."""
+    """Have ``multiprocessing.spawn``, or its like, tell new processes whose they are."""
     module.get_preparation_data = _preparation(module.get_preparation_data)  # type: ignore[attr-defined]
 
 
@@ -94,17 +94,17 @@ def _initializer(process: Any, index: int) -> workitems.Promise | None:
     args = process._args
     if len(args) < index + 2 or not callable(args[index]):
         return None
-    call = workitems.initializer(args[index], args[index + 1])
+    call = workitems.initializer(args[index], args[index + 1], picklers.of_loky(process))
     if call is None:
         return None
     process._args = (*args[:index], call, (), *args[index + 2 :])
     return call.promised
 
 
-def _preparation(original: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
+def _preparation(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     @functools.wraps(original)
-    def get_preparation_data(name: str) -> dict[str, Any]:
-        data = original(name)
+    def get_preparation_data(name: str, *more: Any, **named: Any) -> dict[str, Any]:
+        data = original(name, *more, **named)
         # The fork server asks, too, for itself.
         process = processes.pending.process
         if process is not None and not process.told and name != "ignore":

@@ -11,7 +11,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _native, names, propagation, runtime, units, workitems
+from . import _native, names, picklers, propagation, runtime, units, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,11 +38,21 @@ def change_executor(module: ModuleType) -> None:
     propagation.serves_all(module._ExecutorManagerThread)
     propagation.serves_all(module._process_worker, initializer=2)
     executor: Any = module.ProcessPoolExecutor
-    executor.submit = _submit(executor.submit, module._process_chunk)
-    executor._spawn_process = _spawn_process(executor._spawn_process, module._ExecutorManagerThread)
+    executor.submit = follow_submit(executor.submit, module._process_chunk)
+    executor._spawn_process = follow_start(executor._spawn_process, module._ExecutorManagerThread)
 
 
-def _submit(original: Callable[..., Any], process_chunk: Callable[..., Any]) -> Callable[..., Any]:
+def _no_medium(_executor: Any) -> None:
+    return None
+
+
+def follow_submit(
+    original: Callable[..., Any],
+    process_chunk: Callable[..., Any],
+    medium: Callable[[Any], workitems.Medium | None] = _no_medium,
+) -> Callable[..., Any]:
+    """Return an executor's ``submit`` whose calls are followed; ``medium`` tells how the executor pickles them."""
+
     @functools.wraps(original)
     def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if not _native.traced():
@@ -50,7 +60,7 @@ def _submit(original: Callable[..., Any], process_chunk: Callable[..., Any]) -> 
         # `map` submits chunks.
         chunk = isinstance(fn, functools.partial) and fn.func is process_chunk
         what = names.function(fn.args[0] if chunk else fn)  # type: ignore[attr-defined]
-        promised = workitems.call(f"{what} in a process pool", fn, args, kwargs)
+        promised = workitems.call(f"{what} in a process pool", fn, args, kwargs, medium(self))
         if promised is None:
             return original(self, fn, *args, **kwargs)
         call, handed = promised
@@ -67,15 +77,17 @@ def _submit(original: Callable[..., Any], process_chunk: Callable[..., Any]) -> 
     return submit
 
 
-def _spawn_process(original: Callable[[Any], None], manager: type) -> Callable[[Any], None]:
+def follow_start(original: Callable[[Any], None], manager: type) -> Callable[[Any], None]:
+    """Return what starts an executor's workers, for the call that waits where the executor's own thread does it."""
+
     @functools.wraps(original)
-    def _spawn_process(self: Any) -> None:
+    def start(self: Any) -> None:
         if isinstance(threading.current_thread(), manager):
             _for_who_waits(self, original, self)
         else:
             original(self)
 
-    return _spawn_process
+    return start
 
 
 def _needs_workers(pool: Any, handed: workitems.Handed) -> None:
@@ -129,7 +141,7 @@ def _task(module: ModuleType, pool: Any, fn: Any, args: Any, kwds: Any) -> tuple
             return None
         task = propagation.Task(fn, unit)
         return task, args, kwds, task
-    promised = workitems.call(f"{what} in a process pool", fn, args, kwds)
+    promised = workitems.call(f"{what} in a process pool", fn, args, kwds, picklers.of_pool(pool))
     if promised is None:
         return None
     call, handed = promised

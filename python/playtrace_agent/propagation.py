@@ -29,6 +29,8 @@ _UNIT = "_playtrace_unit"
 _installed = False
 #: Callbacks from there pass a result on to those who wait for it.
 _PLUMBING = ("asyncio.", "concurrent.futures.", "playtrace_agent.")
+#: loky, and the copy of it that joblib has.
+_LOKY = ("loky", "joblib.externals.loky")
 #: Functions that are the whole life of threads or processes in the service of whoever asks, and classes of such
 #: threads, with the place of an initializer among the function's arguments.
 _serving: dict[int, tuple[object, int | None]] = {}
@@ -74,6 +76,8 @@ def _followed() -> dict[str, onimport.Change]:
         "multiprocessing.managers": _change("managers", "change_managers"),
         "multiprocessing.pool": _change("pools", "change_pool"),
         "concurrent.futures.process": _change("pools", "change_executor"),
+        **{f"{package}.process_executor": _change("lokys", "change_executor") for package in _LOKY},
+        **{f"{package}.backend.spawn": _change("lokys", "change_spawn") for package in _LOKY},
     }
 
 
@@ -86,13 +90,12 @@ def _left_out() -> dict[str, onimport.Change]:
         "multiprocessing.managers": _change("managers", "change_managers"),
         "multiprocessing.pool": _change("foreign", "change_fork"),
         "concurrent.futures.process": _change("foreign", "change_executor"),
+        **{f"{package}.process_executor": _change("foreign", "change_loky") for package in _LOKY},
     }
 
 
 def _foreign() -> dict[str, onimport.Change]:
     return {
-        "loky.process_executor": _change("foreign", "change_loky"),
-        "joblib.externals.loky.process_executor": _change("foreign", "change_loky"),
         "billiard.pool": _change("foreign", "change_fork"),
         "multiprocess.pool": _change("foreign", "change_fork"),
         # Their calls come with a context of their own.

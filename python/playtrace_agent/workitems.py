@@ -70,6 +70,16 @@ def promise(what: str) -> Promise | None:
         return None
 
 
+class Medium(NamedTuple):
+    """How a pool pickles its calls and results, where that is not as ``multiprocessing`` does it."""
+
+    #: The package that it is from.
+    package: str
+    dumps: Callable[[Any], Any]
+    #: Whether it pickles results so that we can tell when that is over.
+    answers: bool = True
+
+
 class Handed:
     """A call, as the process sees it that handed it over and waits for the result. It does not hold the arguments."""
 
@@ -100,6 +110,9 @@ class Handed:
             self.dropped("cancelled")
         elif isinstance(future.exception(), BrokenExecutor):
             self.dropped("the pool broke")
+        elif type(future.exception()).__name__ == "ShutdownExecutorError":
+            # loky's, of an executor that is to end at once.
+            self.dropped("the pool was shut down")
         self.settled()
 
     def settled(self) -> None:
@@ -125,10 +138,14 @@ class Call:
         kwargs: Mapping[str, Any],
         *,
         answered: bool,
+        medium: Medium | None = None,
+        package: str = "",
     ) -> None:
         self.promised = promised
         #: In the submitter's process only.
-        self.handed = handed
+        self.handed, self.medium = handed, medium
+        #: Whose messages answer it.
+        self.package = package if medium is None else medium.package
         self.fn, self.args, self.kwargs = fn, args, kwargs
         #: Whether its result is sent back.
         self.answered = answered
@@ -153,7 +170,7 @@ class Call:
             raise
         finally:
             if sent:
-                answers.leave(unit, before, self.promised.child)
+                answers.leave(unit, before, self.promised.child, self.package)
             else:
                 _native.enter(before)
                 units.end(unit)
@@ -166,7 +183,8 @@ class Call:
         try:
             _native.enter(handed.token if handed is not None else None)
             unit = units.begin_within("thread", what=f"sending {what}")
-            payload = bytes(pickler().dumps((self.fn, self.args, self.kwargs)))
+            dumps = pickler().dumps if self.medium is None else self.medium.dumps
+            payload = bytes(dumps((self.fn, self.args, self.kwargs)))
             sent = True
         except BaseException:
             self.promised.never_started("it can't be pickled")
@@ -179,10 +197,10 @@ class Call:
                 units.end(unit)
             if handed is not None:
                 handed.token = None
-        return receive, (self.answered, tuple(self.promised), payload)
+        return receive, (self.answered, tuple(self.promised), payload, self.package)
 
 
-def receive(answered: bool, promised: tuple[Any, ...], payload: bytes) -> Call | None:
+def receive(answered: bool, promised: tuple[Any, ...], payload: bytes, package: str) -> Call | None:
     """Unpickle a call in the process that is to make it."""
     promise_ = Promise(*promised)
     if promise_.pid == os.getpid():
@@ -199,7 +217,7 @@ def receive(answered: bool, promised: tuple[Any, ...], payload: bytes) -> Call |
         if unit is not None:
             units.end(unit)
         raise
-    call = Call(promise_, None, fn, args, kwargs, answered=answered)
+    call = Call(promise_, None, fn, args, kwargs, answered=answered, package=package)
     call.unit = unit
     return call
 
@@ -218,23 +236,33 @@ def own_token() -> _native.Token | None:
 
 
 def call(
-    what: str, fn: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any] | None = None
+    what: str,
+    fn: Callable[..., Any],
+    args: Iterable[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    medium: Medium | None = None,
 ) -> tuple[Call, Handed] | None:
     """Return the call as a traced piece of work without arguments; ``None`` where it can't be one."""
-    return _promised(what, fn, args, kwargs or {}, answered=True)
+    return _promised(what, fn, args, kwargs or {}, medium, answered=medium is None or medium.answers)
 
 
-def initializer(fn: Callable[..., Any], args: Iterable[Any]) -> Call | None:
+def initializer(fn: Callable[..., Any], args: Iterable[Any], medium: Medium | None = None) -> Call | None:
     """Return the initializer of a worker, whose result nobody asks for, as such a call."""
-    promised = _promised(f"{names.function(fn)}, an initializer", fn, args, {}, answered=False)
+    promised = _promised(f"{names.function(fn)}, an initializer", fn, args, {}, medium, answered=False)
     return None if promised is None else promised[0]
 
 
 def _promised(
-    what: str, fn: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any], *, answered: bool
+    what: str,
+    fn: Callable[..., Any],
+    args: Iterable[Any],
+    kwargs: Mapping[str, Any],
+    medium: Medium | None,
+    *,
+    answered: bool,
 ) -> tuple[Call, Handed] | None:
     promised = promise(what)
     if promised is None:
         return None
     handed = Handed(promised, own_token())
-    return Call(promised, handed, fn, args, kwargs, answered=answered), handed
+    return Call(promised, handed, fn, args, kwargs, answered=answered, medium=medium), handed

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from judged import judge
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -408,3 +409,98 @@ def test_a_child_that_cannot_be_promised_runs_and_is_named(workspace: Workspace)
     assert all("can't be followed: broken" in record["reason"] for record in lost)
     # The program itself says one, the process that it forked to run the other the other.
     assert len({record["file"] for record in lost}) == 2
+
+
+CLEANED = "env -i", "env -i X=1", "env -u PROFILE_TRACE_CHILD -u ENABLE_PROFILE_COVERAGE"
+
+
+@pytest.mark.parametrize("env", [*CLEANED, "env", "env -u HOME X=1", "/usr/bin/env -C ."])
+def test_a_program_whose_environment_is_taken_away_is_named(workspace: Workspace, env: str) -> None:
+    """`env` gets what the child has to know, and may keep it for itself."""
+    workspace.write("tool.py", TOOL)
+    workspace.run(
+        f"""
+        import subprocess, sys, playtrace_agent
+
+        with playtrace_agent.trace("p", "r"):
+            subprocess.run([*{env.split()!r}, sys.executable, "tool.py"], check=True)
+            # Nobody can say that this will be one.
+            subprocess.run(["env", "X=python3", "true"], check=True)
+        """
+    )
+    judged = judge(workspace, None)
+    if env in CLEANED:
+        assert judged.status == "partial"
+        assert judged.names("data lost: the Python child `env -", "tool.py` left no record")
+    else:
+        assert (judged.status, judged.reasons) == ("consistent", [])
+
+
+@pytest.mark.parametrize("option", ["-S", "-I", "-E"])
+def test_a_python_that_does_not_read_site_packages_is_named(workspace: Workspace, option: str) -> None:
+    workspace.write("tool.py", TOOL)
+    workspace.run(
+        f"""
+        import subprocess, sys, playtrace_agent
+
+        with playtrace_agent.trace("p", "r"):
+            subprocess.run([sys.executable, {option!r}, "tool.py"], env={{}}, check=True)
+        """
+    )
+    judged = judge(workspace, None)
+    assert judged.status == ("partial" if option == "-S" else "consistent"), judged
+    assert judged.names("the Python child", "left no record") == (option == "-S")
+
+
+def test_a_daemon_that_lives_on_keeps_the_run_open(workspace: Workspace) -> None:
+    workspace.write(
+        "daemon.py",
+        """
+        import os, sys
+
+        def work():
+            os.write(int(sys.argv[1]), b"x")
+            os.read(int(sys.argv[2]), 1)
+            return 1
+
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                work()
+        """,
+    )
+    driver = workspace.write(
+        "driver.py",
+        """
+        import os, subprocess, sys, playtrace_agent
+
+        ready, tell = os.pipe()
+        wait, end = os.pipe()
+        with playtrace_agent.trace("p", "r"):
+            argv = [sys.executable, "daemon.py", str(tell), str(wait)]
+            subprocess.run(argv, check=True, pass_fds=[tell, wait])
+        os.close(tell)
+        os.read(ready, 1)
+        print(flush=True)
+        sys.stdin.read()
+        os.close(end)
+        # The daemon has the pipe's other end as long as it lives.
+        os.read(ready, 1)
+        """,
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(driver)],
+        env=workspace.environment(),
+        cwd=workspace.app,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    with process:
+        process.stdout.readline()
+        judged = judge(workspace, None, keep=True)
+        assert judged.names("os.fork()", "is still running"), judged
+        process.stdin.close()
+    judged = judge(workspace, None)
+    assert (judged.status, judged.reasons) == ("consistent", [])

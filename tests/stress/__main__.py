@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from tests.oracle import surroundings
-from tests.stress import pythons, results, scenarios
+from tests.stress import processes, pythons, results, scenarios
 from tests.stress.mutations import MUTATIONS, Mutation, Workshop
 from tests.stress.scenarios import Outcome, Scenario, Stress
 
-_KNOWN = {scenario.name: scenario for scenario in (*scenarios.SCENARIOS, *scenarios.FINER)}
+_KNOWN = {scenario.name: scenario for scenario in (*scenarios.SCENARIOS, *scenarios.FINER, scenarios.PROCESSES)}
 # What the other Python runs; all of it is on this one.
 _ON_OTHER = (scenarios.GTHREAD,)
 
@@ -33,6 +33,7 @@ def main() -> int:
     if not options.no_mutations:
         for mutation in MUTATIONS:
             bench.mutate(mutation)
+        bench.mutate_processes()
     print(results.table(bench.rows))
     results.write(options.results, bench.rows, bench.versions)
     return 0 if all(row.met for row in bench.rows) else 1
@@ -78,7 +79,13 @@ class _Bench:
 
     def run(self, python: str, scenario: Scenario, count: int) -> Outcome:
         """Run a scenario and say what came of it."""
+        if scenario.processes:
+            return _said(scenario.name, self.processes(count))
         return _said(scenario.name, self.stress[python].run(scenario, count))
+
+    def processes(self, count: int, mutation: str = "") -> Outcome:
+        """Run the load whose requests hand their work to other processes; this Python has all that it needs."""
+        return processes.run(self.out / "runs" / "processes", scenarios.PROCESSES, self.versions[0], count, mutation)
 
     def mutate(self, mutation: Mutation) -> None:
         """Build a mutated agent, and run it and the right one under the load that shows it."""
@@ -92,6 +99,14 @@ class _Bench:
             control = _said("control", self.stress[base].run(mutation.scenario, count))
             caught = _said("mutant", mutant.run(mutation.scenario, count))
             self.rows += results.of_mutation(mutation.name, caught, control)
+
+    def mutate_processes(self) -> None:
+        """Run that load with an agent with one fault, which is put in at run time, and with the right one."""
+        for mutation in processes.mutations():
+            print(f"==> mutation {mutation}", flush=True)
+            control = _said("control", self.processes(processes.FEW))
+            caught = _said("mutant", self.processes(processes.FEW, mutation))
+            self.rows += results.of_mutation(mutation, caught, control)
 
 
 def _said(what: str, outcome: Outcome) -> Outcome:

@@ -42,6 +42,8 @@ class Scenario:
     short: int = 300
     # Whether requests overlap within a process, too.
     threads: bool = False
+    # The load of `processes.py`, whose requests do what they do in other processes.
+    processes: bool = False
 
     @property
     def as_jobs(self) -> bool:
@@ -62,6 +64,8 @@ SCENARIOS = (SYNC, GTHREAD, UVICORN, FORKING, SIMPLE)
 BY_STEP = replace(GTHREAD, name="gunicorn-gthread-steps", granularity="steps")
 BY_REQUEST = replace(GTHREAD, name="gunicorn-gthread-request", granularity="request")
 FINER = (BY_STEP, BY_REQUEST)
+# Its short form is the agent's `test_process_load.py`.
+PROCESSES = Scenario("processes", requests=2_000, threads=True, processes=True)
 
 
 @dataclass(frozen=True)

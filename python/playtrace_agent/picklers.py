@@ -1,0 +1,51 @@
+"""Pools that pickle calls and results in ways of their own, which an app may choose: joblib maps arrays into memory.
+
+A call of ours is pickled by the pool's own pickler with its own reducers: what arrives is what would without us.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+from . import answers, workitems
+
+#: The modules of loky's executors and processes, in whatever package loky is.
+_LOKY = (".process_executor", ".backend.process")
+
+
+def of_loky(executor_or_process: Any) -> workitems.Medium | None:
+    """Tell how loky pickles this executor's calls, or this process; ``None`` if it is not loky's."""
+    for kind in type(executor_or_process).__mro__:
+        for module in _LOKY:
+            package, found, _ = kind.__module__.rpartition(module)
+            reduction = sys.modules.get(f"{package}.backend.reduction") if found else None
+            if reduction is not None:
+                queue = vars(executor_or_process).get("_call_queue")
+                return workitems.Medium(package, _Dumps(reduction.dumps, vars(queue)["_reducers"] if queue else None))
+    return None
+
+
+class _Dumps:
+    def __init__(self, dumps: Any, reducers: Any) -> None:
+        self.dumps, self.reducers = dumps, reducers
+
+    def __call__(self, obj: Any) -> Any:
+        return self.dumps(obj, reducers=self.reducers)
+
+
+def of_pool(pool: Any) -> workitems.Medium | None:
+    """Tell how this ``multiprocessing.Pool`` pickles; ``None`` if it is not one of joblib's."""
+    module = sys.modules.get(answers.JOBLIB)
+    if module is None or not isinstance(pool, module.PicklingPool):
+        return None
+    reducers = pool._forward_reducers
+
+    def dumps(obj: Any) -> bytes:
+        pickled = io.BytesIO()
+        module.CustomizablePickler(pickled, reducers).dump(obj)
+        return pickled.getvalue()
+
+    # Without reducers, its results are pickled by the connection.
+    return workitems.Medium(answers.JOBLIB, dumps, answers=bool(pool._backward_reducers))
