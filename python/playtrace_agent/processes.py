@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import threading
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,13 +37,14 @@ class _Pending(threading.local):
 
     child: str | None = None
     process: NewProcess | None = None
-    #: ``subprocess`` forks and runs another program at once: that child is followed through its environment.
-    by_subprocess: bool = False
     #: For a program that is about to be executed in a child.
     environment: dict[str, str] | None = None
 
 
 pending = _Pending()
+#: ``subprocess`` forks and runs another program at once: that child is followed through its environment. Where it waits
+#: in a greenlet, others of the thread go on.
+by_subprocess: ContextVar[bool] = ContextVar("playtrace_agent.by_subprocess", default=False)
 _installed = False
 #: The unit that lasts as long as this process.
 _unit: units.Unit | None = None
@@ -71,7 +73,7 @@ def install(disabled: Container[str] = ()) -> None:
 
 def _before() -> None:
     pending.child = None
-    if pending.by_subprocess or not _native.traced():
+    if by_subprocess.get() or not _native.traced():
         return
 
     process = pending.process
@@ -161,7 +163,7 @@ def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
             return original(*args, **options)  # says what is wrong
         path, argv, env = args
         child = None
-        if _native.traced() and not pending.by_subprocess:
+        if _native.traced() and not by_subprocess.get():
             child = children.promise(argv, executable=path, environment=env)
         if child is None:
             return original(path, argv, {**env, **pending.environment} if pending.environment else env, **options)

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import thread as futures_thread
+from contextvars import ContextVar
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +35,9 @@ _PLUMBING = ("asyncio.", "concurrent.futures.", "playtrace_agent.")
 _serving: dict[int, tuple[object, int | None]] = {}
 
 
-class _Submitting(threading.local):
-    """What a thread submits to a pool of threads, while the pool may make a thread for it."""
-
-    token: _native.Token | None = None
-
-
-_submitting = _Submitting()
+#: What is submitted to a pool of threads, while the pool may make a thread for it. Greenlets of one thread may do so at
+#: once.
+_submitting: ContextVar[_native.Token | None] = ContextVar("playtrace_agent.submitting", default=None)
 
 
 def install(disabled: Container[str] = ()) -> None:
@@ -59,10 +56,12 @@ def install(disabled: Container[str] = ()) -> None:
     serves_all(futures_thread._worker, initializer=2)
     if "thread-pools" not in disabled:
         ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
-        Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
+        Future.add_done_callback = add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
     if "subprocess" not in disabled:
         subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
-    onimport.install(_left_out() if "multiprocessing" in disabled else _followed())
+    onimport.install(
+        {**(_left_out() if "multiprocessing" in disabled else _followed()), **_greenlets(disabled)}
+    )
 
 
 def _followed() -> dict[str, onimport.Change]:
@@ -75,6 +74,12 @@ def _followed() -> dict[str, onimport.Change]:
         "multiprocessing.pool": _change("pools", "change_pool"),
         "concurrent.futures.process": _change("pools", "change_executor"),
     }
+
+
+def _greenlets(disabled: Container[str]) -> dict[str, onimport.Change]:
+    from . import greenlets
+
+    return greenlets.changes(disabled)
 
 
 def _left_out() -> dict[str, onimport.Change]:
@@ -138,7 +143,7 @@ def _function(target: Any) -> Any:
 def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        submitter = _submitting.token
+        submitter = _submitting.get()
         if not (submitter is not None or _native.traced()):
             return original(self)
         # A subclass may have its own idea of attributes.
@@ -236,17 +241,18 @@ def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
             return original(self, fn, *args, **kwargs)
         task = Task(fn, unit)
         # A thread that the pool makes now lives on after this work: it must not belong to it.
-        before, outer = _native.held(), _submitting.token
+        before, outer = _native.held(), None
         try:
             # Within the block: a signal's handler may raise as soon as something has been done.
-            _submitting.token = before if isinstance(before, _native.Token) else None
+            outer = _submitting.set(before if isinstance(before, _native.Token) else None)
             _native.hold(None)
             future = original(self, task, *args, **kwargs)
         except BaseException:
             task.end()
             raise
         finally:
-            _submitting.token = outer
+            if outer is not None:
+                _submitting.reset(outer)
             _native.hold(before)
         future.add_done_callback(task.settled)
         return future
@@ -290,9 +296,11 @@ class Task:
             units.end(unit)
 
 
-def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
+def add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
+    """Return a method of futures whose callbacks are work of whoever adds them."""
+
     @functools.wraps(original)
-    def add_done_callback(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
+    def add(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
         # It will be called by a thread of the pool, which is nobody's.
         if not _native.traced():
             return original(self, fn)
@@ -302,7 +310,7 @@ def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
         unit = units.begin_within("thread", what=f"{names.function(fn)}, when a future is done")
         return original(self, fn if unit is None else Task(fn, unit))
 
-    return add_done_callback
+    return add
 
 
 class Carried:
@@ -388,15 +396,16 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
             kwargs["env"] = child.environment
         else:
             args = (*args[: len(_POPEN) - 1], child.environment, *args[len(_POPEN) :])
-        inner = processes.pending.by_subprocess
+        outer = None
         try:
             # Within the block: a signal's handler may raise as soon as it is set.
-            processes.pending.by_subprocess = True
+            outer = processes.by_subprocess.set(True)
             return original(self, *args, **kwargs)
         except BaseException:
             child.never_started()
             raise
         finally:
-            processes.pending.by_subprocess = inner
+            if outer is not None:
+                processes.by_subprocess.reset(outer)
 
     return __init__
