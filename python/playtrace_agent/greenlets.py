@@ -24,16 +24,18 @@ _PLUMBING = ("gevent.", "playtrace_agent.")
 
 def changes(disabled: Container[str]) -> dict[str, onimport.Change]:
     """Return what is to be changed when greenlets come to be; less, where they are left out."""
-    serving: dict[str, onimport.Change] = {
+    here: dict[str, onimport.Change] = {
         "gevent.hub": lambda module: _native.serves_all_greenlets(module.Hub),
         "gevent.threadpool": _serve_threadpool,
         "eventlet.hubs.hub": _serve_eventlet,
     }
+    if "subprocess" not in disabled:
+        here["gevent.subprocess"] = propagation.follow_programs
     if "greenlets" in disabled:
-        return {"greenlet": lambda _: _native.expect_greenlets(), **serving}
+        return {"greenlet": lambda _: _native.expect_greenlets(), **here}
     return {
         "greenlet": _follow,
-        **serving,
+        **here,
         "gevent.greenlet": lambda module: _follow_links(module.Greenlet, "link", "rawlink"),
         "gevent._abstract_linkable": lambda module: _follow_links(module.AbstractLinkable, "rawlink"),
         "gevent.threadpool": _change_threadpool,

@@ -42,8 +42,8 @@ class _Pending(threading.local):
 
 
 pending = _Pending()
-#: ``subprocess`` forks and runs another program at once: that child is followed through its environment. Where it waits
-#: in a greenlet, others of the thread go on.
+#: ``subprocess`` forks and runs another program at once: that child is followed through its environment. gevent's does so
+#: in Python, and waits for the child in a greenlet, while others of the thread go on.
 by_subprocess: ContextVar[bool] = ContextVar("playtrace_agent.by_subprocess", default=False)
 _installed = False
 #: The unit that lasts as long as this process.
@@ -123,7 +123,8 @@ def _let_go() -> None:
 def _flushing_exit(original: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     @functools.wraps(original)
     def _exit(*args: Any, **named: Any) -> NoReturn:
-        runtime.finish()
+        if not by_subprocess.get():
+            runtime.finish()
         original(*args, **named)
 
     return _exit
@@ -136,8 +137,8 @@ def _following_exec(original: Callable[..., NoReturn], *, with_environment: bool
     @functools.wraps(original)
     def run(*args: Any, **named: Any) -> NoReturn:
         given = dict(zip(names, args, strict=False), **named)
-        if given.keys() != set(names) or len(args) + len(named) != len(names):
-            original(*args, **named)  # says what is wrong
+        if given.keys() != set(names) or len(args) + len(named) != len(names) or by_subprocess.get():
+            original(*args, **named)  # says what is wrong; or the promise is made, and our files are closed
         path, argv, environment = given["path"], given["argv"], given.get("env", os.environ)
         child = children.promise(argv, executable=path, environment=environment) if _native.traced() else None
         runtime.finish()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _UNIT = "_playtrace_unit"
+_FOLLOWED = "_playtrace_follows"
 _installed = False
 #: Callbacks from there pass a result on to those who wait for it.
 _PLUMBING = ("asyncio.", "concurrent.futures.", "playtrace_agent.")
@@ -58,7 +59,7 @@ def install(disabled: Container[str] = ()) -> None:
         ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
         Future.add_done_callback = add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
     if "subprocess" not in disabled:
-        subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
+        follow_programs(subprocess)
     onimport.install(
         {**(_left_out() if "multiprocessing" in disabled else _followed()), **_greenlets(disabled)}
     )
@@ -369,6 +370,14 @@ def _with_preparation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tu
     if len(args) > index:
         return (*args[:index], preexec_fn, *args[index + 1 :]), kwargs
     return args, {**kwargs, "preexec_fn": preexec_fn}
+
+
+def follow_programs(module: Any) -> None:
+    """Let the programs that ``module.Popen`` starts belong to whoever starts them. Once: gevent may have put its own there."""
+    popen = module.Popen
+    if not hasattr(popen.__init__, _FOLLOWED):
+        popen.__init__ = _popen(popen.__init__)
+        setattr(popen.__init__, _FOLLOWED, True)
 
 
 def _popen(original: Callable[..., None]) -> Callable[..., None]:
