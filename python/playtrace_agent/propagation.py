@@ -101,6 +101,7 @@ def _foreign() -> dict[str, onimport.Change]:
         "joblib.externals.loky.process_executor": _change("foreign", "change_loky"),
         "billiard.pool": _change("foreign", "change_fork"),
         "multiprocess.pool": _change("foreign", "change_fork"),
+        "aiosqlite.core": _change("databases", "change_aiosqlite"),
         # Their calls come with a context of their own.
         "anyio._backends._asyncio": _serving_threads("WorkerThread"),
         "trio._core._thread_cache": _serving_threads("WorkerThread._work"),
