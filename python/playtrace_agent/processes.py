@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import threading
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,13 +37,14 @@ class _Pending(threading.local):
 
     child: str | None = None
     process: NewProcess | None = None
-    #: ``subprocess`` forks and runs another program at once: that child is followed through its environment.
-    by_subprocess: bool = False
     #: For a program that is about to be executed in a child.
     environment: dict[str, str] | None = None
 
 
 pending = _Pending()
+#: ``subprocess`` forks and runs another program at once: that child is followed through its environment. gevent's does so
+#: in Python, and waits for the child in a greenlet, while others of the thread go on.
+by_subprocess: ContextVar[bool] = ContextVar("playtrace_agent.by_subprocess", default=False)
 _installed = False
 #: The unit that lasts as long as this process.
 _unit: units.Unit | None = None
@@ -71,7 +73,7 @@ def install(disabled: Container[str] = ()) -> None:
 
 def _before() -> None:
     pending.child = None
-    if pending.by_subprocess or not _native.traced():
+    if by_subprocess.get() or not _native.traced():
         return
 
     process = pending.process
@@ -121,7 +123,8 @@ def _let_go() -> None:
 def _flushing_exit(original: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     @functools.wraps(original)
     def _exit(*args: Any, **named: Any) -> NoReturn:
-        runtime.finish()
+        if not by_subprocess.get():
+            runtime.finish()
         original(*args, **named)
 
     return _exit
@@ -134,8 +137,8 @@ def _following_exec(original: Callable[..., NoReturn], *, with_environment: bool
     @functools.wraps(original)
     def run(*args: Any, **named: Any) -> NoReturn:
         given = dict(zip(names, args, strict=False), **named)
-        if given.keys() != set(names) or len(args) + len(named) != len(names):
-            original(*args, **named)  # says what is wrong
+        if given.keys() != set(names) or len(args) + len(named) != len(names) or by_subprocess.get():
+            original(*args, **named)  # says what is wrong; or the promise is made, and our files are closed
         path, argv, environment = given["path"], given["argv"], given.get("env", os.environ)
         child = children.promise(argv, executable=path, environment=environment) if _native.traced() else None
         runtime.finish()
@@ -161,7 +164,7 @@ def _following_spawn(original: Callable[..., int]) -> Callable[..., int]:
             return original(*args, **options)  # says what is wrong
         path, argv, env = args
         child = None
-        if _native.traced() and not pending.by_subprocess:
+        if _native.traced() and not by_subprocess.get():
             child = children.promise(argv, executable=path, environment=env)
         if child is None:
             return original(path, argv, {**env, **pending.environment} if pending.environment else env, **options)

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import thread as futures_thread
+from contextvars import ContextVar
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _UNIT = "_playtrace_unit"
+_FOLLOWED = "_playtrace_follows"
 _installed = False
 #: Callbacks from there pass a result on to those who wait for it.
 _PLUMBING = ("asyncio.", "concurrent.futures.", "playtrace_agent.")
@@ -36,13 +38,9 @@ _LOKY = ("loky", "joblib.externals.loky")
 _serving: dict[int, tuple[object, int | None]] = {}
 
 
-class _Submitting(threading.local):
-    """What a thread submits to a pool of threads, while the pool may make a thread for it."""
-
-    token: _native.Token | None = None
-
-
-_submitting = _Submitting()
+#: What is submitted to a pool of threads, while the pool may make a thread for it. Greenlets of one thread may do so at
+#: once.
+_submitting: ContextVar[_native.Token | None] = ContextVar("playtrace_agent.submitting", default=None)
 
 
 def install(disabled: Container[str] = ()) -> None:
@@ -61,10 +59,12 @@ def install(disabled: Container[str] = ()) -> None:
     serves_all(futures_thread._worker, initializer=2)
     if "thread-pools" not in disabled:
         ThreadPoolExecutor.submit = _submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]
-        Future.add_done_callback = _add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
+        Future.add_done_callback = add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
     if "subprocess" not in disabled:
-        subprocess.Popen.__init__ = _popen(subprocess.Popen.__init__)  # type: ignore[method-assign]
-    onimport.install(_left_out() if "multiprocessing" in disabled else _followed())
+        follow_programs(subprocess)
+    onimport.install(
+        {**(_left_out() if "multiprocessing" in disabled else _followed()), **_greenlets(disabled)}
+    )
 
 
 def _followed() -> dict[str, onimport.Change]:
@@ -79,6 +79,12 @@ def _followed() -> dict[str, onimport.Change]:
         **{f"{package}.process_executor": _change("lokys", "change_executor") for package in _LOKY},
         **{f"{package}.backend.spawn": _change("lokys", "change_spawn") for package in _LOKY},
     }
+
+
+def _greenlets(disabled: Container[str]) -> dict[str, onimport.Change]:
+    from . import greenlets
+
+    return greenlets.changes(disabled)
 
 
 def _left_out() -> dict[str, onimport.Change]:
@@ -98,6 +104,7 @@ def _foreign() -> dict[str, onimport.Change]:
     return {
         "billiard.pool": _change("foreign", "change_fork"),
         "multiprocess.pool": _change("foreign", "change_fork"),
+        "aiosqlite.core": _change("databases", "change_aiosqlite"),
         # Their calls come with a context of their own.
         "anyio._backends._asyncio": _serving_threads("WorkerThread"),
         "trio._core._thread_cache": _serving_threads("WorkerThread._work"),
@@ -141,7 +148,7 @@ def _function(target: Any) -> Any:
 def _thread_start(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        submitter = _submitting.token
+        submitter = _submitting.get()
         if not (submitter is not None or _native.traced()):
             return original(self)
         # A subclass may have its own idea of attributes.
@@ -239,17 +246,18 @@ def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
             return original(self, fn, *args, **kwargs)
         task = Task(fn, unit)
         # A thread that the pool makes now lives on after this work: it must not belong to it.
-        before, outer = _native.held(), _submitting.token
+        before, outer = _native.held(), None
         try:
             # Within the block: a signal's handler may raise as soon as something has been done.
-            _submitting.token = before if isinstance(before, _native.Token) else None
+            outer = _submitting.set(before if isinstance(before, _native.Token) else None)
             _native.hold(None)
             future = original(self, task, *args, **kwargs)
         except BaseException:
             task.end()
             raise
         finally:
-            _submitting.token = outer
+            if outer is not None:
+                _submitting.reset(outer)
             _native.hold(before)
         future.add_done_callback(task.settled)
         return future
@@ -293,9 +301,11 @@ class Task:
             units.end(unit)
 
 
-def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
+def add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
+    """Return a method of futures whose callbacks are work of whoever adds them."""
+
     @functools.wraps(original)
-    def add_done_callback(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
+    def add(self: Future[Any], fn: Callable[[Future[Any]], object]) -> None:
         # It will be called by a thread of the pool, which is nobody's.
         if not _native.traced():
             return original(self, fn)
@@ -305,7 +315,7 @@ def _add_done_callback(original: Callable[..., None]) -> Callable[..., None]:
         unit = units.begin_within("thread", what=f"{names.function(fn)}, when a future is done")
         return original(self, fn if unit is None else Task(fn, unit))
 
-    return add_done_callback
+    return add
 
 
 class Carried:
@@ -366,6 +376,14 @@ def _with_preparation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tu
     return args, {**kwargs, "preexec_fn": preexec_fn}
 
 
+def follow_programs(module: Any) -> None:
+    """Let the programs that ``module.Popen`` starts belong to whoever starts them. Once: gevent may have put its own there."""
+    popen = module.Popen
+    if not hasattr(popen.__init__, _FOLLOWED):
+        popen.__init__ = _popen(popen.__init__)
+        setattr(popen.__init__, _FOLLOWED, True)
+
+
 def _popen(original: Callable[..., None]) -> Callable[..., None]:
     # Not by the original's signature: another wrapper, there before ours, may have none that tells anything.
     @functools.wraps(original)
@@ -391,15 +409,16 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
             kwargs["env"] = child.environment
         else:
             args = (*args[: len(_POPEN) - 1], child.environment, *args[len(_POPEN) :])
-        inner = processes.pending.by_subprocess
+        outer = None
         try:
             # Within the block: a signal's handler may raise as soon as it is set.
-            processes.pending.by_subprocess = True
+            outer = processes.by_subprocess.set(True)
             return original(self, *args, **kwargs)
         except BaseException:
             child.never_started()
             raise
         finally:
-            processes.pending.by_subprocess = inner
+            if outer is not None:
+                processes.by_subprocess.reset(outer)
 
     return __init__

@@ -249,11 +249,22 @@ def say(level: int, message: str, *args: object) -> None:
 
 def tell_disabled(slug: str, run: str | None) -> None:
     """Put down for the verdict of a run that begins here what was left out in this process."""
-    for name in sorted(current_settings().disabled):
+    for name in sorted(current_settings().disabled | _impossible):
         lost = settings.PATCHES[name]
         if lost:
-            message = f"{lost}: {settings.DISABLE} has {name!r}"
-            guard("noting a loss", functools.partial(native.lost, slug, run, message))
+            why = f"{settings.DISABLE} has {name!r}" if name not in _impossible else "this interpreter is not known"
+            guard("noting a loss", functools.partial(native.lost, slug, run, f"{lost}: {why}"))
+
+
+def leave_out(name: str) -> None:
+    """Say, and put down for the verdict of every run that begins here, that something can't be followed."""
+    if name not in _impossible:
+        _impossible.add(name)
+        say(logging.WARNING, "not traced: %s (this interpreter is not known)", settings.PATCHES[name])
+
+
+#: What was left out because it can't be done here.
+_impossible: set[str] = set()
 
 
 def lose(what: str) -> None:

@@ -40,6 +40,7 @@ DEFAULT_GRANULARITY = "steps"
 PATCHES = {
     "threads": "threads are not followed",
     "thread-pools": "calls in thread pools are not followed",
+    "greenlets": "greenlets are not followed",
     "subprocess": "programs that traced work starts are not followed",
     "exit": "lines that are not written before os._exit() and os.exec*() are lost",
     "multiprocessing": "",

@@ -160,6 +160,7 @@ class Request:
 
     number: int
     profile: int
+    kinds: Sequence[str] = KINDS
 
     @property
     def slug(self) -> str:
@@ -169,7 +170,7 @@ class Request:
     @property
     def kind(self) -> str:
         """Return what it has the app do."""
-        return KINDS[(self.number + self.profile) % len(KINDS)]
+        return self.kinds[(self.number + self.profile) % len(self.kinds)]
 
     @property
     def leaf(self) -> str:
@@ -185,18 +186,18 @@ class Found:
     lost: list[str] = field(default_factory=list)
 
 
-def requests(each: int) -> list[list[Request]]:
+def requests(each: int, kinds: Sequence[str] = KINDS) -> list[list[Request]]:
     """Return so many requests of each profile, by connection: each sends traced and untraced ones in turns."""
     shares: list[list[Request]] = [[] for _ in range(CONNECTIONS)]
     for number in range(each):
         for profile in range(PROFILES + 1):
-            shares[(profile + number) % CONNECTIONS].append(Request(number, profile))
+            shares[(profile + number) % CONNECTIONS].append(Request(number, profile, kinds))
     return shares
 
 
-def prepare(workspace: Workspace, each: int, app: str = APP) -> None:
+def prepare(workspace: Workspace, each: int, app: str = APP, name: str = "asgi_app.py") -> None:
     """Write the app, and the functions of so many requests of each profile."""
-    workspace.write("asgi_app.py", app)
+    workspace.write(name, app)
     leaves = [request for share in requests(each) for request in share]
     leaves.sort(key=lambda request: (request.profile, request.number))
     text = [f"def {request.leaf}():\n    return {request.number}\n\n\n" for request in leaves]
@@ -223,9 +224,9 @@ def send(port: int, share: Sequence[Request], *, keep: bool = True) -> list[tupl
     return answers
 
 
-def send_all(port: int, each: int, *, statuses: bool = True) -> None:
+def send_all(port: int, each: int, *, statuses: bool = True, kinds: Sequence[str] = KINDS) -> None:
     """Send everything, each connection's share beside the others; each must be answered, and have the right status."""
-    shares = requests(each)
+    shares = requests(each, kinds)
     with ThreadPoolExecutor(len(shares)) as pool:
         found = list(pool.map(lambda share: send(port, share), shares))
     for share, answers in zip(shares, found, strict=True):

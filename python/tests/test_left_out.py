@@ -190,7 +190,7 @@ def test_exit_skips_what_is_not_written(workspace: Workspace) -> None:
     assert judge(workspace, None).names("os._exit() and os.exec*() are lost")
 
 
-@pytest.mark.parametrize("names", ["greenlets", "threads,,fork", "Threads", "all"])
+@pytest.mark.parametrize("names", ["fibers", "threads,,fork", "Threads", "all"])
 def test_unknown_names_stop_the_start(workspace: Workspace, names: str) -> None:
     outcome = workspace.run(
         "import playtrace_agent.rq\nplaytrace_agent.rq.install()\n",

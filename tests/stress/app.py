@@ -10,7 +10,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import playtrace_agent.flask
 from flask import Flask
 
-from tests.stress import support
+from tests.stress import green, support
 
 # CPython's own is 5 ms: a thread would seldom be interrupted between two lines of one request.
 SWITCH_SECONDS = 2e-5
@@ -21,7 +21,8 @@ def create() -> WSGIApplication:
     from stresswork import kinds  # type: ignore[import-not-found]
 
     sys.setswitchinterval(SWITCH_SECONDS)
-    support.start()
+    # Greenlets of one thread can't each run a loop.
+    support.start(loop=not green.patched())
     app = Flask(__name__)
     playtrace_agent.flask.init_app(app)
     app.add_url_rule("/work", view_func=kinds.view)

@@ -20,6 +20,8 @@ _SHARED = (
     *("in_executor", "in_to_thread", "in_generator", "in_loop", "in_loop_task", "across", "called_back"),
     *("handed", "thrown", "closed", "sort_key", "replace", "caught", "cleaned", "handler"),
     *("switched", "returned", "streamed"),
+    *("in_greenlet", "in_inner_greenlet", "in_green_pool", "in_native", "in_raw", "beside_raw", "cleaned_up"),
+    *("at_the_end",),
 )
 
 

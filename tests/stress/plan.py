@@ -35,6 +35,12 @@ FEATURES = (
     "stream",
 )
 
+# What it can do where threads are greenlets, which can't have event loops of their own.
+GREEN = (
+    *(name for name in FEATURES if name not in ("tasks", "loop", "across")),
+    *("greenlet", "green_pool", "native", "turns", "killed", "linked"),
+)
+
 # One more, for a load of its own: it forks a server that has threads, which CPython warns of.
 FORKED = "forked"
 
@@ -87,8 +93,13 @@ class Request:
         }
 
 
-def requests(count: int, only: Sequence[str] = (), alone: int = ALONE) -> list[Request]:
-    """The first `count` requests; always the same. `only` limits what they do, one in `alone` has its own run."""
+def requests(
+    count: int, only: Sequence[str] = (), alone: int = ALONE, among: Sequence[str] = FEATURES
+) -> list[Request]:
+    """The first `count` requests; always the same. Each does all of `only`, or two of what is `among` its features.
+
+    One in `alone` has a run of its own.
+    """
     planned: list[Request] = []
     dice = random.Random(20)
     while len(planned) < count:
@@ -99,13 +110,13 @@ def requests(count: int, only: Sequence[str] = (), alone: int = ALONE) -> list[R
                 profile = dice.randrange(PROFILES)
                 traced = place != untraced
                 own = dice.randrange(alone) == 0
-                features = tuple(only) or _features(profile, key)
+                features = tuple(only) or _features(profile, key, among)
                 planned.append(Request(len(planned), profile, key, traced, traced and own, features))
     return planned[:count]
 
 
-def _features(profile: int, key: int) -> tuple[str, ...]:
+def _features(profile: int, key: int, among: Sequence[str]) -> tuple[str, ...]:
     """Two of the features, and with them few enough kinds of requests that each can be tried beforehand."""
-    first = FEATURES[(key + 3 * profile) % len(FEATURES)]
-    second = FEATURES[(5 * key + 7 * profile + 1) % len(FEATURES)]
+    first = among[(key + 3 * profile) % len(among)]
+    second = among[(5 * key + 7 * profile + 1) % len(among)]
     return (first,) if first == second else (first, second)

@@ -35,6 +35,7 @@ class Scenario:
     rq: str = ""
     workers: int = 0
     only: tuple[str, ...] = ()
+    among: tuple[str, ...] = plan.FEATURES
     alone: int = plan.ALONE
     granularity: str = "profile"
     # How many requests make it a stress, and how many a test.
@@ -56,9 +57,12 @@ GTHREAD = Scenario(
     "gunicorn-gthread", gunicorn=("--worker-class", "gthread", "--workers", "2", "--threads", "5"), threads=True
 )
 UVICORN = Scenario("uvicorn", uvicorn=("--workers", "2"), threads=True)
+GEVENT = Scenario(
+    "gevent", gunicorn=("--worker-class", "gevent", "--workers", "2"), threads=True, among=plan.GREEN
+)
 FORKING = Scenario("rq-forking", rq="work", workers=4, short=80)
 SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=150)
-SCENARIOS = (SYNC, GTHREAD, UVICORN, FORKING, SIMPLE)
+SCENARIOS = (SYNC, GTHREAD, UVICORN, GEVENT, FORKING, SIMPLE)
 # The same where the functions that each request enters are recorded besides, and where each request has a context of
 # its own; left out where the agent does not do it.
 BY_STEP = replace(GTHREAD, name="gunicorn-gthread-steps", granularity="steps")
@@ -123,7 +127,7 @@ class Stress:
             Exception: It could not be found out whether lines are wrong or lost.
         """
         began = time.monotonic()
-        requests = plan.requests(count, scenario.only, scenario.alone)
+        requests = plan.requests(count, scenario.only, scenario.alone, scenario.among)
         known = self.know(requests, as_jobs=scenario.as_jobs)
         out = self.out / scenario.name
         shutil.rmtree(out, ignore_errors=True)

@@ -156,10 +156,12 @@ _process: _Process | None = None
 _lock = threading.Lock()
 
 
-def start() -> None:
+def start(*, loop: bool = True) -> None:
     """Make what this process needs. Called before anything is traced; a work horse does without."""
     here = _here()
-    here.stale, here.loop  # noqa: B018 - made when they are asked for
+    here.stale  # noqa: B018 - made when it is asked for
+    if loop:
+        here.loop  # noqa: B018 - likewise
 
 
 def _here() -> _Process:

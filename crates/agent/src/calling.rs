@@ -18,7 +18,7 @@ use pyo3::pyclass::boolean_struct::True;
 use pyo3::types::{PyString, PyType};
 
 use crate::agent::UnitId;
-use crate::current;
+use crate::{current, entered};
 use crate::state::token_of;
 
 /// As C sees a method: what it belongs to, its arguments, its keywords (null where there are none).
@@ -206,7 +206,7 @@ pub(crate) fn within(unit: UnitId, work: impl FnOnce() -> *mut ffi::PyObject + C
 }
 
 fn enter(py: Python<'_>, unit: UnitId) -> PyResult<Before> {
-    let (value, entered) = (current::value(py), current::entered());
+    let (value, entered) = (current::value(py), entered::here(py));
     // Given back before the work: only what runs under the unit keeps its token.
     current::enter(py, token_of(py, unit).as_ref())?;
     Ok(Before { value: value.map_or(null_mut(), Bound::into_ptr), entered })
@@ -218,7 +218,7 @@ fn leave(py: Python<'_>, before: Before, result: *mut ffi::PyObject) -> PyResult
     // SAFETY: the lock is held, and the references are ours.
     let value = unsafe { Bound::from_owned_ptr_or_opt(py, before.value) };
     let back = current::put(py, value.as_ref());
-    current::set_entered(before.entered);
+    entered::set(py, before.entered);
     if let Err(fault) = back {
         // SAFETY: the lock is held, and the result is ours, or null.
         unsafe { ffi::Py_XDECREF(result) };

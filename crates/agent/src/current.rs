@@ -1,6 +1,5 @@
 //! The `ContextVar` that says to which context the running code belongs.
 
-use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -9,6 +8,7 @@ use playtrace_tracer::Token;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::entered;
 use crate::frames::lookup;
 use crate::token::TokenObject;
 
@@ -30,11 +30,6 @@ static BASE: AtomicU64 = AtomicU64::new(0);
 /// Another number each time that what the variable holds may come to mean something else: a token object is gone, whose address may
 /// become another one's, or the process's own token is another one.
 static MEANINGS: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    /// The token that this thread entered and has not left, as a number; 0 is none.
-    static ENTERED: Cell<u64> = const { Cell::new(0) };
-}
 
 type QuickGet =
     unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut *mut ffi::PyObject) -> c_int;
@@ -130,7 +125,7 @@ pub(crate) fn meanings_change() {
 
 /// The token under which the running code's lines are recorded, or why there is none. Runs no Python code.
 pub(crate) fn look(py: Python<'_>) -> Result<Token, Nobodys> {
-    meant_by(value(py).as_ref())
+    meant_by(py, value(py).as_ref())
 }
 
 /// The same, and what the variable holds; without that where it can't be asked quickly.
@@ -139,16 +134,17 @@ pub(crate) fn look_closely(py: Python<'_>) -> (Result<Token, Nobodys>, Option<He
     let address = value.as_ref().map_or(0, |value| value.as_ptr() as usize);
     let address = if address == ellipsis() as usize { 0 } else { address };
     let held = Held { address, meanings: MEANINGS.load(Ordering::Relaxed) };
-    (meant_by(value.as_ref()), (!QUICK_GET.load(Ordering::Relaxed).is_null()).then_some(held))
+    (meant_by(py, value.as_ref()), (!QUICK_GET.load(Ordering::Relaxed).is_null()).then_some(held))
 }
 
-fn meant_by(value: Option<&Bound<'_, PyAny>>) -> Result<Token, Nobodys> {
+fn meant_by(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> Result<Token, Nobodys> {
     if let Some(held) = value.and_then(|value| value.cast_exact::<TokenObject>().ok()) {
         return Ok(held.get().token());
     }
     base().ok_or_else(|| {
         let unset = value.is_some_and(|value| value.as_ptr() == ellipsis());
-        entered().filter(|_| unset).map_or(Nobodys::Outside, Nobodys::Elsewhere)
+        let within = if unset { entered::running(py) } else { None };
+        within.map_or(Nobodys::Outside, Nobodys::Elsewhere)
     })
 }
 
@@ -160,11 +156,6 @@ fn ellipsis() -> *mut ffi::PyObject {
 /// The token under which the running code's lines are recorded.
 pub(crate) fn token(py: Python<'_>) -> Option<Token> {
     look(py).ok()
-}
-
-/// The token that the running thread's work has, whatever the context says in which it runs just now.
-pub(crate) fn entered() -> Option<Token> {
-    Some(ENTERED.get()).filter(|raw| *raw != 0).map(Token::from_raw)
 }
 
 /// The process's own token.
@@ -182,13 +173,8 @@ pub(crate) fn set_base(token: Option<Token>) {
 pub(crate) fn enter(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     put(py, value)?;
     let token = value.and_then(|value| value.cast_exact::<TokenObject>().ok());
-    set_entered(token.map(|token| token.get().token()));
+    entered::set(py, token.map(|token| token.get().token()));
     Ok(())
-}
-
-/// Sets the token that the running thread's work has: back to what it was.
-pub(crate) fn set_entered(token: Option<Token>) {
-    ENTERED.set(token.map_or(0, Token::raw));
 }
 
 /// Sets the variable to what [`value`] answered, a token, or `None`. `Ellipsis` is as good as a variable that was never set.
@@ -211,4 +197,15 @@ pub(crate) fn put(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<
         };
         Bound::from_owned_ptr_or_err(py, undo).map(drop)
     }
+}
+
+/// Has a context that nothing runs in hold `None`.
+pub(crate) fn forget_in(context: &Bound<'_, PyAny>) -> PyResult<()> {
+    let set = SET.load(Ordering::Relaxed);
+    if set.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the lock is held, and the method lives for ever.
+    let set = unsafe { Bound::from_borrowed_ptr(context.py(), set) };
+    context.call_method1("run", (set, context.py().None())).map(drop)
 }

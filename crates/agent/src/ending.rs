@@ -15,7 +15,7 @@ use crate::cell::give_back;
 use crate::names;
 use crate::run::Written;
 use crate::state::{AGENT, with_agent};
-use crate::token;
+use crate::{greenlets, token};
 
 /// What a flush wrote: the shard's name, how many files, how many lines.
 pub(crate) type Report = (String, usize, usize);
@@ -67,6 +67,9 @@ pub(crate) unsafe fn end(unit: UnitId, tell: *mut ffi::PyObject) -> *mut ffi::Py
     };
     // SAFETY: the caller's promise; the reference is ours.
     unsafe {
+        if is_held(held) || token::any_left() {
+            greenlets::let_go_quietly();
+        }
         if is_held(held) {
             // Tasks that ended may be parts of cycles.
             collect();

@@ -13,9 +13,11 @@ mod calling;
 mod cell;
 mod current;
 mod ending;
+mod entered;
 mod error;
 mod frames;
 mod functions;
+mod greenlets;
 mod imports;
 mod jobs;
 mod listening;
@@ -54,5 +56,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     functions::add_to(module)?;
     calling::add_to(module)?;
     ending::add_to(module)?;
+    greenlets::add_to(module)?;
     request::add_to(module)
 }

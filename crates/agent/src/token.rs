@@ -90,6 +90,11 @@ pub(crate) fn count_left(more: bool) {
     }
 }
 
+/// Whether any unit is over but for what it left behind.
+pub(crate) fn any_left() -> bool {
+    LEFT.load(Ordering::Relaxed) > 0
+}
+
 /// In a forked child: what is left is the parent's.
 pub(crate) fn forget_left(py: Python<'_>) {
     LEFT.store(0, Ordering::Relaxed);

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from tests.stress import support
 
-from . import plain, ways
+from . import green, plain, ways
 
 _FEATURES = {
     "thread": ways.thread,
@@ -20,6 +20,12 @@ _FEATURES = {
     "late": ways.late,
     "callbacks": plain.callbacks,
     "errors": plain.errors,
+    "greenlet": green.greenlet,
+    "green_pool": green.green_pool,
+    "native": green.native,
+    "turns": green.turns,
+    "killed": green.killed,
+    "linked": green.linked,
 }
 _WITH_TICKET = {"across": ways.across, "forked": ways.forked, "switched": ways.switched, "forgotten": ways.forgotten}
 
