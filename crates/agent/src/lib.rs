@@ -16,6 +16,7 @@ mod ending;
 mod error;
 mod frames;
 mod functions;
+mod gate;
 mod imports;
 mod jobs;
 mod listening;
@@ -24,6 +25,7 @@ mod names;
 mod number;
 mod registry;
 mod request;
+mod room;
 mod run;
 mod sources;
 mod state;
@@ -33,7 +35,7 @@ mod unflushed;
 
 use pyo3::prelude::*;
 
-use crate::error::{SwitchedOffError, TraceError};
+use crate::error::{RefusedError, SwitchedOffError, TraceError};
 use crate::token::TokenObject;
 
 /// The native part of the agent.
@@ -49,6 +51,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TokenObject>()?;
     body::add_to(module)?;
     block::add_to(module)?;
+    module.add("RefusedError", py.get_type::<RefusedError>())?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     functions::add_to(module)?;

@@ -1,0 +1,195 @@
+"""Limits: past one nothing new is traced, the log says so once, and the verdict says that it was not traced."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from judged import CLIENT, judge, logged, statuses
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+    from scenario import Outcome
+
+APP = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    number = int(environ["PATH_INFO"][1:] or 0)
+    return [(a, b)[number % 2](environ)]
+
+
+def a(environ):
+    return b"a"
+
+
+def b(environ):
+    return b"b"
+"""
+
+
+@pytest.fixture
+def limited(workspace: Workspace) -> Workspace:
+    workspace.write("app.py", APP)
+    workspace.write("driver_client.py", CLIENT)
+    return workspace
+
+
+def run(work: Workspace, body: str, **env: str) -> Outcome:
+    """Run a driver with limits; each is without its prefix."""
+    driver = f"import driver_client, os, pathlib\nimport app\nclient = driver_client.Client(app.app)\n{body}client.done()\n"
+    return work.run(driver, env={f"PROFILE_COVERAGE_{name}": value for name, value in env.items()})
+
+
+def check(work: Workspace, outcome: Outcome, setting: str, traced: int) -> None:
+    """Find so many answers that say that they were traced, one line in the log, and the reason in the verdict, once."""
+    answers = statuses(outcome)
+    on, off = answers[:traced], answers[traced:]
+    assert set(on) <= {"on"}, answers
+    assert off, answers
+    assert all("PT-AGENT-007" in str(answer) and f"({setting}=" in str(answer) for answer in off), off
+    [line] = logged(outcome)
+    assert line.startswith("LOG WARNING not traced: GET /") and setting in line
+    judged = judge(work, answers)
+    assert judged.status == "partial", judged
+    # What the process says, and what the player was told.
+    [said] = [reason for reason in judged.reasons if "(said by" in reason]
+    assert said.startswith("not traced: ") and f"({setting}=" in said
+    told = [reason for reason in judged.reasons if reason.startswith("not traced: step ")]
+    assert len(told) == len(off)
+    assert len(judged.reasons) == 1 + len(off), judged.reasons
+
+
+def test_the_size_of_the_ledger(limited: Workspace) -> None:
+    outcome = run(limited, "while client.statuses.count('on') == len(client.statuses): client.get('/1')\nclient.get()\n", MAX_LEDGER="3kB")  # fmt: skip
+    check(limited, outcome, "PROFILE_COVERAGE_MAX_LEDGER", len(statuses(outcome)) - 2)
+    assert len(statuses(outcome)) > 5
+
+
+def test_the_size_of_the_shard(limited: Workspace) -> None:
+    """What was let in is written, also where it is more than the limit."""
+    outcome = run(limited, "for n in range(3): client.get('/1')\nclient.get('/2')\n", MAX_SHARD="1kB")
+    text = APP.lstrip("\n").splitlines()
+    [shard] = limited.look().shards("p")
+    assert shard.stat().st_size > 1000
+    lines = limited.look().lines("p", "app.py")
+    assert text.index('    return b"b"') + 1 in lines
+    assert text.index('    return b"a"') + 1 not in lines
+    check(limited, outcome, "PROFILE_COVERAGE_MAX_SHARD", 1)
+
+
+def test_contexts(limited: Workspace) -> None:
+    """A run has two for itself, each request one more while it is under way."""
+    body = """
+import contextlib
+bodies = contextlib.ExitStack()
+
+class Late(list):
+    pass
+
+inner = client.app.app
+client.app.app = lambda environ, start: (Late(inner(environ, start)), nested(environ))[0]
+
+def nested(environ):
+    n = int(environ["PATH_INFO"][1:])
+    if n < 6:
+        import contextvars
+        contextvars.Context().run(client.get, f"/{n + 1}")
+
+client.get("/1")
+"""
+    outcome = run(limited, body, MAX_CONTEXTS="5")
+    answers = statuses(outcome)
+    assert [str(answer).partition(":")[0] for answer in answers] == ["on"] * 3 + ["off; a limit is reached, and nothing new is traced"] * 3
+    assert "PROFILE_COVERAGE_MAX_CONTEXTS=5" in str(answers[-1])
+    assert [line for line in logged(outcome) if "MAX_CONTEXTS" in line].__len__() == 1
+    assert judge(limited, None).names("not traced: so many contexts", "MAX_CONTEXTS=5", "said by")
+
+
+def test_the_number_of_runs(limited: Workspace) -> None:
+    """Whoever makes up names leaves no file for them. Runs that there are go on, jobs of theirs included."""
+    outcome = run(
+        limited,
+        "for n in range(200): client.get('/1', run=f'r{n}')\nfor n in range(3): client.get('/2', run=f'r{n}')\n"
+        "for n in range(50): client.get('/2', slug=f'p{n}')\n",
+        MAX_RUNS="3",
+    )
+    answers = statuses(outcome)
+    assert answers[:3] + answers[200:203] == ["on"] * 6
+    assert all("PROFILE_COVERAGE_MAX_RUNS=3" in str(answer) for answer in answers[3:200] + answers[203:])
+    assert len(logged(outcome)) == 1
+    assert sorted(path.name for path in (limited.data / ".playtrace").iterdir()) == [".boot", "p"]
+    assert sorted(path.name for path in (limited.data / ".playtrace" / "p").iterdir()) == ["r0", "r1", "r2"]
+    # The player's own records are there: it was told.
+    judged = judge(limited, ["on", answers[3]], run="r0")
+    assert judged.names("not traced: step 2", "PROFILE_COVERAGE_MAX_RUNS=3")
+
+
+def test_the_number_of_files(limited: Workspace) -> None:
+    outcome = run(limited, "for n in range(20): client.get('/1', run=f'r{n}')\n", MAX_FILES="10")
+    answers = statuses(outcome)
+    on = answers.count("on")
+    assert answers[:on] == ["on"] * on
+    assert all("PROFILE_COVERAGE_MAX_FILES=10" in str(answer) for answer in answers[on:])
+    files = [path for path in limited.data.rglob("*") if path.is_file() and ".boot" not in path.parts]
+    assert 3 <= len(files) <= 12, files
+
+
+def test_the_disk_is_kept_free(limited: Workspace) -> None:
+    free = shutil.disk_usage(limited.root).free
+    outcome = run(limited, "client.get()\nclient.get()\n", MIN_FREE=str(free * 2))
+    assert not limited.look().shards()
+    answers = statuses(outcome)
+    assert all("PROFILE_COVERAGE_MIN_FREE" in str(answer) for answer in answers)
+    assert len(logged(outcome)) == 1
+    assert not (limited.data / ".playtrace" / "p").exists()
+
+
+def test_a_disk_that_becomes_full_is_in_the_verdict(limited: Workspace) -> None:
+    """What the room is, is asked for once a second; here by a directory that is on another disk from then on."""
+    body = """
+client.get()
+import time
+limit = time.monotonic() + 60
+os.statvfs  # the agent asks the system itself
+big = pathlib.Path(os.environ["PROFILE_COVERAGE_DIR"], ".filler")
+with big.open("wb") as file:
+    usage = os.statvfs(big.parent)
+    os.posix_fallocate(file.fileno(), 0, 64 << 20)
+while client.statuses[-1] == "on" and time.monotonic() < limit:
+    client.get()
+big.unlink()
+"""
+    free = shutil.disk_usage(limited.root).free
+    outcome = run(limited, body, MIN_FREE=str(free - (32 << 20)))
+    answers = statuses(outcome)
+    check(limited, outcome, "PROFILE_COVERAGE_MIN_FREE", len(answers) - 1)
+
+
+def test_0_is_no_limit(limited: Workspace) -> None:
+    none = dict.fromkeys(("MAX_CONTEXTS", "MAX_RUNS", "MAX_FILES", "MAX_SHARD", "MAX_LEDGER", "MIN_FREE"), "0")
+    outcome = run(limited, "for n in range(9): client.get()\n", **none)
+    assert statuses(outcome) == ["on"] * 9
+    assert logged(outcome) == []
+
+
+def test_a_job_and_a_child_of_a_run_that_was_let_in_are_not_kept_out_by_its_number(limited: Workspace) -> None:
+    outcome = run(
+        limited,
+        """
+import subprocess, sys
+inner = client.app.app
+def starts(environ, start):
+    subprocess.run([sys.executable, "-c", "import app; app.a(1)"], check=True)
+    return inner(environ, start)
+client.app.app = starts
+client.get("/1")
+""",
+        MAX_RUNS="1",
+        MAX_FILES="1",
+    )
+    assert statuses(outcome) == ["on"]
+    text = APP.lstrip("\n").splitlines()
+    assert text.index('    return b"a"') + 1 in limited.look().lines("p", "app.py")
+    judged = judge(limited, ["on"])
+    assert judged.status == "complete", judged
