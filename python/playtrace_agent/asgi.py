@@ -98,8 +98,8 @@ def _environ(scope: Scope) -> Environ:
     for name, value in scope["headers"]:
         known = _HEADERS.get(name)
         if known is not None:
-            # WSGI servers join what comes twice with a comma, which none of them may have: then it is refused. However often it
-            # comes, nothing is put together here.
+            # WSGI servers join what comes twice with a comma, which none of them may have: then it is refused. However
+            # often it comes, nothing is put together here.
             environ[known] = "," if known in environ else value.decode("latin-1")
     return environ
 

@@ -31,7 +31,7 @@ GRANULARITY = "PROFILE_COVERAGE_GRANULARITY"
 ENGINE = "PROFILE_COVERAGE_ENGINE"
 SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
 ALLOW = "PROFILE_TRACE_ALLOW"
-#: Set for a child process whose parent has a secret: headers must be signed there, too, whether it has the secret or not.
+#: Set for a child process whose parent has a secret: headers must be signed there, too, whether it has it or not.
 SIGNED = "PROFILE_TRACE_SIGNED"
 
 #: What can be recorded: lines by profile; besides, functions entered by request and job; lines by request and job;
@@ -102,7 +102,7 @@ class Settings:
     strict: bool
     granularity: str
     disabled: frozenset[str] = frozenset()
-    #: Shown nowhere, and in no environment that the agent makes: `ps` may show those, and `os.system` puts them on a command line.
+    #: Shown nowhere, and handed on by nobody here: what `os.system` runs is told by its command line, which `ps` shows.
     secret: str | None = field(default=None, repr=False)
     signed_only: bool = False
     allow: str | None = None

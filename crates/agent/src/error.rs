@@ -96,7 +96,7 @@ impl AgentError {
 fn without_text(invalid: &InvalidSlug) -> String {
     match invalid {
         InvalidSlug::Character { position, .. } => format!(
-            "the character at position {position} can't stand there; use letters, digits, '-', '_' and '.', the first one a letter, a digit or '_'"
+            "the character at position {position} can't stand in a profile's slug; use letters, digits, '-', '_' and '.', the first one a letter, a digit or '_'"
         ),
         // These name nothing but what is reserved.
         known => known.to_string(),
