@@ -62,6 +62,9 @@ class Block:
 class TraceError(Exception):
     """Why work is not traced."""
 
+class FullError(TraceError):
+    """A limit is reached; whose verdict it concerns was told."""
+
 class RefusedError(TraceError):
     """Who asks may not have anything traced: why, and how many asked in vain, if that is to be said now."""
 

@@ -67,6 +67,8 @@ class Opening:
             if count is not None:
                 log.warning("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
             return None, reason
+        except runtime.native.FullError as error:
+            return None, self._refuse(str(error), environ)
         except runtime.native.SwitchedOffError as error:
             self.let_in = True
             return None, _for_header(str(error))

@@ -162,11 +162,22 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
         strict=_switch(environ, STRICT),
         granularity=_granularity(environ),
         disabled=disabled(environ),
-        secret=environ.get(SECRET, "").strip() or None,
+        secret=_secret(environ),
         signed_only=_switch(environ, SIGNED),
-        allow=environ.get(ALLOW, "").strip() or None,
+        allow=environ.get(ALLOW) or None,
         limits={what: _limit(environ, name, what, default) for name, (what, default) in LIMITS.items()},
     )
+
+
+def _secret(environ: Mapping[str, str]) -> str | None:
+    value = environ.get(SECRET) or None
+    if value is not None:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            # Without the error itself, which shows a part of it.
+            raise SettingsError(f"{SECRET} is not UTF-8: use such as `openssl rand -hex 32` prints") from None
+    return value
 
 
 def _limit(environ: Mapping[str, str], name: str, what: str, default: int) -> int:

@@ -119,6 +119,28 @@ def test_the_number_of_runs(limited: Workspace) -> None:
     assert judged.names("not traced: step 2", "PROFILE_COVERAGE_MAX_RUNS=3")
 
 
+def test_blocks_of_made_up_names_leave_nothing_either(limited: Workspace) -> None:
+    body = """
+import playtrace_agent, sys
+for n in range(50):
+    with playtrace_agent.trace(f"p{n}", "r"):
+        app.a(n)
+assert not n or playtrace_agent.current_slug() is None
+"""
+    outcome = run(limited, body, MAX_RUNS="2")
+    assert sorted(path.name for path in (limited.data / ".playtrace").iterdir()) == [".boot", "p0", "p1"]
+    assert len(logged(outcome)) == 48, "once for each run"
+
+
+def test_where_there_is_no_room_nothing_is_listened_to(limited: Workspace) -> None:
+    body = """
+import sys
+client.get()
+assert sys.monitoring.get_tool(3) is None and sys.monitoring.get_tool(4) is None
+"""
+    run(limited, body, MIN_FREE="1000000GB")
+
+
 def test_the_number_of_files(limited: Workspace) -> None:
     outcome = run(limited, "for n in range(20): client.get('/1', run=f'r{n}')\n", MAX_FILES="10")
     answers = statuses(outcome)

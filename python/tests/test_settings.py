@@ -63,8 +63,13 @@ def test_limits_have_units() -> None:
 def test_a_secret_is_in_nothing_that_is_shown_or_handed_on() -> None:
     secret = "a secret of some length"
     found = settings.load({"PROFILE_TRACE_SECRET": f" {secret} ", "PROFILE_TRACE_ALLOW": "10.0.0.0/8"})
-    assert found.secret == secret
+    assert found.secret is not None
+    assert found.secret.strip() == secret
     assert secret not in repr(found)
+    assert settings.load({"PROFILE_TRACE_SECRET": ""}).secret is None
+    with pytest.raises(settings.SettingsError, match="is not UTF-8") as raised:
+        settings.load({"PROFILE_TRACE_SECRET": "0123456789abcdef\udcff"})
+    assert "0123" not in str(raised.value)
     handed_on = found.for_child()
     assert secret not in str(handed_on)
     # Without it, a child lets nobody in.
@@ -80,6 +85,7 @@ def test_a_secret_is_in_nothing_that_is_shown_or_handed_on() -> None:
         ("PROFILE_COVERAGE_ENGINE", "coverage", "'native' only"),
         ("PROFILE_COVERAGE_GRANULARITY", "lines", "use one of profile, steps, request, symbol"),
         ("PROFILE_TRACE_SECRET", "s3cret, fifteen", "has 15 bytes: use 16 at least"),
+        ("PROFILE_TRACE_SECRET", " " * 20, "has 0 bytes"),
         ("PROFILE_TRACE_ALLOW", "10.0.0.0/33", "is no network"),
         ("PROFILE_TRACE_ALLOW", "10.0.0.0/8, elsewhere", '"elsewhere"'),
         ("PROFILE_TRACE_SIGNED", "maybe", "use 1, true, yes or on"),

@@ -138,8 +138,8 @@ refused("PT-GRANT-007", headers("p", "r", "1", at=310))
 assert call(headers("p", "r", "1", at=290)) == "on"
 del good["X-Profile-Trace-Signature"]
 refused("PT-GRANT-003", good)
-garbage = ["", MARK, "v1=", "v2=" + whole[3:], whole.upper(), whole + ",", "\\xff\\x00" + MARK, "\\xe9" * 90, MARK * 20000]
-for garbage in garbage:
+malformed = ["", MARK, "v1=", "v2" + whole[2:], whole.upper(), whole + ",", "\\xff\\0", "\\xe9" * 90, MARK * 20000]
+for garbage in malformed:
     refused("PT-GRANT-004", good | {{"X-Profile-Trace-Signature": garbage}})
 for slug in [MARK + "/", "../" + MARK, "", MARK + "\\n", "\\xff", MARK * 20000, ".coverage" + MARK, "p" * 200_000]:
     refused("PT-AGENT-001", headers("p") | {{"X-Profile-Trace": slug}})
@@ -266,7 +266,7 @@ import playtrace_agent.asgi
 application = playtrace_agent.asgi.TraceMiddleware(application)
 """
 SERVERS = {
-    "gunicorn": (GUNICORN, ("gunicorn", "--workers=3", "--threads=2", "--log-level=warning", "--bind=127.0.0.1:{port}")),
+    "gunicorn": (GUNICORN, ("gunicorn", "--workers=3", "--threads=2", "--bind=127.0.0.1:{port}")),
     "uvicorn": (UVICORN, ("uvicorn", "--workers=2", "--log-level=warning", "--lifespan=off", "--port={port}")),
 }
 

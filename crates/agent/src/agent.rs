@@ -196,7 +196,6 @@ impl Agent {
         token: &RunToken,
         spec: UnitSpec,
     ) -> Result<Opened, AgentError> {
-        self.check_room(slug, token, spec.kind)?;
         let (id, first) = self.run(slug, token)?;
         let context = match self.scope_name(&spec, id) {
             Some(name) => self.scope(id, name),

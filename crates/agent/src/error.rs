@@ -119,6 +119,13 @@ create_exception!(
 
 create_exception!(
     _native,
+    FullError,
+    TraceError,
+    "A limit is reached; whose verdict it concerns was told."
+);
+
+create_exception!(
+    _native,
     RefusedError,
     TraceError,
     "Who asks may not have anything traced: why, and how many asked in vain, if that is to be said now."
@@ -129,6 +136,7 @@ pub(crate) fn raise(error: &AgentError) -> PyErr {
     let message = error.told();
     match error {
         AgentError::Slug(_) | AgentError::Run(_) => PyValueError::new_err(message),
+        AgentError::Full { .. } => FullError::new_err(message),
         AgentError::SwitchedOff { .. } => SwitchedOffError::new_err(message),
         _ => TraceError::new_err(message),
     }

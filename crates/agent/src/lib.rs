@@ -35,7 +35,7 @@ mod unflushed;
 
 use pyo3::prelude::*;
 
-use crate::error::{RefusedError, SwitchedOffError, TraceError};
+use crate::error::{FullError, RefusedError, SwitchedOffError, TraceError};
 use crate::token::TokenObject;
 
 /// The native part of the agent.
@@ -51,6 +51,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TokenObject>()?;
     body::add_to(module)?;
     block::add_to(module)?;
+    module.add("FullError", py.get_type::<FullError>())?;
     module.add("RefusedError", py.get_type::<RefusedError>())?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

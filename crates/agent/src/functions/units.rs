@@ -55,6 +55,8 @@ pub(crate) fn open_of(
     run: &RunToken,
     mut spec: UnitSpec,
 ) -> PyResult<(UnitId, bool)> {
+    // Where there is no room, nothing is listened to either.
+    with_agent(py, |agent| agent.check_room(slug, run, spec.kind))?;
     start_monitor(py)?;
     token::settle_gone(py);
     registry::sweep(py);

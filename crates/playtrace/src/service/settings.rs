@@ -75,7 +75,15 @@ pub fn coverage_dir() -> PathBuf {
 
 /// `PROFILE_TRACE_SECRET`, which is shown nowhere.
 pub fn trace_key() -> Result<Option<TraceKey>, Failure> {
-    Ok(text("PROFILE_TRACE_SECRET").as_deref().map(TraceKey::parse).transpose()?)
+    // One of white space is short, and one that is no text is none that could be shared; neither is a reason to go on without.
+    let Some(secret) = std::env::var_os("PROFILE_TRACE_SECRET").filter(|secret| !secret.is_empty()) else {
+        return Ok(None);
+    };
+    let Some(secret) = secret.to_str() else {
+        let why = "PROFILE_TRACE_SECRET is not UTF-8: use letters and digits, such as `openssl rand -hex 32`";
+        return Err(Failure::new(Exit::Usage, "PT-GRANT-001", why));
+    };
+    Ok(Some(TraceKey::parse(secret)?))
 }
 
 /// `PROFILE_PLAYBACK_BASE_URL`.
