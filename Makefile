@@ -92,7 +92,7 @@ bench-data: setup  ## Merging data files, against two coverage.py: benches/resul
 	@exec $(PYTHON) -m benches.data --program $(PROGRAM)
 
 # libFuzzer needs the compiler's counters, and nothing that only a nightly compiler has.
-FUZZED := numbits data_file config remapping
+FUZZED := numbits data_file config remapping header
 FUZZ_SECONDS := 60
 FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -98,7 +98,9 @@ def file_system(directory: Path) -> Iterator[bool]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, bool]]:
     """A stack of two web processes and one worker; and whether its coverage directory has a file system of its own."""
-    stack = Stack(options(tmp_path_factory.mktemp("doctor"), workers=2, threads=4, rq_workers=1))
+    # The file system is smaller than what an agent leaves free.
+    env = {"PROFILE_COVERAGE_MIN_FREE": "0"}
+    stack = Stack(options(tmp_path_factory.mktemp("doctor"), workers=2, threads=4, rq_workers=1, env=env))
     with file_system(stack.coverage_dir) as mounted, stack:
         yield stack, mounted
 

@@ -62,6 +62,12 @@ class Block:
 class TraceError(Exception):
     """Why work is not traced."""
 
+class FullError(TraceError):
+    """A limit is reached; whose verdict it concerns was told."""
+
+class RefusedError(TraceError):
+    """Who asks may not have anything traced: why, and how many asked in vain, if that is to be said now."""
+
 class SwitchedOffError(TraceError):
     """An earlier fault, said already, switched the run off."""
 
@@ -77,6 +83,10 @@ def configure(
     stdlib: list[Path],
     third_party: list[Path],
     tracers: list[Path],
+    secret: str | None = None,
+    signed_only: bool = False,
+    allow: str | None = None,
+    limits: dict[str, int] = ...,
 ) -> list[str]: ...
 def set_role(role_name: str) -> None: ...
 def boot() -> None: ...

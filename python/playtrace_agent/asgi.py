@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import leftovers, runtime, units
-from .opening import RUN_HEADER, SLUG_HEADER, STATUS_HEADER, STEP_HEADER, Opening
+from .opening import ADDRESS, RUN_HEADER, SIGNATURE_HEADER, SLUG_HEADER, STATUS_HEADER, STEP_HEADER, Opening
 from .steps import Outside, Within
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _HEADERS = {
     b"x-profile-trace": SLUG_HEADER,
     b"x-profile-trace-run": RUN_HEADER,
     b"x-profile-trace-step": STEP_HEADER,
+    b"x-profile-trace-signature": SIGNATURE_HEADER,
 }
 #: What carries an answer's headers.
 _WITH_HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
@@ -39,14 +40,13 @@ class TraceMiddleware:
         """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
         self.app = app
         self._on = runtime.start("web")
-        self._traced_before = False
         if self._on:
             self._opening = Opening(refusal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Answer a request; what has no such header (``lifespan`` has none) goes straight to the app."""
         if not (self._on and _has_header(scope)):
-            if self._traced_before:
+            if self._on and self._opening.let_in:
                 runtime.rest()
             if self._on and scope.get("type") == "lifespan":
                 return await self._live(scope, receive, send)
@@ -54,7 +54,6 @@ class TraceMiddleware:
         environ = _environ(scope)
         if self._opening.is_open(environ[SLUG_HEADER], environ):
             return await self.app(scope, receive, send)
-        self._traced_before = True
         unit, refused = self._opening.open(environ[SLUG_HEADER], environ)
         if unit is None:
             return await self.app(scope, receive, _saying(send, f"off; {refused}".encode()))
@@ -93,12 +92,15 @@ def _has_header(scope: Scope) -> bool:
 def _environ(scope: Scope) -> Environ:
     """Return what PEP 3333 would say of a request."""
     environ: Environ = {"REQUEST_METHOD": scope.get("method") or "WS", "PATH_INFO": scope.get("path", "")}
+    client = scope.get("client")
+    if client:
+        environ[ADDRESS] = client[0]
     for name, value in scope["headers"]:
         known = _HEADERS.get(name)
         if known is not None:
-            text = value.decode("latin-1")
-            # As WSGI servers join what comes twice; then it is refused.
-            environ[known] = f"{environ[known]},{text}" if known in environ else text
+            # WSGI servers join what comes twice with a comma, which none of them may have: then it is refused. However
+            # often it comes, nothing is put together here.
+            environ[known] = "," if known in environ else value.decode("latin-1")
     return environ
 
 

@@ -20,11 +20,15 @@ log = logging.getLogger("playtrace_agent")
 SLUG_HEADER = "HTTP_X_PROFILE_TRACE"
 RUN_HEADER = "HTTP_X_PROFILE_TRACE_RUN"
 STEP_HEADER = "HTTP_X_PROFILE_TRACE_STEP"
+SIGNATURE_HEADER = "HTTP_X_PROFILE_TRACE_SIGNATURE"
+ADDRESS = "REMOTE_ADDR"
 STATUS_HEADER = "X-Profile-Trace-Status"
 #: Reasons that were logged: apps may be wrapped within each other.
 _said: set[str] = set()
 #: A process may live for months.
 _REMEMBERED = 1000
+#: Characters of a request's line in the log.
+_LONGEST = 200
 
 
 class Opening:
@@ -34,6 +38,8 @@ class Opening:
         """``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
         self._refusal = refusal
         self._open = runtime.native.open_request
+        #: Whether there may be something to listen for: a request was let in. Whoever is refused changes nothing.
+        self.let_in = False
 
     def is_open(self, slug: str, environ: Environ) -> bool:
         """Say whether a middleware around this one has opened it: apps may be wrapped within each other.
@@ -45,19 +51,29 @@ class Opening:
 
     def open(self, slug: str, environ: Environ) -> tuple[units.Unit, None] | tuple[None, str]:
         """Open the unit of a request; its number, or why there is none, fit for a header. Raises nothing of its own."""
-        if log.isEnabledFor(logging.INFO):
-            log.info("header seen: profile %s, process %d, %s", slug, os.getpid(), _what(environ))
         try:
             refused = self._refusal and self._refusal()
             if refused:
                 return None, self._refuse(refused, environ)
             self._refusal = None
             unit, first = self._open(slug, environ)
+            self.let_in = True
+            if log.isEnabledFor(logging.INFO):
+                runtime.say(logging.INFO, "header seen: profile %s, process %d, %s", slug, os.getpid(), _what(environ))
             if first:
                 units.say_began(slug, environ.get(RUN_HEADER))
+        except runtime.native.RefusedError as error:
+            reason, count = error.args
+            if count is not None:
+                log.warning("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
+            return None, reason
+        except runtime.native.FullError as error:
+            return None, self._refuse(str(error), environ)
         except runtime.native.SwitchedOffError as error:
+            self.let_in = True
             return None, _for_header(str(error))
         except (ValueError, runtime.native.TraceError) as error:
+            self.let_in = True
             return None, self._refuse(str(error), environ)
         except Exception as error:  # noqa: BLE001 - the request comes first
             runtime.let_through(error)
@@ -77,4 +93,6 @@ def _for_header(reason: str) -> str:
 
 
 def _what(environ: Environ) -> str:
-    return f"{environ.get('REQUEST_METHOD', '')} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    """Return a request's method and path, on one line: a log is read line by line."""
+    line = f"{environ.get('REQUEST_METHOD', '')} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    return "".join(c if c.isprintable() else "?" for c in line[:_LONGEST])

@@ -196,10 +196,15 @@ def _open(run: Run, kind: str, *, job: str | None = None, what: str = "") -> uni
     try:
         return units.begin(kind, *run, job=job, what=what)
     except (ValueError, _native.TraceError) as error:
-        log.warning("not traced: %s of profile %s: %s", what or f"job {job}", run[0], error)
+        log.warning("not traced: %s of profile %s: %s", what or f"job {job}", _shown(run), error)
     except Exception:
-        log.warning("not traced: %s of profile %s", what or f"job {job}", run[0], exc_info=True)
+        log.warning("not traced: %s of profile %s", what or f"job {job}", _shown(run), exc_info=True)
     return None
+
+
+def _shown(run: Run) -> str:
+    """Return what a job's meta says of its profile, for the log: whoever writes to Redis may have written it."""
+    return "".join(c if c.isprintable() else "?" for c in run[0][:128])
 
 
 def _recover(job: Any) -> Run | None:

@@ -125,6 +125,10 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
             prefix=wanted.prefix,
             granularity=wanted.granularity,
             role_name=role,
+            secret=wanted.secret,
+            signed_only=wanted.signed_only,
+            allow=wanted.allow,
+            limits=wanted.limits,
             program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, native",
             **_installation(),
         )

@@ -6,7 +6,8 @@ A fault in them stops the start-up of the app: traced without the wanted setting
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ STRICT = "PROFILE_COVERAGE_STRICT"
 GRANULARITY = "PROFILE_COVERAGE_GRANULARITY"
 ENGINE = "PROFILE_COVERAGE_ENGINE"
 SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
+ALLOW = "PROFILE_TRACE_ALLOW"
+#: Set for a child process whose parent has a secret: headers must be signed there, too, whether it has it or not.
+SIGNED = "PROFILE_TRACE_SIGNED"
 
 #: What can be recorded: lines by profile; besides, functions entered by request and job; lines by request and job;
 #: functions entered by profile.
@@ -55,6 +59,20 @@ PATCHES = {
     "uvicorn": "",
     "hypercorn": "",
 }
+
+#: Limits: the variable, what is limited, and the default. 0 is no limit.
+LIMITS = {
+    "PROFILE_COVERAGE_MAX_CONTEXTS": ("contexts", 4096),
+    "PROFILE_COVERAGE_MAX_RUNS": ("runs", 2000),
+    "PROFILE_COVERAGE_MAX_FILES": ("files", 50_000),
+    "PROFILE_COVERAGE_MAX_SHARD": ("shard", 1_000_000_000),
+    "PROFILE_COVERAGE_MAX_LEDGER": ("ledger", 1_000_000_000),
+    "PROFILE_COVERAGE_MIN_FREE": ("free", 100_000_000),
+}
+#: Those of them that are bytes.
+_BYTES = frozenset({"shard", "ledger", "free"})
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_NUMBER = re.compile(r"(\d{1,15})\s*((?:[KMG]I?)?B)?\Z", re.ASCII)
 
 RUN = "PROFILE_TRACE_RUN"
 CHILD = "PROFILE_TRACE_CHILD"
@@ -85,6 +103,12 @@ class Settings:
     strict: bool
     granularity: str
     disabled: frozenset[str] = frozenset()
+    #: Shown nowhere, and handed on by nobody here: what `os.system` runs is told by its command line, which `ps` shows.
+    secret: str | None = field(default=None, repr=False)
+    signed_only: bool = False
+    allow: str | None = None
+    #: By the names that the native part has for them.
+    limits: dict[str, int] = field(default_factory=lambda: dict(LIMITS.values()))
 
     def for_child(self) -> dict[str, str]:
         """Return the variables that make a child process come to the same settings, wherever it runs."""
@@ -96,6 +120,9 @@ class Settings:
             STRICT: "1" if self.strict else "0",
             GRANULARITY: self.granularity,
             DISABLE: ",".join(sorted(self.disabled)),
+            SIGNED: "1" if self.secret or self.signed_only else "0",
+            ALLOW: self.allow or "",
+            **{name: str(self.limits[what]) for name, (what, _) in LIMITS.items()},
         }
         if self.config is not None:
             variables[CONFIG] = str(self.config)
@@ -136,7 +163,33 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
         strict=_switch(environ, STRICT),
         granularity=_granularity(environ),
         disabled=disabled(environ),
+        secret=_secret(environ),
+        signed_only=_switch(environ, SIGNED),
+        allow=environ.get(ALLOW) or None,
+        limits={what: _limit(environ, name, what, default) for name, (what, default) in LIMITS.items()},
     )
+
+
+def _secret(environ: Mapping[str, str]) -> str | None:
+    value = environ.get(SECRET) or None
+    if value is not None:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            # Without the error itself, which shows a part of it.
+            raise SettingsError(f"{SECRET} is not UTF-8: use such as `openssl rand -hex 32` prints") from None
+    return value
+
+
+def _limit(environ: Mapping[str, str], name: str, what: str, default: int) -> int:
+    value = environ.get(name, "").strip()
+    if not value:
+        return default
+    found = _NUMBER.match(value.upper())
+    if found is None or (found[2] and what not in _BYTES):
+        wanted = "bytes, such as 250MB" if what in _BYTES else "a whole number"
+        raise SettingsError(f"{name}={value}: use {wanted}, or 0 for no limit")
+    return int(found[1]) * _UNITS[found[2] or ""]
 
 
 def _switch(environ: Mapping[str, str], name: str) -> bool:
@@ -172,11 +225,6 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
     engine = environ.get(ENGINE) or "native"
     if engine != "native":
         raise SettingsError(f"{ENGINE}={engine}: this version does 'native' only; unset the variable")
-    if environ.get(SECRET):
-        raise SettingsError(
-            f"{SECRET} is set, but this version can't check signed headers: "
-            "unset it, and keep X-Profile-Trace from strangers at the proxy"
-        )
 
 
 def _config(environ: Mapping[str, str], cwd: Path, app_dir: Path | None) -> Path | None:

@@ -76,8 +76,9 @@ def say_failed(slug: str, run: str | None, fault: _native.TraceError) -> None:
         # Said twice is better than lost without a word.
         _said.clear()
     _said.add(failed)
-    with contextlib.suppress(runtime.native.TraceError):
-        runtime.native.lost(slug, run, f"a block is not traced: {fault}")
+    if not isinstance(fault, runtime.native.FullError):
+        with contextlib.suppress(runtime.native.TraceError):
+            runtime.native.lost(slug, run, f"a block is not traced: {fault}")
     runtime.say(logging.WARNING, "not traced: a block of profile %s: %s", slug, fault)
 
 

@@ -23,7 +23,6 @@ class TraceMiddleware:
         """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
         self.app = app
         self._on = runtime.start("web")
-        self._traced_before = False
         if self._on:
             from . import body
 
@@ -35,12 +34,11 @@ class TraceMiddleware:
         """Answer a request; one without the header goes straight to the app."""
         slug = environ.get(SLUG_HEADER)
         if slug is None or not self._on:
-            if self._traced_before:
+            if self._on and self._opening.let_in:
                 runtime.rest()
             return self.app(environ, start_response)
         if self._opening.is_open(slug, environ):
             return self.app(environ, start_response)
-        self._traced_before = True
         unit, refused = self._opening.open(slug, environ)
         if unit is None:
             return self.app(environ, _with_status(start_response, f"off; {refused}"))

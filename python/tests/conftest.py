@@ -61,6 +61,8 @@ class Workspace:
             "ENABLE_PROFILE_COVERAGE": "1",
             "PROFILE_COVERAGE_DIR": str(self.data),
             "PROFILE_COVERAGE_CONFIG": str(self.app / "coverage.profile-playback.ini"),
+            # Not by how full the disk of the machine is.
+            "PROFILE_COVERAGE_MIN_FREE": "0",
             "PYTHONPATH": str(self.app),
             "PYTHONDONTWRITEBYTECODE": "1",
             **(extra or {}),

@@ -64,10 +64,10 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        ("'no/such'", "'/' can't stand at position 3"),
-        ("'p', run='a b'", "a b"),
-        ("'p', step='-1'", "'-1' is not a step"),
-        ("'p', more=[(b'x-profile-trace', b'q')]", "',' can't stand at position 2"),
+        ("'no/such'", "the character at position 3 can't stand in a profile's slug"),
+        ("'p', run='a b'", "X-Profile-Trace-Run is not a run token"),
+        ("'p', step='-1'", "X-Profile-Trace-Step is not a step"),
+        ("'p', more=[(b'x-profile-trace', b'q')]", "the character at position 1 can't stand in a profile's slug"),
         ("'p\\xe9'", ""),
     ],
 )
@@ -85,6 +85,8 @@ async def main():
         exchange = await call(target, {headers})
         assert exchange.status.startswith("off; ") and {reason!r} in exchange.status, exchange.status
         assert exchange.status.isascii() and len(exchange.sent) == 3
+        # Nothing that a header holds.
+        assert "no/such" not in exchange.status and "a b" not in exchange.status and "-1" not in exchange.status
 
 asyncio.run(main())
 """

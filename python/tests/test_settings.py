@@ -54,13 +54,47 @@ def test_a_child_elsewhere_comes_to_the_same(tmp_path: Path, monkeypatch: pytest
     assert here.directory == tmp_path / "data"
 
 
+def test_limits_have_units() -> None:
+    named = {"MAX_SHARD": "250 MB", "MAX_LEDGER": "1GiB", "MIN_FREE": "0", "MAX_RUNS": "7", "MAX_FILES": " "}
+    found = settings.load({f"PROFILE_COVERAGE_{name}": value for name, value in named.items()}).limits
+    assert found == {"contexts": 4096, "runs": 7, "files": 50_000, "shard": 250_000_000, "ledger": 2**30, "free": 0}
+
+
+def test_a_secret_is_in_nothing_that_is_shown_or_handed_on() -> None:
+    secret = "a secret of some length"
+    found = settings.load({"PROFILE_TRACE_SECRET": f" {secret} ", "PROFILE_TRACE_ALLOW": "10.0.0.0/8"})
+    assert found.secret is not None
+    assert found.secret.strip() == secret
+    assert secret not in repr(found)
+    assert settings.load({"PROFILE_TRACE_SECRET": ""}).secret is None
+    with pytest.raises(settings.SettingsError, match="is not UTF-8") as raised:
+        settings.load({"PROFILE_TRACE_SECRET": "0123456789abcdef\udcff"})
+    assert "0123" not in str(raised.value)
+    handed_on = found.for_child()
+    assert secret not in str(handed_on)
+    # Without it, a child lets nobody in.
+    child = settings.load(handed_on)
+    assert (child.secret, child.signed_only, child.allow) == (None, True, "10.0.0.0/8")
+    assert settings.load(settings.load({}).for_child()).signed_only is False
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
         ("ENABLE_PROFILE_COVERAGE", "maybe", "use 1, true, yes or on"),
         ("PROFILE_COVERAGE_ENGINE", "coverage", "'native' only"),
         ("PROFILE_COVERAGE_GRANULARITY", "lines", "use one of profile, steps, request, symbol"),
-        ("PROFILE_TRACE_SECRET", "s3cret", "can't check signed headers"),
+        ("PROFILE_TRACE_SECRET", "s3cret, fifteen", "has 15 bytes: use 16 at least"),
+        ("PROFILE_TRACE_SECRET", " " * 20, "has 0 bytes"),
+        ("PROFILE_TRACE_ALLOW", "10.0.0.0/33", "is no network"),
+        ("PROFILE_TRACE_ALLOW", "10.0.0.0/8, elsewhere", '"elsewhere"'),
+        ("PROFILE_TRACE_SIGNED", "maybe", "use 1, true, yes or on"),
+        ("PROFILE_COVERAGE_MAX_RUNS", "10kB", "use a whole number, or 0"),
+        ("PROFILE_COVERAGE_MAX_FILES", "-1", "use a whole number, or 0"),
+        ("PROFILE_COVERAGE_MAX_CONTEXTS", "many", "use a whole number, or 0"),
+        ("PROFILE_COVERAGE_MAX_SHARD", "1XB", "use bytes, such as 250MB"),
+        ("PROFILE_COVERAGE_MAX_LEDGER", "1e9", "use bytes, such as 250MB"),
+        ("PROFILE_COVERAGE_MIN_FREE", "10%", "use bytes, such as 250MB"),
         ("PROFILE_COVERAGE_CONFIG", "none.ini", "no such file"),
         ("PROFILE_COVERAGE_ROOT", "nowhere", "no such directory"),
         ("PROFILE_COVERAGE_CONTEXT_PREFIX", "import", "choose another"),

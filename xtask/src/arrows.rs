@@ -8,18 +8,19 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use crate::{Failure, step};
 
 /// Crate → what it may use of the workspace. Everything may use model; nothing points up.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("covdata", &["model"]),
     ("pysource", &["model"]),
     ("profile", &["model"]),
     ("ledger", &["model"]),
     ("tracer", &["model"]),
+    ("grant", &["model"]),
     ("analysis", &["model"]),
     ("report", &["model", "analysis"]),
-    ("replay", &["model", "profile", "ledger"]),
-    ("agent", &["model", "tracer", "covdata", "ledger"]),
-    ("playtrace", &["model", "replay", "profile", "report", "covdata", "pysource", "analysis", "ledger"]),
+    ("replay", &["model", "profile", "ledger", "grant"]),
+    ("agent", &["model", "tracer", "covdata", "ledger", "grant"]),
+    ("playtrace", &["model", "replay", "profile", "report", "covdata", "pysource", "analysis", "ledger", "grant"]),
     // No code: see its manifest.
     ("features", &[]),
     // For tests only: see below.
@@ -27,10 +28,11 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that a room must not use, because of what it refuses to know.
-const FORBIDDEN: [(&str, &[&str]); 4] = [
+const FORBIDDEN: [(&str, &[&str]); 5] = [
     ("analysis", &["rusqlite", "ruff_python_parser", "fs-err", "walkdir"]),
     ("tracer", &["pyo3", "rusqlite"]),
     ("ledger", &["rusqlite", "pyo3", "reqwest"]),
+    ("grant", &["fs-err", "pyo3", "reqwest"]),
     ("model", &["fs-err", "rusqlite", "pyo3"]),
 ];
 

@@ -3,6 +3,7 @@
 //! Nothing here calls into Python; see [`AttachedCell`](crate::cell::AttachedCell).
 
 mod imports;
+mod limits;
 mod lines;
 mod process;
 mod resting;
@@ -21,6 +22,8 @@ use rustc_hash::FxHashMap;
 use self::lines::Kept;
 use crate::behind::Urgency;
 use crate::error::AgentError;
+use crate::gate::Gate;
+use crate::room::Room;
 use crate::run::{Draft, Place, Run, Written, now};
 use crate::sources::Sources;
 use crate::token::{self, Holders};
@@ -85,6 +88,8 @@ struct Unit {
 /// The agent of this process.
 pub(crate) struct Agent {
     pub(crate) place: Option<Place>,
+    pub(crate) gate: Gate,
+    room: Room,
     draft: Draft,
     pub(crate) tracer: Tracer,
     pub(crate) sources: Sources,
@@ -115,9 +120,11 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn new(place: Place, sources: Sources) -> Self {
+    pub(crate) fn new(place: Place, sources: Sources, gate: Gate, room: Room) -> Self {
         Self {
             place: Some(place),
+            gate,
+            room,
             draft: Draft::default(),
             tracer: Tracer::new(),
             sources,
@@ -140,7 +147,7 @@ impl Agent {
         }
     }
 
-    fn place(&self) -> Result<Place, AgentError> {
+    pub(crate) fn place(&self) -> Result<Place, AgentError> {
         self.place.clone().ok_or(AgentError::NotConfigured)
     }
 

@@ -1,6 +1,7 @@
 //! What can go wrong in the agent, apart from what its rooms say themselves.
 
 use playtrace_covdata::CovdataError;
+use playtrace_grant::{GrantError, Refusal};
 use playtrace_ledger::LedgerError;
 use playtrace_model::{InvalidRunToken, InvalidSlug};
 use pyo3::create_exception;
@@ -19,6 +20,29 @@ pub(crate) enum AgentError {
     /// The run token can't be one.
     #[error("{0}")]
     Run(#[from] InvalidRunToken),
+    /// The header `X-Profile-Trace` names no profile. Nothing of a header is in any message: it may hold what nobody is to see.
+    #[error("X-Profile-Trace: {}", without_text(.0))]
+    HeaderSlug(InvalidSlug),
+    /// `X-Profile-Trace-Run` names no run.
+    #[error(
+        "X-Profile-Trace-Run is not a run token: 1 to 64 letters, digits, '-' or '_', the first a letter or a digit"
+    )]
+    HeaderRun,
+    /// `X-Profile-Trace-Step` is no step.
+    #[error("X-Profile-Trace-Step is not a step: a whole number of nine digits at most")]
+    HeaderStep,
+    /// Who asks may not have anything traced.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// What is to be asked of clients can't be.
+    #[error("{0}")]
+    Grant(#[from] GrantError),
+    /// There is no room for more.
+    #[error("a limit is reached, and nothing new is traced: {limit}")]
+    Full {
+        /// Which one.
+        limit: String,
+    },
     /// `sys.monitoring` is not there, or has no two free tools.
     #[error("{reason}")]
     Monitoring {
@@ -43,17 +67,39 @@ pub(crate) enum AgentError {
 }
 
 impl AgentError {
+    /// What people are told.
+    pub(crate) fn told(&self) -> String {
+        format!("{self} [{}]", self.code())
+    }
+
     /// The stable code of this message, explained in docs/messages.md.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::Slug(_) => "PT-AGENT-001",
             Self::Run(_) => "PT-AGENT-002",
+            Self::HeaderSlug(_) => "PT-AGENT-001",
+            Self::HeaderRun => "PT-AGENT-002",
+            Self::HeaderStep => "PT-AGENT-006",
+            Self::Refused(refusal) => refusal.code(),
+            Self::Grant(error) => error.code(),
+            Self::Full { .. } => "PT-AGENT-007",
             Self::Monitoring { .. } => "PT-AGENT-003",
             Self::Ledger(error) => error.code(),
             Self::Covdata(error) => error.code(),
             Self::SwitchedOff { .. } => "PT-AGENT-004",
             Self::NotConfigured => "PT-AGENT-005",
         }
+    }
+}
+
+/// The same without what was written.
+fn without_text(invalid: &InvalidSlug) -> String {
+    match invalid {
+        InvalidSlug::Character { position, .. } => format!(
+            "the character at position {position} can't stand in a profile's slug; use letters, digits, '-', '_' and '.', the first one a letter, a digit or '_'"
+        ),
+        // These name nothing but what is reserved.
+        known => known.to_string(),
     }
 }
 
@@ -71,11 +117,26 @@ create_exception!(
     "An earlier fault, said already, switched the run off."
 );
 
+create_exception!(
+    _native,
+    FullError,
+    TraceError,
+    "A limit is reached; whose verdict it concerns was told."
+);
+
+create_exception!(
+    _native,
+    RefusedError,
+    TraceError,
+    "Who asks may not have anything traced: why, and how many asked in vain, if that is to be said now."
+);
+
 /// `AgentError` and `PyErr` both become exceptions.
 pub(crate) fn raise(error: &AgentError) -> PyErr {
-    let message = format!("{error} [{}]", error.code());
+    let message = error.told();
     match error {
         AgentError::Slug(_) | AgentError::Run(_) => PyValueError::new_err(message),
+        AgentError::Full { .. } => FullError::new_err(message),
         AgentError::SwitchedOff { .. } => SwitchedOffError::new_err(message),
         _ => TraceError::new_err(message),
     }

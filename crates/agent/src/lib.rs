@@ -17,6 +17,7 @@ mod entered;
 mod error;
 mod frames;
 mod functions;
+mod gate;
 mod greenlets;
 mod imports;
 mod jobs;
@@ -26,6 +27,7 @@ mod names;
 mod number;
 mod registry;
 mod request;
+mod room;
 mod run;
 mod sources;
 mod state;
@@ -35,7 +37,7 @@ mod unflushed;
 
 use pyo3::prelude::*;
 
-use crate::error::{SwitchedOffError, TraceError};
+use crate::error::{FullError, RefusedError, SwitchedOffError, TraceError};
 use crate::token::TokenObject;
 
 /// The native part of the agent.
@@ -51,6 +53,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TokenObject>()?;
     body::add_to(module)?;
     block::add_to(module)?;
+    module.add("FullError", py.get_type::<FullError>())?;
+    module.add("RefusedError", py.get_type::<RefusedError>())?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     functions::add_to(module)?;

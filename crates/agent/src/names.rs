@@ -32,9 +32,11 @@ names! {
     name = "name",
     path = "path",
     path_info = "PATH_INFO",
+    remote_address = "REMOTE_ADDR",
     request_method = "REQUEST_METHOD",
     run_header = "HTTP_X_PROFILE_TRACE_RUN",
     script_name = "SCRIPT_NAME",
+    signature_header = "HTTP_X_PROFILE_TRACE_SIGNATURE",
     step_header = "HTTP_X_PROFILE_TRACE_STEP",
     weakref_offset = "__weakrefoffset__",
 }

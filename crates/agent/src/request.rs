@@ -5,16 +5,19 @@
 
 use std::ptr::null_mut;
 
+use playtrace_grant::Wanted;
 use playtrace_ledger::UnitKind;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use playtrace_model::{RunToken, Slug};
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
 use crate::agent::{UnitId, UnitSpec};
 use crate::calling::{self, guarded};
-use crate::functions::units::open;
-use crate::{ending, names};
+use crate::error::AgentError;
+use crate::functions::units::open_of;
+use crate::{ending, gate, names};
 
 /// So many characters of a request's line go into the ledger.
 const LONGEST: usize = 200;
@@ -34,21 +37,39 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(open_request, module)?)
 }
 
-/// Opens the unit of a request: its number, whether it is the run's first here.
+/// Opens the unit of a request: its number, whether it is the run's first here. What the client says is looked at before anything
+/// else is done.
 #[pyfunction]
-fn open_request(slug: &str, environ: &Bound<'_, PyAny>) -> PyResult<(UnitId, bool)> {
+fn open_request(slug: &Bound<'_, PyAny>, environ: &Bound<'_, PyAny>) -> PyResult<(UnitId, bool)> {
     let py = environ.py();
-    let run = said(environ, names::run_header(py))?;
-    let run = run.as_ref().map(PyAnyMethods::extract::<&str>).transpose()?;
-    let step = said(environ, names::step_header(py))?.map(|step| number(&step)).transpose()?;
+    let (slug, run, step) = match wanted(slug, environ)? {
+        Ok(wanted) => wanted,
+        Err(error) => return Err(gate::refuse(py, &error)),
+    };
+    gate::let_in(py, Wanted { slug: &slug, run: run.as_ref(), step }, environ)?;
     let mut spec = UnitSpec::new(UnitKind::Request, "");
     spec.step = step;
     spec.what = line_of(environ)?;
-    open(py, slug, run, spec)
+    open_of(py, &slug, &run.unwrap_or_else(RunToken::untokened), spec)
+}
+
+/// Slug, run and step of a request.
+type Names = (Slug, Option<RunToken>, Option<u32>);
+
+/// What a client wants, or which of it can't be.
+fn wanted(slug: &Bound<'_, PyAny>, environ: &Bound<'_, PyAny>) -> PyResult<Result<Names, AgentError>> {
+    let py = environ.py();
+    let (run, step) = (said(environ, names::run_header(py))?, said(environ, names::step_header(py))?);
+    // What is no text, or none that can be encoded, is no name either.
+    let text = |said: &Bound<'_, PyAny>| said.extract::<String>().unwrap_or_else(|_| "\0".to_owned());
+    let run = run.map(|run| RunToken::parse(&text(&run)).map_err(|_| AgentError::HeaderRun)).transpose();
+    let step = step.map(|step| number(&text(&step)).ok_or(AgentError::HeaderStep)).transpose();
+    let slug = Slug::parse(&text(slug)).map_err(AgentError::HeaderSlug);
+    Ok(slug.and_then(|slug| Ok((slug, run?, step?))))
 }
 
 /// What a server says under a name. PEP 3333 promises a dictionary; what is like one does as well.
-fn said<'py>(
+pub(crate) fn said<'py>(
     environ: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -77,14 +98,9 @@ fn line_of(environ: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 /// The step that a player said.
-fn number(step: &Bound<'_, PyAny>) -> PyResult<u32> {
-    let text: &str = step.extract()?;
-    if !text.is_empty() && text.len() < 10 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().map_err(|_| PyValueError::new_err("not a step"));
-    }
-    let beginning: String = text.chars().take(40).collect();
-    let beginning = PyString::new(step.py(), &beginning).repr()?;
-    Err(PyValueError::new_err(format!("{beginning} is not a step: X-Profile-Trace-Step is a whole number")))
+fn number(text: &str) -> Option<u32> {
+    let digits = (1..10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
 }
 
 /// How traced requests are answered.

@@ -86,6 +86,8 @@ pub(crate) struct Run {
     pub(crate) holders: Holders,
     /// What the ledger says that was lost, though the run goes on.
     pub(crate) lost: BTreeSet<&'static str>,
+    /// Which limits the ledger says that were reached.
+    pub(crate) full: BTreeSet<&'static str>,
     /// Why the agent switched itself off for this run.
     pub(crate) off: Option<String>,
     journal: Option<Journal>,
@@ -125,6 +127,7 @@ impl Run {
             last_used: Instant::now(),
             holders: Holders::default(),
             lost: BTreeSet::new(),
+            full: BTreeSet::new(),
             off: None,
             journal: None,
             shard: None,
@@ -174,6 +177,12 @@ impl Run {
             journal.append_all(now(), records)?;
         }
         Ok(())
+    }
+
+    /// How many bytes the shard and the ledger of this process have.
+    pub(crate) fn sizes(&self) -> (u64, u64) {
+        let shard = self.shard.as_ref().map_or(0, ShardWriter::size);
+        (shard, self.journal.as_ref().map_or(0, Journal::length))
     }
 
     /// Whether a shard was written and somebody took it away since.

@@ -1,5 +1,6 @@
 //! The boot records: which processes have the agent on.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::{Layout, LedgerError, ProcessId, Record, Role, decode};
@@ -17,6 +18,8 @@ pub struct EnabledProcess {
     pub at: u64,
     /// What it found and put in place; none from agents that don't tell.
     pub setup: Option<Setup>,
+    /// How many requests it did not trace so far, by the reason ([`Record::Refused`]).
+    pub refused: BTreeMap<String, u64>,
     /// Its boot record.
     pub path: PathBuf,
 }
@@ -74,11 +77,17 @@ fn process_of(path: &Path, bytes: &[u8]) -> Option<EnabledProcess> {
         match entry.record {
             Record::Boot { process, role, program, .. } => {
                 let (at, path) = (entry.at, path.to_owned());
-                known = Some(EnabledProcess { process, role, program, at, setup: None, path });
+                let refused = BTreeMap::new();
+                known = Some(EnabledProcess { process, role, program, at, setup: None, refused, path });
             }
             Record::Setup { coverage, rq, hooks } => {
                 if let Some(known) = &mut known {
                     known.setup = Some(Setup { coverage, rq, hooks });
+                }
+            }
+            Record::Refused { reason, count } => {
+                if let Some(known) = &mut known {
+                    known.refused.insert(reason, count);
                 }
             }
             _ => {}
@@ -118,6 +127,19 @@ mod tests {
         assert_eq!((process.at, process.role, process.is_alive()), (7, Role::Worker, Some(true)));
         assert_eq!(process.has_hook("rq-worker"), Some(true));
         assert_eq!(process.has_hook("rq-queue"), Some(false));
+    }
+
+    #[test]
+    fn the_last_count_of_what_was_refused_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        Journal::open_boot(&layout, Role::Web, "program", 7).unwrap();
+        for (reason, count) in [("unsigned", 1), ("another", 3), ("unsigned", 10)] {
+            let refused = Record::Refused { reason: reason.to_owned(), count };
+            Journal::add_to_boot(&layout, 8, refused).unwrap();
+        }
+        let [process] = &enabled_processes(&layout).unwrap()[..] else { panic!("one process") };
+        assert_eq!(process.refused, BTreeMap::from([("another".to_owned(), 3), ("unsigned".to_owned(), 10)]));
     }
 
     #[test]

@@ -160,6 +160,11 @@ impl Journal {
         self.file.metadata().is_ok_and(|open| open.nlink() > 0 && open.len() >= self.length)
     }
 
+    /// How many bytes it has, as far as we know.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

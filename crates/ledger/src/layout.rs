@@ -19,6 +19,8 @@ impl Layout {
     pub const DIRECTORY: &'static str = ".playtrace";
     /// The boot records' directory; a slug can't begin with a dot.
     const BOOT: &'static str = ".boot";
+    /// The directory of signatures that came.
+    const SEEN: &'static str = ".seen";
     /// The ending of a ledger file.
     pub const EXTENSION: &'static str = "ledger";
     /// The ending of the file with lines that are not in a shard yet ([`unflushed`](crate::unflushed)).
@@ -42,6 +44,11 @@ impl Layout {
     /// The directory of boot records.
     pub fn boot_dir(&self) -> PathBuf {
         self.root.join(Self::BOOT)
+    }
+
+    /// The directory of signatures that came ([`Seen`](crate::Seen)).
+    pub(crate) fn seen_dir(&self) -> PathBuf {
+        self.root.join(Self::SEEN)
     }
 
     /// The name of a process's file in a run's or the boot directory.

@@ -20,6 +20,8 @@ mod process;
 mod quick;
 mod read;
 mod record;
+mod room;
+mod seen;
 pub mod shared;
 pub mod unflushed;
 
@@ -31,3 +33,5 @@ pub use layout::Layout;
 pub use process::ProcessId;
 pub use read::{Extent, RunLedger, Unflushed, Writer};
 pub use record::{Entry, Granularity, NewLines, Outcome, Record, Role, UnitKind, VERSION};
+pub use room::Occupied;
+pub use seen::Seen;

@@ -214,6 +214,14 @@ pub enum Record {
         /// A sentence.
         reason: String,
     },
+    /// Work was not traced, because it was not to be: a limit of this process or of the directory is reached. Among the boot
+    /// records: requests that nobody here was to trace; the last one of a reason counts.
+    Refused {
+        /// A sentence.
+        reason: String,
+        /// How often so far, in this process. In a run's ledger, that it was.
+        count: u64,
+    },
     /// Work ran, or was handed on, without the slug that it owed: a job whose meta was replaced, say.
     Owed {
         /// A sentence.

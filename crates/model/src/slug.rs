@@ -57,6 +57,10 @@ impl Slug {
         if text.is_empty() {
             return Err(InvalidSlug::Empty);
         }
+        // First: whatever comes, no more than this is looked at.
+        if text.len() > Self::MAX_LEN {
+            return Err(InvalidSlug::TooLong { len: text.len() });
+        }
         for (index, character) in text.chars().enumerate() {
             let fits = character.is_ascii_alphanumeric()
                 || character == '_'
@@ -64,9 +68,6 @@ impl Slug {
             if !fits {
                 return Err(InvalidSlug::Character { character, position: index + 1 });
             }
-        }
-        if text.len() > Self::MAX_LEN {
-            return Err(InvalidSlug::TooLong { len: text.len() });
         }
         for part in ["..", ".coverage"] {
             if text.contains(part) {

@@ -5,7 +5,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::commands::{
     aggregate, check_profile_coverage, combine, completions, doctor, export, index, inspect, man, matrix,
     perf, play, prune, report, run_archive_profile, run_fork_profile, run_profile_coverage_batch,
-    run_test_profile, serve, shards, workflows,
+    run_test_profile, serve, shards, sign, workflows,
 };
 use crate::exit::Exit;
 use crate::messages::{Failure, show};
@@ -59,6 +59,11 @@ pub enum Command {
         after_help = "Example:\n  playtrace doctor --base-url http://127.0.0.1:8080/weppcloud --redis-url redis://127.0.0.1:6379/0"
     )]
     Doctor(doctor::Args),
+    /// Print the headers that have one request traced, signed.
+    #[command(
+        after_help = "Example:\n  playtrace sign by-hand --run check-1 --step 1"
+    )]
+    Sign(sign::Args),
     /// List shards with their owner, age and size.
     #[command(after_help = "Example:\n  playtrace shards /srv/coverage")]
     Shards(shards::Args),
@@ -154,6 +159,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::CheckProfileCoverage(args) => check_profile_coverage::run(*args),
         Command::Combine(args) => combine::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Sign(args) => sign::run(args),
         Command::Shards(args) => shards::run(args),
         Command::Index(args) => index::run(args),
         Command::Inspect(args) => inspect::run(args),

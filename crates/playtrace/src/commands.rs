@@ -22,6 +22,7 @@ pub mod run_profile_coverage_batch;
 pub mod run_test_profile;
 pub mod serve;
 pub mod shards;
+pub mod sign;
 pub mod workflows;
 
 use std::future::Future;

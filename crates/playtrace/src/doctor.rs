@@ -15,6 +15,7 @@ mod process;
 mod redis;
 mod service;
 pub mod show;
+mod signature;
 mod storage;
 mod web;
 mod workers;
@@ -23,6 +24,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use playtrace_grant::TraceKey;
 use playtrace_ledger::{EnabledProcess, Layout, Record, Role, RunLedger, enabled_processes};
 use playtrace_model::{RunToken, Slug};
 use playtrace_replay::{BaseUrl, Credentials, Preset, Prober};
@@ -54,6 +56,8 @@ pub struct Asked {
     pub preset: Preset,
     /// Who the player is.
     pub credentials: Credentials,
+    /// Signs the headers of what is traced.
+    pub trace_key: Option<TraceKey>,
     /// Two pages of the app that execute different code, for the concurrency probe.
     pub paths: [String; 2],
     /// The least room that there is to be, in bytes.
@@ -88,6 +92,7 @@ pub async fn examine(asked: &Asked) -> Result<Vec<Finding>, Failure> {
     let mut findings = vec![service::check(asked.service.url(), &facts.health)];
     findings.extend(app::check(facts.app.as_ref()));
     findings.extend(web::check(&facts));
+    findings.push(signature::check(asked.trace_key.is_some(), &facts));
     findings.extend(header::check(&facts));
     findings.extend(workers::check(&facts));
     findings.extend(agents::check(&facts));
@@ -113,8 +118,8 @@ async fn look(asked: &Asked, run: &(Slug, RunToken)) -> Result<Facts, Failure> {
     let health = service::look(&asked.service).await;
     let app = match &asked.base {
         Some(base) => {
-            let prober = Prober::new(base.clone(), asked.preset.clone())?;
-            Some(app::look(&prober, base, &asked.preset, &asked.credentials, run).await)
+            let prober = Prober::new(base.clone(), asked.preset.clone())?.signing(asked.trace_key.clone());
+            Some(app::look(&prober, base, asked, run).await)
         }
         None => None,
     };

@@ -55,6 +55,12 @@ impl From<playtrace_ledger::LedgerError> for Failure {
     }
 }
 
+impl From<playtrace_grant::GrantError> for Failure {
+    fn from(error: playtrace_grant::GrantError) -> Self {
+        Self::new(Exit::Usage, error.code(), error.to_string())
+    }
+}
+
 impl From<playtrace_covdata::CovdataError> for Failure {
     fn from(error: playtrace_covdata::CovdataError) -> Self {
         Self::new(Exit::BadInput, error.code(), error.to_string())

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use playtrace_grant::TraceKey;
 use playtrace_model::{RunToken, Slug};
 use reqwest::header::{DATE, HeaderMap, LOCATION};
 use url::Url;
@@ -12,7 +13,7 @@ use crate::http::{Answer, Http, chain};
 use crate::login;
 use crate::preset::Preset;
 use crate::secret::Credentials;
-use crate::step::{TRACE, TRACE_RUN, TRACE_STATUS, TRACE_STEP};
+use crate::trace::{TRACE_STATUS, traced};
 
 /// What a question is traced for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +51,19 @@ pub struct Prober {
     http: Http,
     base: BaseUrl,
     preset: Preset,
+    key: Option<TraceKey>,
 }
 
 impl Prober {
     /// One that has a session of its own. Nothing is sent yet.
     pub fn new(base: BaseUrl, preset: Preset) -> Result<Self, ReplayError> {
-        Ok(Self { http: Http::new(&base, &preset)?, base, preset })
+        Ok(Self { http: Http::new(&base, &preset)?, base, preset, key: None })
+    }
+
+    /// The same, which signs what it wants to have traced.
+    #[must_use]
+    pub fn signing(self, key: Option<TraceKey>) -> Self {
+        Self { key, ..self }
     }
 
     /// A path under the base URL, or under the host's root where the preset says so.
@@ -97,10 +105,7 @@ impl Prober {
     pub async fn get(&self, url: &Url, trace: Option<&ProbeTrace>) -> Result<Reply, ReplayError> {
         let mut request = self.http.direct.get(url.clone());
         if let Some(trace) = trace {
-            request = request
-                .header(TRACE, trace.slug.as_str())
-                .header(TRACE_RUN, trace.run.as_str())
-                .header(TRACE_STEP, trace.step);
+            request = traced(request, (&trace.slug, &trace.run, trace.step), self.key.as_ref());
         }
         let unreachable = |error: reqwest::Error| ReplayError::Unreachable {
             method: "GET".to_owned(),

@@ -3,29 +3,23 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use playtrace_grant::TraceKey;
 use playtrace_ledger::Record;
 use playtrace_model::{RunToken, Slug};
 use serde::Serialize;
 use url::Url;
 
 use crate::ReplayError;
+use crate::hops::{self, Hop};
 use crate::http::{Answer, Http, chain};
 use crate::listener::{Line, Listener, Tone};
 use crate::manifest::Manifest;
 use crate::plan::Step;
 use crate::quiet::Quiet;
-
-/// Activates tracing of a request for a profile.
-pub(crate) const TRACE: &str = "X-Profile-Trace";
-/// Names the run.
-pub(crate) const TRACE_RUN: &str = "X-Profile-Trace-Run";
-/// Numbers the step.
-pub(crate) const TRACE_STEP: &str = "X-Profile-Trace-Step";
-/// The agent's answer: `on`, or `off; <reason>`.
-pub(crate) const TRACE_STATUS: &str = "X-Profile-Trace-Status";
+use crate::trace::{TRACE, TRACE_RUN, TRACE_STATUS, TRACE_STEP, traced};
 
 /// A replay that is traced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Tracing {
     /// The run's name.
     pub run: RunToken,
@@ -33,6 +27,8 @@ pub struct Tracing {
     pub coverage_dir: Option<PathBuf>,
     /// Where a second copy of the player's records goes: for a merge that happens elsewhere.
     pub manifest_copy: Option<PathBuf>,
+    /// Signs the headers, where the app asks for that (`PROFILE_TRACE_SECRET`).
+    pub key: Option<TraceKey>,
 }
 
 /// What came of one step.
@@ -200,18 +196,50 @@ impl Sender<'_> {
     }
 
     async fn attempt(&self, step: &Step) -> Result<Result<Answer, reqwest::Error>, ReplayError> {
+        if let Some((tracing, key)) = self.tracing.and_then(|tracing| Some((tracing, tracing.key.as_ref()?))) {
+            return self.signed(step, tracing, key).await;
+        }
         let mut request = self.http.following.request(step.method.clone(), step.url.clone());
         if let Some(tracing) = self.tracing {
-            request = request
-                .header(TRACE, self.slug.as_str())
-                .header(TRACE_RUN, tracing.run.as_str())
-                .header(TRACE_STEP, step.index);
+            request = traced(request, (self.slug, &tracing.run, step.index), None);
         }
         let request = step.body.attach(request).await?;
         Ok(match request.send().await {
             Ok(response) => Answer::read(response).await,
             Err(error) => Err(error),
         })
+    }
+
+    /// The same with signatures: each redirect is a request with one of its own.
+    async fn signed(
+        &self,
+        step: &Step,
+        tracing: &Tracing,
+        key: &TraceKey,
+    ) -> Result<Result<Answer, reqwest::Error>, ReplayError> {
+        let mut hop = Hop::first(&step.method, &step.url);
+        let mut followed = 0;
+        loop {
+            let mut request = self.http.direct.request(hop.method.clone(), hop.url.clone());
+            request = traced(request, (self.slug, &tracing.run, step.index), Some(key));
+            if let Some((name, from)) = hop.referer() {
+                request = request.header(name, from);
+            }
+            if hop.with_body {
+                request = step.body.attach(request).await?;
+            }
+            let answer = match request.send().await {
+                Ok(response) => Answer::read(response).await,
+                Err(error) => Err(error),
+            };
+            let next = answer.as_ref().ok().and_then(|answer| hop.next(answer.status, &answer.headers));
+            match next {
+                // Where there is no end to them, the last one is the answer.
+                Some(next) if followed < hops::MOST => hop = next,
+                _ => return Ok(answer),
+            }
+            followed += 1;
+        }
     }
 
     /// The first traced answer shows whether there is an agent at all; later ones are the verdict's business.

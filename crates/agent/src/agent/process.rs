@@ -36,6 +36,8 @@ impl Agent {
         let ending: Vec<UnitId> = daemons.chain(self.process_unit.take()).collect();
         let mut results: Vec<_> = ending.into_iter().map(|unit| self.put_down(unit)).collect();
         results.extend(self.flush_all());
+        // Best effort: it was said in the log.
+        let _ = self.tell_refused();
         results
     }
 
@@ -63,6 +65,7 @@ impl Agent {
         }
         self.process_unit = None;
         self.booted = false;
+        self.gate.forget_counts();
         // The maps are the parent's.
         self.kept = [None, None];
         self.trails.clear();

@@ -1,8 +1,10 @@
 //! Setting the agent up.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use playtrace_covdata::Installation;
+use playtrace_grant::{Grant, GrantError, Networks, TraceKey};
 use playtrace_ledger::{Granularity, Record, Role};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -10,7 +12,9 @@ use pyo3::prelude::*;
 use super::parse_names;
 use crate::agent::Agent;
 use crate::error::raise;
+use crate::gate::Gate;
 use crate::imports;
+use crate::room::{Limits, Room};
 use crate::run::Place;
 use crate::sources::{self, Sources};
 use crate::state::{AGENT, with_agent};
@@ -27,7 +31,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Sets the agent up. Nothing is traced yet. Answers with the configuration's keys that have no effect here.
 #[pyfunction]
-#[pyo3(signature = (*, directory, root, config, prefix, granularity, role_name, program, stdlib, third_party, tracers))]
+#[pyo3(signature = (*, directory, root, config, prefix, granularity, role_name, program, stdlib, third_party, tracers, secret=None, signed_only=false, allow=None, limits=BTreeMap::new()))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // keyword arguments, as Python hands them over
 fn configure(
     py: Python<'_>,
@@ -41,7 +45,12 @@ fn configure(
     stdlib: Vec<PathBuf>,
     third_party: Vec<PathBuf>,
     tracers: Vec<PathBuf>,
+    secret: Option<&str>,
+    signed_only: bool,
+    allow: Option<&str>,
+    limits: BTreeMap<String, u64>,
 ) -> PyResult<Vec<String>> {
+    let grant = grant(secret, signed_only, allow).map_err(|error| raise(&error.into()))?;
     let granularity = Granularity::parse(granularity)
         .ok_or_else(|| PyValueError::new_err(format!("{granularity:?} is not a granularity")))?;
     let place = Place { directory, prefix, role: role(role_name)?, program, granularity };
@@ -54,10 +63,20 @@ fn configure(
     let sources = Sources::new(&config, &root, &installed).map_err(|error| raise(&error))?;
     AGENT.with(py, |state| {
         if state.agent.is_none() {
-            state.agent = Some(Agent::new(place, sources));
+            let gate = Gate::new(grant, &place.directory);
+            state.agent = Some(Agent::new(place, sources, gate, Room::new(Limits::of(&limits))));
         }
     });
     Ok(notices)
+}
+
+/// What is asked of those who want a request traced.
+fn grant(secret: Option<&str>, signed_only: bool, allow: Option<&str>) -> Result<Grant, GrantError> {
+    Ok(Grant {
+        key: secret.map(TraceKey::parse).transpose()?,
+        signed_only,
+        networks: allow.map(Networks::parse).transpose()?,
+    })
 }
 
 /// Changes what this process says that it does.

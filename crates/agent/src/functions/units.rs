@@ -1,6 +1,7 @@
 //! Units of work: their beginning and their end.
 
 use playtrace_ledger::UnitKind;
+use playtrace_model::{RunToken, Slug};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -41,9 +42,21 @@ pub(crate) fn open(
     py: Python<'_>,
     slug: &str,
     run: Option<&str>,
-    mut spec: UnitSpec,
+    spec: UnitSpec,
 ) -> PyResult<(UnitId, bool)> {
     let (slug, run) = parse_names(slug, run)?;
+    open_of(py, &slug, &run, spec)
+}
+
+/// The same for names that were looked at.
+pub(crate) fn open_of(
+    py: Python<'_>,
+    slug: &Slug,
+    run: &RunToken,
+    mut spec: UnitSpec,
+) -> PyResult<(UnitId, bool)> {
+    // Where there is no room, nothing is listened to either.
+    with_agent(py, |agent| agent.check_room(slug, run, spec.kind))?;
     start_monitor(py)?;
     token::settle_gone(py);
     registry::sweep(py);
@@ -53,7 +66,7 @@ pub(crate) fn open(
             let note = agent.recall_job(job);
             spec.scope = note.map(|note| note.function).filter(|function| !function.is_empty());
         }
-        agent.open(&slug, &run, spec)
+        agent.open(slug, run, spec)
     })?;
     opened(py, unit)
 }

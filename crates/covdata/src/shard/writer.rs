@@ -74,6 +74,11 @@ impl ShardWriter {
         &self.path
     }
 
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
+        self.file.metadata().map_or(0, |meta| meta.len())
+    }
+
     /// Whether the path still names the file that we opened.
     ///
     /// A merge takes shards away while their process lives; that is normal, and what comes after has

@@ -94,6 +94,7 @@ pub(super) struct Facts {
     pub(super) spawned: BTreeMap<String, String>,
     pub(super) lost: Vec<String>,
     pub(super) owed: Vec<String>,
+    pub(super) refused: Vec<String>,
     pub(super) lines: LineData,
     /// Ledger file → lines that its process has not written into its shard yet, and when it said so.
     behind: BTreeMap<String, Vec<(u64, LineData)>>,
@@ -227,6 +228,7 @@ impl Facts {
                 self.lines.union_with(&new.0);
             }
             Record::Lost { reason, .. } => self.lost.push(format!("{name}: {reason}")),
+            Record::Refused { reason, .. } => self.refused.push(format!("{reason} (said by {name})")),
             Record::Owed { what } => self.owed.push(format!("{what} (seen by {name})")),
             Record::Enqueue { job, function, .. } => {
                 self.enqueued.insert(job.clone(), function.clone());

@@ -11,6 +11,9 @@ impl Judging {
         for owed in &facts.owed {
             self.lower(Status::Failed, format!("not traced: {owed}"));
         }
+        for reason in &facts.refused {
+            self.lower(Status::Partial, format!("not traced: {reason}"));
+        }
         for reason in &facts.lost {
             self.lower(Status::Partial, format!("data lost: {reason}"));
         }

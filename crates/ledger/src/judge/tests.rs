@@ -212,6 +212,15 @@ fn an_owed_slug_fails_and_a_loss_is_partial() {
 }
 
 #[test]
+fn what_a_limit_kept_from_being_traced_is_not_traced() {
+    let refused = Record::Refused { reason: "the shard is large".to_owned(), count: 1 };
+    let web = writer(2, Role::Web, vec![open("1", 1), closed("1", &[1]), refused]);
+    let judgement = judged(vec![player(1, vec![], passed()), web]);
+    assert_reason(&judgement, Status::Partial, "not traced: the shard is large (said by web process 2");
+    assert!(judgement.verdict.reasons.iter().all(|reason| !reason.contains("data lost")));
+}
+
+#[test]
 fn a_python_child_owes_a_record_and_another_command_does_not() {
     let web = |python| {
         let spawn = Record::Spawn { child: "c1".to_owned(), command: "python -m x".to_owned(), python };

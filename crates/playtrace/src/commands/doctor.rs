@@ -84,6 +84,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         coverage_dir: args.coverage_dir.unwrap_or(known.coverage_dir),
         preset,
         credentials: cookie.map_or(known.credentials, |cookie| Credentials::Cookie(Secret::new(cookie))),
+        trace_key: known.trace_key,
         paths,
         min_free: args.min_free_mb.saturating_mul(1 << 20),
         max_skew: args.max_skew,

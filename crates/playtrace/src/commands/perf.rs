@@ -92,6 +92,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         plain: args.plain_url.as_deref().map(BaseUrl::parse).transpose()?,
         preset: settings::preset(&args.preset)?,
         credentials: cookie.map_or(known.credentials, |cookie| Credentials::Cookie(Secret::new(cookie))),
+        trace_key: known.trace_key,
         run_root: known.run_root,
         coverage_dir: known.coverage_dir,
         job_timeout: args.job_timeout.map(Duration::from_secs),

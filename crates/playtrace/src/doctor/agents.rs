@@ -161,6 +161,7 @@ mod tests {
             role: Role::Web,
             program: program.to_owned(),
             at: 0,
+            refused: BTreeMap::new(),
             setup: coverage.map(|release| Setup { coverage: Some(release.to_owned()), ..Setup::default() }),
             path: PathBuf::new(),
         }

@@ -1,9 +1,10 @@
 //! Questions to the app: without a session, with one, and along a redirect.
 
 use playtrace_model::{RunToken, Slug};
-use playtrace_replay::{BaseUrl, Credentials, Preset, ProbeTrace, Prober, ReplayError, Reply};
+use playtrace_replay::{BaseUrl, Credentials, ProbeTrace, Prober, ReplayError, Reply};
 use tokio::task::JoinSet;
 
+use super::Asked;
 use super::finding::{Check, Finding};
 
 /// So many questions at once reach several processes of a server, most likely all.
@@ -11,12 +12,17 @@ const QUESTIONS: u32 = 8;
 /// More redirects than a page needs.
 const HOPS: u32 = 5;
 
+/// The step of the question that is not signed.
+const UNSIGNED: u32 = 99;
+
 /// What the app answered.
 pub(super) struct App {
     /// The page that everybody may see.
     pub(super) url: String,
     /// The answers to traced questions for it.
     pub(super) replies: Vec<Reply>,
+    /// The answer to one that was not signed, where there is a secret.
+    pub(super) unsigned: Option<Reply>,
     /// How the log-in went.
     pub(super) login: LogIn,
     /// The traced answers from the base URL, without a session, to where its redirects lead; the last may be a redirect to another
@@ -61,8 +67,7 @@ impl App {
 pub(super) async fn look(
     prober: &Prober,
     base: &BaseUrl,
-    preset: &Preset,
-    credentials: &Credentials,
+    asked: &Asked,
     run: &(Slug, RunToken),
 ) -> Result<App, String> {
     let told = |error: ReplayError| error.to_string();
@@ -79,7 +84,12 @@ pub(super) async fn look(
         replies.push(reply.map_err(told)?);
     }
     // Nobody's session leads to the log-in page.
-    let nobody = Prober::new(base.clone(), preset.clone()).map_err(told)?;
+    let nobody = Prober::new(base.clone(), asked.preset.clone()).map_err(told)?;
+    let unsigned = match &asked.trace_key {
+        Some(_) => Some(nobody.get(&page, Some(&trace(UNSIGNED))).await.map_err(told)?),
+        None => None,
+    };
+    let nobody = nobody.signing(asked.trace_key.clone());
     let mut hops = vec![nobody.get(&home, Some(&trace(QUESTIONS + 1))).await.map_err(told)?];
     for step in QUESTIONS + 2..QUESTIONS + 2 + HOPS {
         let Some((from, to)) = hops.last().and_then(|hop| Some((&hop.url, redirect(hop)?))) else { break };
@@ -89,8 +99,8 @@ pub(super) async fn look(
         let next = nobody.get(&to.clone(), Some(&trace(step))).await.map_err(told)?;
         hops.push(next);
     }
-    let login = log_in(prober, credentials, &home).await;
-    Ok(App { url: page.to_string(), replies, login, hops, prober: prober.clone() })
+    let login = log_in(prober, &asked.credentials, &home).await;
+    Ok(App { url: page.to_string(), replies, unsigned, login, hops, prober: prober.clone() })
 }
 
 /// Where an answer sends whoever asked.

@@ -43,6 +43,7 @@ pub(super) async fn check(asked: &Asked, facts: &Facts, left: &mut Leftovers) ->
         return Ok(check.not_checked("what is traced can't be seen from here (directory.same)"));
     }
     let nobody = asked.base.clone().map(|base| Prober::new(base, asked.preset.clone())).transpose()?;
+    let nobody = nobody.map(|prober| prober.signing(asked.trace_key.clone()));
     let login_page = app.prober.login_page()?;
     let page = |path: &str| -> Result<Page, Failure> {
         let url = app.prober.page(path)?;

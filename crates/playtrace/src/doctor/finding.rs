@@ -48,6 +48,9 @@ pub enum Check {
     /// The agent there traces what it is asked for.
     #[serde(rename = "web.traces")]
     WebTraces,
+    /// Player and app have one secret, or none.
+    #[serde(rename = "web.signature")]
+    WebSignature,
     /// Header and answer come through what stands before the app.
     #[serde(rename = "header.arrives")]
     HeaderArrives,
@@ -100,13 +103,14 @@ pub enum Check {
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ServiceReachable,
         Self::AppReachable,
         Self::AppLogin,
         Self::WebToggle,
         Self::WebOldMiddleware,
         Self::WebTraces,
+        Self::WebSignature,
         Self::HeaderArrives,
         Self::HeaderRedirects,
         Self::RedisReachable,
@@ -134,6 +138,7 @@ impl Check {
             Self::WebToggle => "web.toggle",
             Self::WebOldMiddleware => "web.old-middleware",
             Self::WebTraces => "web.traces",
+            Self::WebSignature => "web.signature",
             Self::HeaderArrives => "header.arrives",
             Self::HeaderRedirects => "header.redirects",
             Self::RedisReachable => "redis.reachable",

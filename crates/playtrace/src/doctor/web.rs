@@ -3,7 +3,7 @@
 use super::Facts;
 use super::app::App;
 use super::finding::{Check, Finding};
-use super::requests;
+use super::{requests, signature};
 
 const SET: &str = "set ENABLE_PROFILE_COVERAGE=1 in the environment of the web processes, call playtrace_agent.flask.init_app(app) \
     (or playtrace_agent.wsgi.wrap), and restart all of them";
@@ -97,6 +97,9 @@ fn traces(app: &App) -> Finding {
         }
         Some(refusal) if is_about_the_directory(refusal) => {
             check.not_checked("the agent can't write what it traces (directory.writable)")
+        }
+        Some(refusal) if signature::is_about_it(refusal) => {
+            check.not_checked("the agent does not let the player's requests in (web.signature)")
         }
         Some(refusal) => check.failed(
             format!("{} answers say off: {refusal}", refusals.len()),

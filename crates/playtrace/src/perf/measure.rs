@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use playtrace_grant::TraceKey;
 use playtrace_model::RunToken;
 use playtrace_profile::Profile;
 use playtrace_replay::{
@@ -33,6 +34,8 @@ pub struct Asked {
     pub preset: Preset,
     /// Who the player is, to both.
     pub credentials: Credentials,
+    /// Signs the headers of what is traced.
+    pub trace_key: Option<TraceKey>,
     /// Where sandboxes lie, if this machine sees it.
     pub run_root: Option<PathBuf>,
     /// The directory of shards; it need not exist here.
@@ -111,7 +114,7 @@ pub async fn measure(asked: &Asked, profile: &Profile, listener: &dyn Listener) 
 /// Makes sure that what is to be the app without an agent is one.
 pub async fn check_plain(asked: &Asked) -> Result<(), Failure> {
     let Some(plain) = &asked.plain else { return Ok(()) };
-    let prober = Prober::new(plain.clone(), asked.preset.clone())?;
+    let prober = Prober::new(plain.clone(), asked.preset.clone())?.signing(asked.trace_key.clone());
     let page = prober.login_page()?.map_or_else(|| prober.page("/"), Ok)?;
     let mut left = Leftovers::new(asked.coverage_dir.clone())?;
     let (slug, run) = left.begin()?;
@@ -160,7 +163,7 @@ impl Player<'_> {
                 let (slug, run): (_, RunToken) = self.left.begin()?;
                 plan.slug = slug;
                 // Without the player's own records: they would be read between steps, and in this way only.
-                Some(Tracing { run, coverage_dir: None, manifest_copy: None })
+                Some(Tracing { run, coverage_dir: None, manifest_copy: None, key: asked.trace_key.clone() })
             }
             _ => None,
         };

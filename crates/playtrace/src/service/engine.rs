@@ -185,6 +185,7 @@ impl Prepared {
             run: self.token.clone(),
             coverage_dir: Some(self.settings.coverage_dir.clone()).filter(|dir| dir.is_dir()),
             manifest_copy: Some(self.manifest()),
+            key: self.settings.trace_key.clone(),
         });
         let credentials = match &self.body.cookie {
             Some(cookie) => Credentials::Cookie(Secret::new(cookie)),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use playtrace_grant::TraceKey;
 use playtrace_replay::{Credentials, DEFAULT_PRESET, Preset, Secret};
 
 use crate::exit::Exit;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub base_url: Option<String>,
     /// Who the player is, unless a request brings a cookie.
     pub credentials: Credentials,
+    /// Signs the headers of what is traced, where the app asks for that. No request and no option can bring one.
+    pub trace_key: Option<TraceKey>,
     /// The directory of shards and ledgers; it need not exist here.
     pub coverage_dir: PathBuf,
     /// Where a copy of the merged file goes, unless a request says otherwise.
@@ -52,6 +55,7 @@ impl Settings {
             archive_root: below("PROFILE_PLAYBACK_ARCHIVE_ROOT", "archive"),
             base_url: base_url(),
             credentials,
+            trace_key: trace_key()?,
             coverage_dir: coverage_dir(),
             export_dir: path("PROFILE_COVERAGE_EXPORT_DIR"),
             preset: Preset::built_in(DEFAULT_PRESET)?,
@@ -67,6 +71,19 @@ pub fn profiles_root() -> PathBuf {
 /// `PROFILE_COVERAGE_DIR`.
 pub fn coverage_dir() -> PathBuf {
     path("PROFILE_COVERAGE_DIR").unwrap_or_else(|| Path::new(DATA_ROOT).join("coverage"))
+}
+
+/// `PROFILE_TRACE_SECRET`, which is shown nowhere.
+pub fn trace_key() -> Result<Option<TraceKey>, Failure> {
+    // One of white space is short, and one that is no text is none that could be shared; neither is a reason to go on without.
+    let Some(secret) = std::env::var_os("PROFILE_TRACE_SECRET").filter(|secret| !secret.is_empty()) else {
+        return Ok(None);
+    };
+    let Some(secret) = secret.to_str() else {
+        let why = "PROFILE_TRACE_SECRET is not UTF-8: use letters and digits, such as `openssl rand -hex 32`";
+        return Err(Failure::new(Exit::Usage, "PT-GRANT-001", why));
+    };
+    Ok(Some(TraceKey::parse(secret)?))
 }
 
 /// `PROFILE_PLAYBACK_BASE_URL`.

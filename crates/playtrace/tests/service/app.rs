@@ -79,6 +79,7 @@ impl World {
             archive_root: None,
             base_url: Some(format!("http://{}", self.address)),
             credentials: Credentials::Anonymous,
+            trace_key: None,
             coverage_dir: self.path("coverage"),
             export_dir: None,
             preset: Preset::read(&preset).unwrap(),

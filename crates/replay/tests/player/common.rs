@@ -283,6 +283,7 @@ pub(crate) fn traced(dir: &Path) -> PlayOptions {
         run: RunToken::parse("run-1").unwrap(),
         coverage_dir: Some(dir.join("coverage")),
         manifest_copy: Some(dir.join("profiles/_runs/run-1.manifest")),
+        key: None,
     };
     PlayOptions { tracing: Some(tracing), ..options("hunter2") }
 }

@@ -1,0 +1,131 @@
+//! Who may have a request traced: looked at before anything is done for it, and counted where it is not.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use playtrace_grant::{Grant, Peer, Refusal, Signature, WINDOW, Wanted};
+use playtrace_ledger::{Journal, Layout, Record, Seen, UnitKind};
+use playtrace_model::RunToken;
+use pyo3::prelude::*;
+
+use crate::agent::Agent;
+use crate::error::{AgentError, RefusedError, raise};
+use crate::names;
+use crate::request::said;
+use crate::run::now;
+use crate::state::with_agent;
+
+/// What is asked of those who want a request traced, and how many were refused.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    grant: Grant,
+    seen: Seen,
+    /// By code: what the boot record is told, how many there were, and how many it was told of. There are no more than there are codes.
+    refused: BTreeMap<&'static str, (String, u64, u64)>,
+}
+
+impl Gate {
+    pub(crate) fn new(grant: Grant, directory: &Path) -> Self {
+        Self { grant, seen: Seen::new(&Layout::new(directory), WINDOW), refused: BTreeMap::new() }
+    }
+
+    /// Counts one more; the number, if it is one that is told: the first, the tenth, the hundredth.
+    fn count(&mut self, error: &AgentError) -> Option<u64> {
+        let (_, count, _) = self.refused.entry(error.code()).or_insert_with(|| (summary(error), 0, 0));
+        *count += 1;
+        let mut power = *count;
+        while power.is_multiple_of(10) {
+            power /= 10;
+        }
+        (power == 1).then_some(*count)
+    }
+
+    /// This is a forked child: the parent counts its own.
+    pub(crate) fn forget_counts(&mut self) {
+        self.refused.clear();
+    }
+}
+
+/// A sentence for all that have this code.
+fn summary(error: &AgentError) -> String {
+    match error {
+        AgentError::HeaderSlug(_) => format!("X-Profile-Trace names no profile [{}]", error.code()),
+        _ => error.told(),
+    }
+}
+
+impl Agent {
+    /// Lets a request in whose names were looked at, or says why not.
+    fn let_in(
+        &mut self,
+        wanted: Wanted<'_>,
+        peer: Peer<'_>,
+        signature: Option<&str>,
+    ) -> Result<(), AgentError> {
+        let seconds = now() / 1000;
+        let Some(good) = self.gate.grant.admit(wanted, peer, signature, seconds)? else { return Ok(()) };
+        // Where there is no room, another middleware within this one must come to the same answer.
+        let untokened = RunToken::untokened();
+        self.check_room(wanted.slug, wanted.run.unwrap_or(&untokened), UnitKind::Request)?;
+        self.use_up(&good, seconds)
+    }
+
+    fn use_up(&mut self, good: &Signature, seconds: u64) -> Result<(), AgentError> {
+        if self.gate.seen.is_first(good.time(), &good.name(), seconds)? {
+            return Ok(());
+        }
+        Err(Refusal::Replayed.into())
+    }
+
+    /// Puts down in the boot record what was counted since it was last told.
+    pub(crate) fn tell_refused(&mut self) -> Result<(), AgentError> {
+        if self.gate.refused.values().all(|(_, count, told)| count == told) {
+            return Ok(());
+        }
+        // A forked process has none of its own before.
+        self.boot()?;
+        let layout = Layout::new(&self.place()?.directory);
+        for (reason, count, told) in self.gate.refused.values_mut() {
+            if std::mem::replace(told, *count) != *count {
+                let refused = Record::Refused { reason: reason.clone(), count: *count };
+                Journal::add_to_boot(&layout, now(), refused)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lets a request in, or raises why not.
+pub(crate) fn let_in(py: Python<'_>, wanted: Wanted<'_>, environ: &Bound<'_, PyAny>) -> PyResult<()> {
+    if with_agent(py, |agent| Ok(agent.gate.grant.is_open()))? {
+        return Ok(());
+    }
+    let (peer, signature) =
+        (said(environ, names::remote_address(py))?, said(environ, names::signature_header(py))?);
+    // What is no text is neither an address nor a signature.
+    let text = |said: Option<Bound<'_, PyAny>>| said.map(|said| said.extract().unwrap_or_else(|_| "?".to_owned()));
+    let (peer, signature): (Option<String>, Option<String>) = (text(peer), text(signature));
+    let peer = peer.as_deref().map_or(Peer::Unknown, Peer::of);
+    let let_in = with_agent(py, |agent| Ok(agent.let_in(wanted, peer, signature.as_deref())))?;
+    match let_in {
+        Ok(()) => Ok(()),
+        Err(error @ AgentError::Refused(_)) => Err(refuse(py, &error)),
+        Err(error) => Err(raise(&error)),
+    }
+}
+
+/// Counts a request that is refused, and makes the exception.
+pub(crate) fn refuse(py: Python<'_>, error: &AgentError) -> PyErr {
+    let counted = with_agent(py, |agent| {
+        let counted = agent.gate.count(error);
+        if counted.is_some() {
+            // Best effort: the log says it, too.
+            let _ = agent.tell_refused();
+        }
+        Ok(counted)
+    });
+    match counted {
+        Ok(counted) => RefusedError::new_err((error.told(), counted)),
+        Err(fault) => fault,
+    }
+}
