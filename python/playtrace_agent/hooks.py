@@ -25,6 +25,7 @@ _MODULES = {
     "uvicorn": "uvicorn.config",
     "hypercorn": "hypercorn.utils",
     "rq": "rq",
+    "celery": "celery.app.base",
 }
 _installed = False
 

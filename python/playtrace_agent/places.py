@@ -188,3 +188,10 @@ def change_rq(_module: ModuleType) -> None:
     worker.work = work
     if runtime.started():
         _follow_jobs()
+
+
+def change_celery(_module: ModuleType) -> None:
+    """Tag the tasks of apps, and trace those of workers."""
+    from . import celery
+
+    celery.install()

@@ -45,6 +45,7 @@ PATCHES = {
     "multiprocessing": "",
     "imports": "code that an import runs is credited to whoever imports first",
     "rq": "jobs are not followed",
+    "celery": "Celery's tasks are not followed",
     "flask": "",
     "django": "",
     "gunicorn": "",
