@@ -28,7 +28,8 @@ _missed: ContextVar[str | None] = ContextVar("playtrace_celery_missed", default=
 
 def install() -> None:
     """Tag and promise the tasks that traced work sends."""
-    from celery import Celery, signals
+    from celery import signals
+    from celery.app.base import Celery
 
     signals.before_task_publish.connect(_before, weak=False)
     signals.after_task_publish.connect(_after, weak=False)

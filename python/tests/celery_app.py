@@ -15,6 +15,8 @@ if os.environ.get("TEST_LINE") != "none":
     import playtrace_agent.celery
 
     playtrace_agent.celery.install()
+if os.environ.get("TEST_FAULTS"):
+    import faults  # type: ignore[import-not-found]  # noqa: F401
 
 URL = os.environ["TEST_REDIS"]
 app = Celery("celery_app", broker=f"{URL}/0", backend=f"{URL}/1")
@@ -53,6 +55,13 @@ def retried(self: Any, names: list[str]) -> str:
     if self.request.retries + 1 < len(names):
         raise self.retry(countdown=0.05)
     return said
+
+
+@app.task(bind=True)
+def retried_elsewhere(self: Any, name: str) -> None:
+    """Ask for another time, in a queue that no worker looks at."""
+    call(name)
+    raise self.retry(queue="elsewhere", countdown=0)
 
 
 @app.task(bind=True)
