@@ -16,13 +16,7 @@ from . import jobs, runtime, units
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .jobs import Run
-
-#: The id of the task that the running code performs. One that it sends under the same id (a retry, a replacement) is
-#: another execution of it.
-performed: ContextVar[str | None] = ContextVar("playtrace_celery_task", default=None)
-
-#: Messages that were sent without the slug that they owe.
+#: A message that was sent without the slug that it owes.
 _missed: ContextVar[str | None] = ContextVar("playtrace_celery_missed", default=None)
 
 
@@ -54,17 +48,9 @@ def _before(sender: Any = None, headers: Any = None, body: Any = None, routing_k
     # The app may say whose task it is: that run's ledger is promised it.
     owner = jobs.run_in(carried) or run
     job, function = str(carried["id"]), str(sender)
-    jobs.promise(owner, job, function, str(routing_key or ""), again=job == performed.get())
-    jobs.may_fail(functools.partial(_withdraw, owner, job))
+    jobs.promise(owner, job, function, str(routing_key or ""))
+    jobs.may_fail(functools.partial(jobs.withdraw, owner, job))
     runtime.say(logging.DEBUG, "task tagged: %s (%s), profile %s", job, function, owner[0])
-
-
-def _withdraw(run: Run, job: str, error: BaseException) -> None:
-    if job != performed.get():
-        jobs.withdraw(run, job, error)
-        return
-    # The executions that it had before stay what they are.
-    jobs.drop(run, job, f"enqueueing it again failed: {type(error).__name__}: {error}"[:300])
 
 
 def _after(sender: Any = None, headers: Any = None, body: Any = None, **_: Any) -> None:

@@ -6,8 +6,8 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from . import jobs, runtime, units
-from .celery_publish import carrier, performed
+from . import jobs, runtime
+from .celery_publish import carrier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,17 +59,7 @@ def traced(job: str, request: Mapping[str, Any], work: Callable[[], Any]) -> Any
     if unit is None or run is None:
         return work()
     runtime.say(logging.DEBUG, "worker tracing started: task %s, profile %s", job, run[0])
-    return _within(unit, job, work)
-
-
-def _within(unit: units.Unit, job: str, work: Callable[[], Any]) -> Any:
-    before = performed.get()
-    try:
-        # Within the block: a time limit is an exception that a signal's handler raises.
-        performed.set(job)
-        return jobs.within(unit, work)
-    finally:
-        performed.set(before)
+    return jobs.perform(unit, job, work)
 
 
 def _apply_async(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,7 +88,7 @@ def _afterwards(original: Callable[..., Any]) -> Callable[..., Any]:
         what = f"what follows the failure of job {self.id}"
         unit = jobs.open_unit(run, "block", what=what) if run is not None else None
         work = functools.partial(original, self, *args, **kwargs)
-        return _within(unit, self.id, work) if unit is not None else work()
+        return jobs.perform(unit, self.id, work) if unit is not None else work()
 
     return method
 

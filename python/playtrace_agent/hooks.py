@@ -26,6 +26,7 @@ _MODULES = {
     "hypercorn": "hypercorn.utils",
     "rq": "rq",
     "celery": "celery.app.base",
+    "dramatiq": "dramatiq.broker",
 }
 _installed = False
 

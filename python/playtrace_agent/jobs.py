@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from . import runtime, units
@@ -23,6 +24,10 @@ RUN_KEY = "profile_trace_run"
 
 #: A slug and a run's token, if the run has one.
 Run = tuple[str, "str | None"]
+
+
+#: The id of the job that the running code performs. One that it enqueues under the same id (a retry) is another execution.
+performed: ContextVar[str | None] = ContextVar("playtrace_job", default=None)
 
 
 class SlugMissingError(RuntimeError):
@@ -46,13 +51,11 @@ def tag(carried: Mapping[str, Any], run: Run) -> dict[str, Any]:
     return {**ours, **carried}
 
 
-def promise(run: Run, job: str, function: str, queue: str, *, again: bool = False) -> None:
-    """Write the promise into the ledger, and beside it whose job it is, in case that it loses its slug.
-
-    ``again``: an execution of the job enqueues it for another one.
-    """
+def promise(run: Run, job: str, function: str, queue: str) -> None:
+    """Write the promise into the ledger, and beside it whose job it is, in case that it loses its slug."""
     from . import _native
 
+    again = job == performed.get()
     runtime.guard("promising a job", lambda: _native.enqueue(*run, job, function, queue, again))
 
 
@@ -69,6 +72,10 @@ def withdraw(run: Run, job: str, error: BaseException) -> None:
     from . import _native
 
     reason = f"enqueueing it failed: {type(error).__name__}: {error}"[:300]
+    if job == performed.get():
+        # The executions that it had before stay what they are.
+        drop(run, job, reason)
+        return
     runtime.guard("withdrawing a job", lambda: _native.withdraw(*run, job, reason))
 
 
@@ -153,6 +160,17 @@ def open_unit(run: Run, kind: str, *, job: str | None = None, what: str = "") ->
     except Exception:
         log.warning("not traced: %s of profile %s", what or f"job {job}", run[0], exc_info=True)
     return None
+
+
+def perform(unit: units.Unit, job: str, work: Callable[[], Any]) -> Any:
+    """Do a job's work within its unit; what it enqueues under its own id is one more execution of it."""
+    before = performed.get()
+    try:
+        # Within the block: a time limit is an exception that may be raised anywhere.
+        performed.set(job)
+        return within(unit, work)
+    finally:
+        performed.set(before)
 
 
 def within(unit: units.Unit | None, work: Callable[[], Any]) -> Any:

@@ -195,3 +195,10 @@ def change_celery(_module: ModuleType) -> None:
     from . import celery
 
     celery.install()
+
+
+def change_dramatiq(_module: ModuleType) -> None:
+    """Tag the messages of apps, and trace those of workers."""
+    from . import dramatiq
+
+    dramatiq.install()

@@ -46,6 +46,7 @@ PATCHES = {
     "imports": "code that an import runs is credited to whoever imports first",
     "rq": "jobs are not followed",
     "celery": "Celery's tasks are not followed",
+    "dramatiq": "Dramatiq's messages are not followed",
     "flask": "",
     "django": "",
     "gunicorn": "",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from conftest import Workspace
+    from judged import Judged
 
 HERE = Path(__file__).parent
 PROFILES = [f"p{n}" for n in range(8)]
@@ -61,6 +62,38 @@ for thread in threads:
 for thread in threads:
     thread.join()
 sys.exit("; ".join(failed) or None)
+"""
+
+
+#: Faults for the app to import, each of which hits one profile. Beside them, ``p0``'s slug is to be taken off its jobs.
+FAULTS = """
+from playtrace_agent import _native, jobs, units
+
+# The ends of one profile's jobs are not recorded, and the context of another one's is not left.
+open_unit, within, end, of = jobs.open_unit, jobs.within, units.end, {}
+
+
+def _open_unit(run, kind, **more):
+    unit = open_unit(run, kind, **more)
+    of[unit] = run[0]
+    return unit
+
+
+def _within(unit, work):
+    if of.get(unit) != "p2":
+        return within(unit, work)
+    try:
+        _native.enter(unit)
+        return work()
+    finally:
+        units.end(unit)
+
+
+jobs.open_unit, jobs.within = _open_unit, _within
+units.end = lambda unit: None if of.get(unit) == "p1" else end(unit)
+# A sender that does not know whose its work is.
+run = units.current_run
+units.current_run = lambda: None if (run() or ("",))[0] == "p3" else run()
 """
 
 
@@ -142,6 +175,23 @@ def judge_all(workspace: Workspace) -> None:
     for slug in PROFILES:
         judged = judge(workspace, [], slug=slug, run=RUN)
         assert (judged.status, judged.reasons) == ("complete", []), f"{slug}: {judged}"
+
+
+def see_faults(workspace: Workspace, load: Load) -> Judged:
+    """See that each of the faults hits its profile and no other; return what is said of ``p0``."""
+    found = compare(workspace, load)
+    assert {text.partition(":")[0] for text in found.wrong} == {"p2"}, found
+    assert {text.partition(":")[0] for text in found.lost} == {"p3"}, found
+    ids = {slug: {r["job"] for r in workspace.look().of_kind(slug, "enqueue", RUN)} for slug in ("p0", "p1")}
+    stripped = judge(workspace, [], slug="p0", run=RUN)
+    assert stripped.status == "failed"
+    assert all(stripped.names(f"job {job} came to its worker without profile_trace_slug") for job in ids["p0"]), stripped
+    unended = judge(workspace, [], slug="p1", run=RUN)
+    assert unended.status == "partial"
+    assert all(unended.names("ended in the middle of", f"job {job}") for job in ids["p1"]), unended
+    # The others are none the worse.
+    assert judge(workspace, [], slug="p4", run=RUN).status == "complete"
+    return stripped
 
 
 @contextmanager

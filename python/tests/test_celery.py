@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import coverage
 import pytest
 from judged import judge
-from queue_load import Load, compare, judge_all, running, said
+from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults
 from rq_stage import serve, wait
 
 if TYPE_CHECKING:
@@ -192,66 +192,26 @@ with playtrace_agent.trace("p", "r"):
     assert (judged.status, judged.reasons) == ("complete", []), judged
 
 
-#: Faults, each of which hits the profile that it names.
-FAULTS = """
-import playtrace_agent.celery_publish
+#: A receiver of the app's that takes off headers that it does not know.
+STRIP = """
 from celery import signals
-from playtrace_agent import _native, jobs, units
 
 
-# A receiver of the app's that takes off headers that it does not know.
 @signals.before_task_publish.connect(weak=False)
 def _strip(headers=None, **_):
     if headers.get("profile_trace_slug") == "p0":
         del headers["profile_trace_slug"]
-
-
-# The ends of one profile's tasks are not recorded, and the context of another one's is not left.
-open_unit, within, end, of = jobs.open_unit, jobs.within, units.end, {}
-
-
-def _open_unit(run, kind, **more):
-    unit = open_unit(run, kind, **more)
-    of[unit] = run[0]
-    return unit
-
-
-def _within(unit, work):
-    if of.get(unit) != "p2":
-        return within(unit, work)
-    try:
-        _native.enter(unit)
-        return work()
-    finally:
-        units.end(unit)
-
-
-jobs.open_unit, jobs.within = _open_unit, _within
-units.end = lambda unit: None if of.get(unit) == "p1" else end(unit)
-# A sender that does not know whose its work is.
-run = units.current_run
-units.current_run = lambda: None if (run() or ("",))[0] == "p3" else run()
 """
 
 
 def test_faults_are_seen(workspace: Workspace, redis_url: str) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
-    workspace.write("faults.py", FAULTS)
+    workspace.write("faults.py", FAULTS + STRIP)
     env = {"TEST_REDIS": redis_url, "TEST_FAULTS": "1"}
     with running(workspace, worker("threads"), env, signal.SIGTERM) as process:
         LOAD.send(workspace, env)
         LOAD.wait(connection, process)
     connection.close()
-    found = compare(workspace, LOAD)
-    assert {text.partition(":")[0] for text in found.wrong} == {"p2"}, found
-    assert {text.partition(":")[0] for text in found.lost} == {"p3"}, found
-    ids = {slug: {r["job"] for r in workspace.look().of_kind(slug, "enqueue", "r")} for slug in ("p0", "p1")}
-    stripped = judge(workspace, [], slug="p0", run="r")
-    assert stripped.status == "failed"
-    assert all(stripped.names(f"task {job}", "its message lost profile_trace_slug") for job in ids["p0"]), stripped
-    assert all(stripped.names(f"job {job} came to its worker without") for job in ids["p0"]), stripped
-    unended = judge(workspace, [], slug="p1", run="r")
-    assert unended.status == "partial"
-    assert all(unended.names("ended in the middle of", f"job {job}") for job in ids["p1"]), unended
-    # The others are none the worse.
-    assert judge(workspace, [], slug="p4", run="r").status == "complete"
+    stripped = see_faults(workspace, LOAD)
+    for record in workspace.look().of_kind("p0", "enqueue", "r"):
+        assert stripped.names(f"task {record['job']}", "its message lost profile_trace_slug"), stripped
