@@ -27,6 +27,7 @@ _MODULES = {
     "rq": "rq",
     "celery": "celery.app.base",
     "dramatiq": "dramatiq.broker",
+    "huey": "huey.api",
 }
 _installed = False
 

@@ -202,3 +202,10 @@ def change_dramatiq(_module: ModuleType) -> None:
     from . import dramatiq
 
     dramatiq.install()
+
+
+def change_huey(_module: ModuleType) -> None:
+    """Tag the tasks of apps, and trace those of consumers."""
+    from . import huey
+
+    huey.install()

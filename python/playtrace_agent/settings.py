@@ -47,6 +47,7 @@ PATCHES = {
     "rq": "jobs are not followed",
     "celery": "Celery's tasks are not followed",
     "dramatiq": "Dramatiq's messages are not followed",
+    "huey": "Huey's tasks are not followed",
     "flask": "",
     "django": "",
     "gunicorn": "",
