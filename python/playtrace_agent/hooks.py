@@ -28,6 +28,7 @@ _MODULES = {
     "celery": "celery.app.base",
     "dramatiq": "dramatiq.broker",
     "huey": "huey.api",
+    "arq": "arq.worker",
 }
 _installed = False
 

@@ -136,17 +136,24 @@ def recover(job: str, lost: str) -> Run | None:
     """
     from . import _native
 
+    run = noted(job)
+    if run is not None:
+        slug, token = run
+        message = f"job {job} came to its worker without {SLUG_KEY}: {lost}"
+        log.warning("%s (profile %s)", message, slug)
+        runtime.guard("noting a job without its slug", lambda: _native.owed(slug, token, message))
+    return run
+
+
+def noted(job: str) -> Run | None:
+    """Return the run that promised a job, as long as no worker has begun it."""
+    from . import _native
+
     try:
-        run = _native.promised_run(job)
-        if run is not None:
-            slug, token = run
-            message = f"job {job} came to its worker without {SLUG_KEY}: {lost}"
-            log.warning("%s (profile %s)", message, slug)
-            _native.owed(slug, token, message)
+        return _native.promised_run(job)
     except Exception:
         log.warning("can't find out whether job %s belongs to a profile", job, exc_info=True)
         return None
-    return run
 
 
 def open_unit(run: Run, kind: str, *, job: str | None = None, what: str = "") -> units.Unit | None:

@@ -209,3 +209,10 @@ def change_huey(_module: ModuleType) -> None:
     from . import huey
 
     huey.install()
+
+
+def change_arq(_module: ModuleType) -> None:
+    """Tag the jobs of apps, and trace those of workers."""
+    from . import arq
+
+    arq.install()

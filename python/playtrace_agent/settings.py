@@ -48,6 +48,7 @@ PATCHES = {
     "celery": "Celery's tasks are not followed",
     "dramatiq": "Dramatiq's messages are not followed",
     "huey": "Huey's tasks are not followed",
+    "arq": "arq's jobs are not followed",
     "flask": "",
     "django": "",
     "gunicorn": "",
