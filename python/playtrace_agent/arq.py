@@ -1,7 +1,8 @@
 """arq: jobs that traced work enqueues carry its profile, and workers trace them.
 
-``install()`` does both, in the module that has the ``WorkerSettings``, and in the web app: it enqueues by name, without that
-module. A job's definition in Redis is a mapping, to which slug and run are added: workers without the agent don't look there.
+``install()`` does both, in the module that has the ``WorkerSettings``, and in the web app: it enqueues by name, without
+that module. A job's definition in Redis is a mapping, to which slug and run are added: workers without the agent don't
+look there.
 """
 
 from __future__ import annotations
@@ -241,7 +242,7 @@ def _serialize_result(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _finish_job(original: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Wrap the end of an execution: one that asks for another one (a retry, a worker that ends) leaves the job where it is."""
+    """Wrap the end of an execution: one that asks for another one (a retry, say) leaves the job there."""
 
     @functools.wraps(original)
     async def finish_job(self: Any, job_id: str, finish: bool, *args: Any, **kwargs: Any) -> None:
@@ -254,7 +255,7 @@ def _finish_job(original: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
 
 
 def _finish_failed_job(original: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Wrap the end of a job that was not begun: it expired, was aborted, was tried too often, or its function is not there."""
+    """Wrap the end of a job that was not begun: expired, aborted, tried too often, of a function that is not there."""
 
     @functools.wraps(original)
     async def finish_failed_job(self: Any, job_id: str, *args: Any, **kwargs: Any) -> None:

@@ -49,7 +49,7 @@ def _worker_starts(**_: Any) -> None:
         if not runtime.start("worker"):
             return
     except settings.SettingsError as error:
-        log.error("nothing is traced: %s", error)  # noqa: TRY400 - the message says all
+        log.error("nothing is traced: %s", error)
         return
     from . import celery_worker
 

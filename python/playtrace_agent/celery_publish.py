@@ -1,6 +1,6 @@
 """The sending side of Celery: a task that traced work sends is tagged and promised before a worker can see it.
 
-Every way of sending comes by ``before_task_publish``: ``delay``, chains, groups, chords, retries, ``replace``, ``beat``.
+Every way of sending comes by ``before_task_publish``: ``delay``, chains, groups, chords, retries, ``replace``.
 What a task sends, its callbacks included, is sent from within its own traced work.
 """
 

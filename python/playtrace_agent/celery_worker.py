@@ -67,10 +67,11 @@ def _apply_async(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def apply_async(self: Any, target: Any, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        request = args[2] if args and len(args) > 2 else None
-        run = jobs.run_in(request) if isinstance(request, dict) else None
+        # The task's name, its id, its headers, and more.
+        headers: Any = args[2] if args and len(args) > 2 else None
+        run = jobs.run_in(headers) if isinstance(headers, dict) else None
         if run is not None:
-            jobs.start(run, str(args[1]), str(request.get("hostname", "")))
+            jobs.start(run, str(args[1]), str(headers.get("hostname", "")))
         return original(self, target, args, kwargs, **options)
 
     return apply_async

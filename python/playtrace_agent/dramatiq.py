@@ -1,7 +1,7 @@
 """Dramatiq: messages that traced work enqueues carry its profile, and workers trace them.
 
-``install()`` does both, in the module that makes the broker: web processes and workers import it. A message carries slug and
-run in its options, which retries, delays and pipelines keep.
+``install()`` does both, in the module that makes the broker: web processes and workers import it. A message carries
+slug and run in its options, which retries, delays and pipelines keep.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _worker_starts() -> None:
         if not runtime.start("worker") or _working:
             return
     except settings.SettingsError as error:
-        log.error("nothing is traced: %s", error)  # noqa: TRY400 - the message says all
+        log.error("nothing is traced: %s", error)
         return
     _working = True
     import dramatiq.worker
@@ -133,7 +133,7 @@ def _worker_starts() -> None:
 
 
 def _process_message(original: Callable[..., None]) -> Callable[..., None]:
-    """Wrap the work itself: the actor, the middleware around it, and what that enqueues (retries, pipelines, callbacks)."""
+    """Wrap the work itself: the actor, the middleware around it, what that enqueues (retries, pipelines, callbacks)."""
 
     @functools.wraps(original)
     def process_message(self: Any, message: Any, *args: Any, **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
 """Huey: tasks that traced work enqueues carry its profile, and consumers trace them.
 
-``install()`` does both, in the module that makes the ``Huey``: web processes and consumers import it. A message of Huey's has
-no place for others' values. It is a pickle, and what stands behind a pickle's end is ignored by whoever reads it
-(documented for ``pickle.loads``): there, slug and run are. A consumer without the agent reads the same task.
+``install()`` does both, in the module that makes the ``Huey``: web processes and consumers import it. A message of
+Huey's has no place for others' values. It is a pickle, and what stands behind a pickle's end is ignored by whoever
+reads it (documented for ``pickle.loads``): there, slug and run are. A consumer without the agent reads the same task.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _taking: ContextVar[bool] = ContextVar("playtrace_huey_taking", default=False)
 def install() -> None:
     """Tag the tasks that traced work enqueues, and trace those of this process's consumer. Once.
 
-    The agent is switched on by the web app that imports the module, or by the consumer when it starts. Does nothing where
-    ``ENABLE_PROFILE_COVERAGE`` is off.
+    The agent is switched on by the web app that imports the module, or by the consumer when it starts. Does nothing
+    where ``ENABLE_PROFILE_COVERAGE`` is off.
 
     Raises:
         SettingsError: The environment asks for what can't be done.

@@ -1,7 +1,7 @@
 """What all job queues have in common: whose a job is, and what the ledger is told of it.
 
-A job carries its profile's slug and its run's token to the worker, wherever its queue has a place for that. Each queue has
-modules of its own (``rq``, ``celery``, …), which know when to call what is here.
+A job carries its profile's slug and its run's token to the worker, wherever its queue has a place for that. Each queue
+has modules of its own (``rq``, ``celery``, …), which know when to call what is here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RUN_KEY = "profile_trace_run"
 Run = tuple[str, "str | None"]
 
 
-#: The id of the job that the running code performs. One that it enqueues under the same id (a retry) is another execution.
+#: The id of the job that the running code performs. What it enqueues under the same id is another execution (a retry).
 performed: ContextVar[str | None] = ContextVar("playtrace_job", default=None)
 
 

@@ -1,4 +1,4 @@
-"""The app of the tests of arq: copied into a workspace, beside its ``leaves``. Knows nothing of the agent but a line."""
+"""The app of the tests of arq, copied into a workspace beside its ``leaves``. It knows one line of the agent."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class WorkerSettings:
     """What `arq arq_app.WorkerSettings` runs."""
 
     functions = (plain, func(retried, max_tries=5), parent, threaded, failing, gated)
-    cron_jobs = (cron(beat, second=set(range(60))),) if os.environ.get("TEST_BEAT") else ()
+    cron_jobs = (cron("arq_app.beat", second=set(range(60))),) if os.environ.get("TEST_BEAT") else ()
     redis_settings = RedisSettings.from_dsn(f"{URL}/0")
     poll_delay = 0.05
     max_jobs = 20

@@ -1,4 +1,4 @@
-"""The app of the tests of Celery: copied into a workspace, beside its ``leaves``. Knows nothing of the agent but a line."""
+"""The app of the tests of Celery, copied into a workspace beside its ``leaves``. It knows one line of the agent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A load for job queues whose lines are known beforehand: eight profiles, and nobody, send jobs at once.
 
-Each job calls one function that no other job calls. So a line that is missing, or that is somebody else's, is found job by
-job, although a profile's lines are a union. What a kind of job is, the app of each queue says (``celery_app.py``, …).
+Each job calls one function that no other job calls. So a line that is missing, or that is somebody else's, is found job
+by job, although a profile's lines are a union. What a kind of job is, the app of each queue says (``celery_app.py``).
 """
 
 from __future__ import annotations
@@ -115,20 +115,18 @@ class Load:
     def prepare(self, workspace: Workspace, url: str) -> redis.Redis:
         """Write the app and its leaves; return an empty Redis."""
         shutil.copy(HERE / f"{self.app}.py", workspace.app / f"{self.app}.py")
-        workspace.write(
-            "coverage.profile-playback.ini", f"[run]\nrelative_files = True\nomit =\n    {self.app}.py\n    driver*.py\n"
-        )
+        omitted = f"omit =\n    {self.app}.py\n    driver*.py\n"
+        workspace.write("coverage.profile-playback.ini", f"[run]\nrelative_files = True\n{omitted}")
         every = [name for slug in (*PROFILES, NOBODY) for name in self.names(slug)] + ["nobody_beat"]
         workspace.write("leaves.py", "\n".join(f"def {name}():\n    return {name!r}\n\n" for name in every))
         connection = redis.Redis.from_url(url, decode_responses=True)
         connection.flushall()
         return connection
 
-    def send(self, workspace: Workspace, env: Mapping[str, str | None], slugs: Sequence[str] = (*PROFILES, NOBODY)) -> None:
+    def send(self, workspace: Workspace, env: Mapping[str, str | None]) -> None:
         """Send everything, in a process of its own."""
-        text = SEND.format(
-            app=self.app, slugs=list(slugs), rounds=self.rounds, run=RUN, kinds=list(self.kinds), width=WIDTH
-        )
+        slugs = [*PROFILES, NOBODY]
+        text = SEND.format(app=self.app, slugs=slugs, rounds=self.rounds, run=RUN, kinds=list(self.kinds), width=WIDTH)
         path = workspace.write("driver_send.py", text)
         done = subprocess.run(
             [sys.executable, str(path)], env=workspace.environment(env), capture_output=True, text=True, check=False
@@ -185,7 +183,8 @@ def see_faults(workspace: Workspace, load: Load, lost: Sequence[str] = ("p3",)) 
     ids = {slug: {r["job"] for r in workspace.look().of_kind(slug, "enqueue", RUN)} for slug in ("p0", "p1")}
     stripped = judge(workspace, [], slug="p0", run=RUN)
     assert stripped.status == "failed"
-    assert all(stripped.names(f"job {job} came to its worker without profile_trace_slug") for job in ids["p0"]), stripped
+    without = "came to its worker without profile_trace_slug"
+    assert all(stripped.names(f"job {job} {without}") for job in ids["p0"]), stripped
     unended = judge(workspace, [], slug="p1", run=RUN)
     assert unended.status == "partial"
     assert all(unended.names("ended in the middle of", f"job {job}") for job in ids["p1"]), unended

@@ -35,7 +35,8 @@ RUN = (sys.executable, "-m", "playtrace_agent", "run", "--")
 
 def consumer(kind: str) -> list[str]:
     """Return the command of a consumer."""
-    return [sys.executable, "-m", "huey.bin.huey_consumer", "huey_app.huey", "-k", kind, "-w", "3", "-s", "1", "-d", "0.05"]
+    options = ["-k", kind, "-w", "3", "-s", "1", "-d", "0.05"]
+    return [sys.executable, "-m", "huey.bin.huey_consumer", "huey_app.huey", *options]
 
 
 @pytest.fixture(scope="module")

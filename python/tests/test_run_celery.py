@@ -1,4 +1,4 @@
-"""`playtrace-agent run` for both sides of Celery: an app that sends tasks, and `celery worker`, with no line in either."""
+"""`playtrace-agent run` for both sides of Celery: an app that sends tasks and `celery worker`, with no line in them."""
 
 from __future__ import annotations
 

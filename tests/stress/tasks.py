@@ -27,19 +27,19 @@ app = Celery("tests.stress.tasks", broker=f"{_URL}/0")
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True, worker_prefetch_multiplier=4)
 
 
-@app.task(name="tests.stress.tasks.work")  # type: ignore[untyped-decorator]
+@app.task(name="tests.stress.tasks.work")
 def work(query: Mapping[str, str]) -> None:
     """Do what a request asks for, and record it."""
     job(query)
 
 
-@signals.worker_init.connect  # type: ignore[untyped-decorator]
+@signals.worker_init.connect
 def _prepare(**_: object) -> None:
     # A task must not find an import undone.
     importlib.import_module("stresswork.kinds")
 
 
-@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+@signals.worker_process_init.connect
 def _begin(**_: object) -> None:
     """Prepare a process of the pool; its parent gets no threads: a fork copies none."""
     sys.setswitchinterval(SWITCH_SECONDS)
