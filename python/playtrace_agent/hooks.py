@@ -25,6 +25,10 @@ _MODULES = {
     "uvicorn": "uvicorn.config",
     "hypercorn": "hypercorn.utils",
     "rq": "rq",
+    "celery": "celery.app.base",
+    "dramatiq": "dramatiq.broker",
+    "huey": "huey.api",
+    "arq": "arq.worker",
 }
 _installed = False
 

@@ -188,3 +188,31 @@ def change_rq(_module: ModuleType) -> None:
     worker.work = work
     if runtime.started():
         _follow_jobs()
+
+
+def change_celery(_module: ModuleType) -> None:
+    """Tag the tasks of apps, and trace those of workers."""
+    from . import celery
+
+    celery.install()
+
+
+def change_dramatiq(_module: ModuleType) -> None:
+    """Tag the messages of apps, and trace those of workers."""
+    from . import dramatiq
+
+    dramatiq.install()
+
+
+def change_huey(_module: ModuleType) -> None:
+    """Tag the tasks of apps, and trace those of consumers."""
+    from . import huey
+
+    huey.install()
+
+
+def change_arq(_module: ModuleType) -> None:
+    """Tag the jobs of apps, and trace those of workers."""
+    from . import arq
+
+    arq.install()

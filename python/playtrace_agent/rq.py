@@ -10,7 +10,7 @@ import importlib.util
 from typing import Any
 
 from . import rq_queue, rq_worker, runtime
-from .rq_job import RUN_KEY, SLUG_KEY, SlugMissingError
+from .jobs import RUN_KEY, SLUG_KEY, SlugMissingError
 
 __all__ = ["RUN_KEY", "SLUG_KEY", "SlugMissingError", "install", "install_queue_if_present"]
 

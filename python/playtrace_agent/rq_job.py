@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SLUG_KEY = "profile_trace_slug"
-RUN_KEY = "profile_trace_run"
-
-#: A slug and a run's token, if the run has one.
-Run = tuple[str, "str | None"]
+from . import jobs
 
 #: On a job object: the slug and run that it owes to its meta, because traced work made it or it is traced here.
 OWED = "_playtrace_owed"
@@ -22,18 +18,13 @@ TAKEN = "_playtrace_taken"
 RUNNING = "_playtrace_running"
 
 
-class SlugMissingError(RuntimeError):
-    """With ``PROFILE_COVERAGE_STRICT``: a job that traced work enqueues does not carry its profile."""
-
-
-def run_of(job: Any) -> Run | None:
+def run_of(job: Any) -> jobs.Run | None:
     """Return the slug and run that a job's meta names."""
     try:
-        meta = job.meta or {}
-        slug, run = meta.get(SLUG_KEY), meta.get(RUN_KEY)
+        meta = job.meta
     except Exception:  # noqa: BLE001 - meta that can't be read is the app's affair
         return None
-    return (str(slug), str(run) if run else None) if slug else None
+    return jobs.run_in(meta)
 
 
 def wrap(cls: Any, name: str, wrapper: Any) -> None:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 from typing import TYPE_CHECKING, Any
 
-from . import rq_worker, runtime, units
-from .rq_job import MISSED, OWED, PROMISED, RUN_KEY, SLUG_KEY, TAKEN, SlugMissingError, run_of, wrap
+from . import jobs, rq_worker, runtime, units
+from .jobs import SLUG_KEY, SlugMissingError
+from .rq_job import MISSED, OWED, PROMISED, TAKEN, run_of, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .rq_job import Run
+    from .jobs import Run
 
-
-class _Enqueueing(threading.local):
-    """Jobs promised inside the calls of ``Queue`` under way in this thread, the innermost last."""
-
-    def __init__(self) -> None:
-        self.calls: list[list[tuple[Run, Any]]] = []
-
-
-_enqueueing = _Enqueueing()
 _installed = False
 
 
@@ -40,7 +31,7 @@ def install() -> None:
     job_class.create = classmethod(_create(job_class.create.__func__))
     job_class.to_dict = _to_dict(job_class.to_dict)
     for name in ("enqueue_call", "enqueue_many", "enqueue_job", "schedule_job"):
-        wrap(Queue, name, _withdrawing)
+        wrap(Queue, name, jobs.withdrawing)
     wrap(Queue, "run_sync", _run_sync)
     runtime.tell_setup("rq-queue")
 
@@ -51,13 +42,9 @@ def _create(original: Callable[..., Any]) -> Callable[..., Any]:
         job = original(cls, *args, **kwargs)
         run = units.current_run()
         if run is not None:
-            slug, token = run
             setattr(job, OWED, run)
-            meta = job.meta or {}
-            # An app that names another profile names no run of it: ours would be none of that profile's.
-            ours = {} if SLUG_KEY in meta else {SLUG_KEY: slug, **({RUN_KEY: token} if token else {})}
-            job.meta = {**ours, **meta}
-            runtime.say(logging.INFO, "job tagged: %s (%s), profile %s", job.id, _function(job), slug)
+            job.meta = jobs.tag(job.meta or {}, run)
+            runtime.say(logging.INFO, "job tagged: %s (%s), profile %s", job.id, _function(job), run[0])
         return job
 
     return create
@@ -90,18 +77,11 @@ def _promise(job: Any, owed: Run) -> None:
         run = run_of(job) or owed
     setattr(job, PROMISED, True)
     _note(job, run)
-    if _enqueueing.calls:
-        _enqueueing.calls[-1].append((run, job))
+    jobs.may_fail(functools.partial(_withdraw, run, job))
 
 
 def _note(job: Any, run: Run) -> None:
-    """Write the promise into the ledger, and beside it whose job it is, in case that its meta is replaced."""
-    from . import _native
-
-    def enqueue() -> None:
-        _native.enqueue(*run, job.id, _function(job), str(job.origin or ""))
-
-    runtime.guard("promising a job", enqueue)
+    jobs.promise(run, job.id, _function(job), str(job.origin or ""))
 
 
 def _function(job: Any) -> str:
@@ -119,49 +99,22 @@ def _miss(job: Any, owed: Run) -> None:
         SlugMissingError: ``PROFILE_COVERAGE_STRICT`` is on. Not for a job that is performed here: what enqueues it
             again is RQ's own bookkeeping, and the job would be stuck half-way.
     """
-    from . import _native
-
-    slug, run = owed
     message = (
-        f"job {job.id} ({_function(job)}) is enqueued by work of profile {slug}, but its meta lost {SLUG_KEY}: "
+        f"job {job.id} ({_function(job)}) is enqueued by work of profile {owed[0]}, but its meta lost {SLUG_KEY}: "
         "add to job.meta, don't replace it"
     )
     if runtime.current_settings().strict and not job.__dict__.get(TAKEN):
         raise SlugMissingError(message)
     setattr(job, MISSED, True)
-    runtime.say(logging.WARNING, "%s", message)
-    runtime.guard("noting a job without its slug", lambda: _native.owed(slug, run, message))
+    jobs.miss(owed, message)
 
 
-def _withdrawing(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a method of ``Queue``: what was promised in a call that fails is taken back."""
-
-    @functools.wraps(original)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _enqueueing.calls.append([])
-        try:
-            result = original(self, *args, **kwargs)
-        except BaseException as error:
-            _withdraw(_enqueueing.calls.pop(), error)
-            raise
-        inner = _enqueueing.calls.pop()
-        if _enqueueing.calls:
-            _enqueueing.calls[-1].extend(inner)
-        return result
-
-    return call
-
-
-def _withdraw(promised: list[tuple[Run, Any]], error: BaseException) -> None:
-    from . import _native
-
-    for run, job in promised:
-        if _is_there_already(job, run, error):
-            continue
-        # Should the app try again, it is promised again.
-        setattr(job, PROMISED, False)
-        reason = f"enqueueing it failed: {type(error).__name__}: {error}"[:300]
-        runtime.guard("withdrawing a job", functools.partial(_native.withdraw, *run, job.id, reason))
+def _withdraw(run: Run, job: Any, error: BaseException) -> None:
+    if _is_there_already(job, run, error):
+        return
+    # Should the app try again, it is promised again.
+    setattr(job, PROMISED, False)
+    jobs.withdraw(run, job.id, error)
 
 
 def _is_there_already(job: Any, run: Run, error: BaseException) -> bool:

@@ -7,13 +7,14 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import runtime, settings, units
-from .rq_job import OWED, PROMISED, RUNNING, SLUG_KEY, TAKEN, run_of, wrap
+from . import jobs, runtime, settings
+from .rq_job import OWED, PROMISED, RUNNING, TAKEN, run_of, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .rq_job import Run
+    from . import units
+    from .jobs import Run
 
 log = logging.getLogger("playtrace_agent")
 _installed = False
@@ -82,13 +83,7 @@ def _execute_job(original: Callable[..., Any]) -> Callable[..., Any]:
     def execute_job(self: Any, job: Any, *args: Any, **kwargs: Any) -> Any:
         run = _take(job)
         if run is not None:
-            from . import _native
-
-            slug, token = run
-            runtime.guard(
-                "noting a job's start",
-                lambda: _native.job_start(slug, token, job.id, str(getattr(self, "name", ""))),
-            )
+            jobs.start(run, job.id, str(getattr(self, "name", "")))
         return original(self, job, *args, **kwargs)
 
     return execute_job
@@ -130,8 +125,8 @@ def _traced_afterwards(job: Any, work: Callable[[], Any]) -> Any:
     The unit is not one of the job's own: that the job itself was performed is for its work horse to say.
     """
     run = _take(job)
-    unit = _open(run, "block", what=f"stopped callback of job {job.id}") if run is not None else None
-    return _within(unit, work) if unit is not None else work()
+    unit = jobs.open_unit(run, "block", what=f"stopped callback of job {job.id}") if run is not None else None
+    return jobs.within(unit, work)
 
 
 def traced(job: Any, work: Callable[[], Any], *, by_worker: bool) -> Any:
@@ -141,18 +136,9 @@ def traced(job: Any, work: Callable[[], Any], *, by_worker: bool) -> Any:
         return work()
     setattr(job, RUNNING, True)
     try:
-        return _within(unit, work)
+        return jobs.within(unit, work)
     finally:
         setattr(job, RUNNING, False)
-
-
-def _within(unit: units.Unit, work: Callable[[], Any]) -> Any:
-    from . import _native
-
-    try:
-        return _native.call_within(unit, work)
-    finally:
-        units.end(unit)
 
 
 def _begin(job: Any, *, by_worker: bool) -> units.Unit | None:
@@ -169,7 +155,7 @@ def _begin(job: Any, *, by_worker: bool) -> units.Unit | None:
         from . import _native
 
         runtime.guard("naming a work horse", lambda: _native.set_role("job"))
-    unit = _open(run, "job", job=job.id)
+    unit = jobs.open_unit(run, "job", job=job.id)
     if unit is not None:
         log.info("worker tracing started: job %s, profile %s", job.id, run[0])
     return unit
@@ -180,45 +166,10 @@ def _take(job: Any) -> Run | None:
     state = job.__dict__
     run = run_of(job) or state.get(OWED) or recovered
     if run is None and not state.get(TAKEN):
-        run = _recover(job)
+        run = jobs.recover(job.id, "its meta was replaced")
     setattr(job, TAKEN, True)
     if run is not None:
         # A retry or a repetition is enqueued by the worker itself: it owes what this execution owes.
         setattr(job, OWED, run)
         setattr(job, PROMISED, True)
-    return run
-
-
-def _open(run: Run, kind: str, *, job: str | None = None, what: str = "") -> units.Unit | None:
-    """Open a unit; a fault is said, and the work goes on untraced."""
-    from . import _native
-
-    try:
-        return units.begin(kind, *run, job=job, what=what)
-    except (ValueError, _native.TraceError) as error:
-        log.warning("not traced: %s of profile %s: %s", what or f"job {job}", _shown(run), error)
-    except Exception:
-        log.warning("not traced: %s of profile %s", what or f"job {job}", _shown(run), exc_info=True)
-    return None
-
-
-def _shown(run: Run) -> str:
-    """Return what a job's meta says of its profile, for the log: whoever writes to Redis may have written it."""
-    return "".join(c if c.isprintable() else "?" for c in run[0][:128])
-
-
-def _recover(job: Any) -> Run | None:
-    """Find the run of a job whose meta was replaced after it was enqueued. It owes its slug: the verdict says so."""
-    from . import _native
-
-    try:
-        run = _native.promised_run(job.id)
-        if run is not None:
-            slug, token = run
-            message = f"job {job.id} came to its worker without {SLUG_KEY}: its meta was replaced"
-            log.warning("%s (profile %s)", message, slug)
-            _native.owed(slug, token, message)
-    except Exception:
-        log.warning("can't find out whether job %s belongs to a profile", job.id, exc_info=True)
-        return None
     return run

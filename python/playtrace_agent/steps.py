@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from . import _native, units
 
 
-class _Steps:
+class Steps:
     """An awaitable that makes each step of a coroutine in a way of its own."""
 
     __slots__ = ("_coroutine",)
@@ -29,10 +29,10 @@ class _Steps:
         """Make a step: a call."""
         raise NotImplementedError
 
-    def __await__(self) -> _Steps:
+    def __await__(self) -> Steps:
         return self
 
-    def __iter__(self) -> _Steps:
+    def __iter__(self) -> Steps:
         return self
 
     def __next__(self) -> Any:
@@ -57,7 +57,7 @@ class _Steps:
         return getattr(self._coroutine, name)
 
 
-class Within(_Steps):
+class Within(Steps):
     """Calls and awaits something as work of a unit. Its steps are entered and left natively."""
 
     __slots__ = ("step",)
@@ -100,7 +100,7 @@ class Outside:
         return sending
 
 
-class _Outdoors(_Steps):
+class _Outdoors(Steps):
     """Calls and awaits something as work of what was there before."""
 
     __slots__ = ("_outside",)

@@ -86,7 +86,7 @@ def _counts(outcome: Outcome) -> dict[str, Any]:
 
 def write(path: Path, rows: Sequence[Row], pythons: Sequence[str]) -> None:
     """Write the results file."""
-    packages = ("playtrace-agent", "coverage", "flask", "gunicorn", "uvicorn", "rq", "redis")
+    packages = ("playtrace-agent", "coverage", "flask", "gunicorn", "uvicorn", "rq", "celery", "redis")
     document = {
         "machine": {"cpus": os.cpu_count(), "system": platform.system(), "processor": platform.machine()},
         "versions": {"python": list(pythons), **{name: version(name) for name in packages}},

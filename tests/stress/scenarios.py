@@ -29,10 +29,11 @@ class Scenario:
     """What runs, and what is sent to it."""
 
     name: str
-    # gunicorn's options, or uvicorn's, or the kind of RQ worker.
+    # gunicorn's options, or uvicorn's, or the kind of RQ worker, or the options of Celery's.
     gunicorn: tuple[str, ...] = ()
     uvicorn: tuple[str, ...] = ()
     rq: str = ""
+    celery: tuple[str, ...] = ()
     workers: int = 0
     only: tuple[str, ...] = ()
     among: tuple[str, ...] = plan.FEATURES
@@ -49,7 +50,7 @@ class Scenario:
     @property
     def as_jobs(self) -> bool:
         """Whether its requests do what jobs do: no Flask is in between."""
-        return bool(self.rq or self.uvicorn)
+        return bool(self.rq or self.celery or self.uvicorn)
 
 
 SYNC = Scenario("gunicorn-sync", gunicorn=("--worker-class", "sync", "--workers", "4"))
@@ -62,7 +63,8 @@ GEVENT = Scenario(
 )
 FORKING = Scenario("rq-forking", rq="work", workers=4, short=80)
 SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=150)
-SCENARIOS = (SYNC, GTHREAD, UVICORN, GEVENT, FORKING, SIMPLE)
+CELERY = Scenario("celery", celery=("--pool", "prefork", "--concurrency", "4"), workers=1, requests=2_000, short=80)
+SCENARIOS = (SYNC, GTHREAD, UVICORN, GEVENT, FORKING, SIMPLE, CELERY)
 # The same where the functions that each request enters are recorded besides, and where each request has a context of
 # its own; left out where the agent does not do it.
 BY_STEP = replace(GTHREAD, name="gunicorn-gthread-steps", granularity="steps")
@@ -140,7 +142,7 @@ class Stress:
             PROFILE_COVERAGE_GRANULARITY=scenario.granularity,
             **{support.RECORDS: str(records)},
         )
-        run = self._jobs if scenario.rq else self._requests
+        run = self._jobs if scenario.rq or scenario.celery else self._requests
         answers = run(scenario, requests, out, env, records)
         served = {record.number: record for record in check.read_records(records)}
         if len(served) != count:
@@ -182,12 +184,17 @@ class Stress:
         lines = [json.dumps([request.slug, request.query]) for request in requests]
         jobs.write_text("\n".join(lines) + "\n", encoding="utf-8")
         module = [self.python, "-m", "tests.stress.worker"]
+        work, enqueue = [*module, scenario.rq], [*module, "enqueue", str(jobs)]
+        if scenario.celery:
+            options = [*scenario.celery, "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+            work = [self.python, "-m", "celery", "-A", "tests.stress.tasks", "worker", *options]
+            enqueue = [self.python, "-m", "tests.stress.tasks", str(jobs)]
         with _running([Service("redis", argv, out, env, out / "redis.log")]) as redis:
             wait_until(lambda: redis_command(port, "PING") == "+PONG", "redis", redis, _START_SECONDS)
             names = [f"worker-{number}" for number in range(scenario.workers)]
-            workers = [Service(name, [*module, scenario.rq], out, env, out / f"{name}.log") for name in names]
+            workers = [Service(name, work, out, env, out / f"{name}.log") for name in names]
             with _running(workers):
-                subprocess.run([*module, "enqueue", str(jobs)], env=env, cwd=out, check=True, timeout=_END_SECONDS)
+                subprocess.run(enqueue, env=env, cwd=out, check=True, timeout=_END_SECONDS)
 
                 def done() -> bool:
                     if redis_command(port, "ZCARD", f"rq:failed:{worker.QUEUE}") != ":0":

@@ -225,12 +225,20 @@ impl Judging {
                 continue;
             }
             let name = format!("job {job} ({function})");
-            if units > 0 {
+            let dropped = self.dropped(facts, job, &name);
+            if units + dropped > 0 {
                 // A job that is retried or repeated is started more than once.
                 let starts = facts.starts.get(job).copied().unwrap_or_default();
                 if starts > units {
                     self.wait_for(format!(
                         "data lost: {name} was started {starts} times, but its work horses left {units} records"
+                    ));
+                }
+                let again = facts.again.get(job).copied().unwrap_or_default();
+                let missing = (1 + again).saturating_sub(units + dropped);
+                if missing > 0 {
+                    self.wait_for(format!(
+                        "{name} was enqueued again by itself {again} times, and {missing} of its executions have not been started"
                     ));
                 }
                 continue;
@@ -262,6 +270,20 @@ impl Judging {
                 (None, None) => self.wait_for(format!("{name} was enqueued and has not been started")),
             }
         }
+    }
+
+    /// Tells what workers took and did not run; returns how often they did.
+    fn dropped(&mut self, facts: &Facts, job: &str, name: &str) -> usize {
+        let dropped = facts.dropped.get(job).map_or(&[][..], Vec::as_slice);
+        for (reason, asked) in dropped {
+            let what = format!("{name} did not run: {reason}");
+            if *asked {
+                self.verdict.notes.push(what);
+            } else {
+                self.lower(Status::Partial, what);
+            }
+        }
+        dropped.len()
     }
 
     fn children(&mut self, facts: &Facts) {

@@ -236,6 +236,9 @@ pub enum Record {
         /// The queue.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         queue: String,
+        /// Whether an execution of the job puts it there for another one (a retry): that one is owed besides.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
     },
     /// The job was not put there after all (Redis refused it, say).
     Withdrawn {
@@ -243,6 +246,16 @@ pub enum Record {
         job: String,
         /// A sentence.
         reason: String,
+    },
+    /// A worker took the job from its queue and will not run it.
+    Dropped {
+        /// Its id.
+        job: String,
+        /// Why: `revoked before it began`, say.
+        reason: String,
+        /// Whether the app asked for that. What it did not ask for (an expiry, a task that no worker knows) leaves work undone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        asked: bool,
     },
     /// A worker's parent process is about to start the job.
     JobStart {

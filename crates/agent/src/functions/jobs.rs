@@ -12,12 +12,14 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(owed, module)?)?;
     module.add_function(wrap_pyfunction!(withdraw, module)?)?;
     module.add_function(wrap_pyfunction!(job_start, module)?)?;
+    module.add_function(wrap_pyfunction!(job_dropped, module)?)?;
     module.add_function(wrap_pyfunction!(lost, module)?)?;
     Ok(())
 }
 
-/// Promises a job, before a worker can see it.
+/// Promises a job, before a worker can see it; `again`: one more execution of a job that enqueues itself.
 #[pyfunction]
+#[pyo3(signature = (slug, run, job, function, queue, again=false))]
 fn enqueue(
     py: Python<'_>,
     slug: &str,
@@ -25,11 +27,12 @@ fn enqueue(
     job: String,
     function: String,
     queue: String,
+    again: bool,
 ) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
     with_agent(py, |agent| {
         agent.remember_job(&job, &slug, &run, &function);
-        agent.note(&slug, &run, Record::Enqueue { job, function, queue })
+        agent.note(&slug, &run, Record::Enqueue { job, function, queue, again })
     })
 }
 
@@ -56,6 +59,24 @@ fn owed(py: Python<'_>, slug: &str, run: Option<&str>, what: String) -> PyResult
 fn withdraw(py: Python<'_>, slug: &str, run: Option<&str>, job: String, reason: String) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
     with_agent(py, |agent| agent.note(&slug, &run, Record::Withdrawn { job, reason }))
+}
+
+/// A worker took a job and will not run it; `asked`: because the app asked for that.
+#[pyfunction]
+fn job_dropped(
+    py: Python<'_>,
+    slug: &str,
+    run: Option<&str>,
+    job: String,
+    reason: String,
+    asked: bool,
+) -> PyResult<()> {
+    let (slug, run) = parse_names(slug, run)?;
+    with_agent(py, |agent| {
+        // Its note is not needed any more.
+        agent.recall_job(&job);
+        agent.note(&slug, &run, Record::Dropped { job, reason, asked })
+    })
 }
 
 /// A worker is about to start a job.

@@ -82,6 +82,10 @@ pub(super) struct Facts {
     /// Job → function.
     pub(super) enqueued: BTreeMap<String, String>,
     pub(super) withdrawn: BTreeSet<String>,
+    /// Job → how often an execution of it asked for another one.
+    pub(super) again: BTreeMap<String, usize>,
+    /// Job → why workers took it and did not run it, and whether the app asked for that.
+    pub(super) dropped: BTreeMap<String, Vec<(String, bool)>>,
     /// Job → worker.
     pub(super) job_starts: BTreeMap<String, String>,
     /// Job → how often a worker started it.
@@ -157,7 +161,7 @@ impl Facts {
 
     /// Every job that somebody says there is, and its function: the process that enqueued it, a worker, or the player.
     pub(super) fn promised_jobs(&self) -> BTreeMap<&String, &str> {
-        let others = self.job_starts.keys().chain(self.job_states.keys());
+        let others = self.job_starts.keys().chain(self.job_states.keys()).chain(self.dropped.keys());
         let mut jobs: BTreeMap<&String, &str> =
             others.map(|job| (job, "its function is not known")).collect();
         let named = self.job_functions.iter().chain(&self.enqueued);
@@ -230,10 +234,17 @@ impl Facts {
             Record::Lost { reason, .. } => self.lost.push(format!("{name}: {reason}")),
             Record::Refused { reason, .. } => self.refused.push(format!("{reason} (said by {name})")),
             Record::Owed { what } => self.owed.push(format!("{what} (seen by {name})")),
-            Record::Enqueue { job, function, .. } => {
+            Record::Enqueue { job, function, again: true, .. } => {
+                self.enqueued.entry(job.clone()).or_insert_with(|| function.clone());
+                *self.again.entry(job.clone()).or_default() += 1;
+            }
+            Record::Enqueue { job, function, again: false, .. } => {
                 self.enqueued.insert(job.clone(), function.clone());
                 // Refused once and put there later.
                 self.withdrawn.remove(job);
+            }
+            Record::Dropped { job, reason, asked } => {
+                self.dropped.entry(job.clone()).or_default().push((reason.clone(), *asked));
             }
             Record::Withdrawn { job, .. } => {
                 self.withdrawn.insert(job.clone());
