@@ -6,6 +6,7 @@ from types import EllipsisType
 from typing import Any, Self, TypeAlias
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from .coverage_engine import CoverageEngine
 from .units import Unit
 
 __version__: str
@@ -72,12 +73,15 @@ def configure(
     config: Path | None,
     prefix: str,
     granularity: str,
+    engine_name: str,
     role_name: str,
     program: str,
     stdlib: list[Path],
     third_party: list[Path],
     tracers: list[Path],
 ) -> list[str]: ...
+def listen_with(engine: CoverageEngine) -> None: ...
+def engine_over() -> bool: ...
 def set_role(role_name: str) -> None: ...
 def boot() -> None: ...
 def tell_setup(coverage: str | None, rq: str | None, hooks: list[str]) -> None: ...

@@ -35,6 +35,9 @@ SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
 GRANULARITIES = ("profile", "steps", "request", "symbol")
 DEFAULT_GRANULARITY = "steps"
 
+#: What can report lines: the interpreter's ``sys.monitoring``, or coverage.py.
+ENGINES = ("native", "coverage")
+
 #: What ``PROFILE_COVERAGE_DISABLE`` may leave out, and what a run's verdict is told then. An empty text: it is told
 #: when traced work meets what was left out, or nothing can be lost.
 PATCHES = {
@@ -84,6 +87,8 @@ class Settings:
     strict: bool
     granularity: str
     disabled: frozenset[str] = frozenset()
+    #: ``native`` or ``coverage``; empty: whichever the interpreter has.
+    engine: str = ""
 
     def for_child(self) -> dict[str, str]:
         """Return the variables that make a child process come to the same settings, wherever it runs."""
@@ -96,6 +101,8 @@ class Settings:
             GRANULARITY: self.granularity,
             DISABLE: ",".join(sorted(self.disabled)),
         }
+        if self.engine:
+            variables[ENGINE] = self.engine
         if self.config is not None:
             variables[CONFIG] = str(self.config)
         return variables
@@ -135,6 +142,7 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
         strict=_switch(environ, STRICT),
         granularity=_granularity(environ),
         disabled=disabled(environ),
+        engine=_engine(environ),
     )
 
 
@@ -154,6 +162,13 @@ def _granularity(environ: Mapping[str, str]) -> str:
     return value
 
 
+def _engine(environ: Mapping[str, str]) -> str:
+    value = environ.get(ENGINE, "")
+    if value not in {"", *ENGINES}:
+        raise SettingsError(f"{ENGINE}={value}: use one of {', '.join(ENGINES)}, or leave it unset")
+    return value
+
+
 def disabled(environ: Mapping[str, str] | None = None) -> frozenset[str]:
     """Return the names of what is to be left out of the changes that the agent makes in a process.
 
@@ -168,9 +183,6 @@ def disabled(environ: Mapping[str, str] | None = None) -> frozenset[str]:
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    engine = environ.get(ENGINE) or "native"
-    if engine != "native":
-        raise SettingsError(f"{ENGINE}={engine}: this version does 'native' only; unset the variable")
     if environ.get(SECRET):
         raise SettingsError(
             f"{SECRET} is set, but this version can't check signed headers: "

@@ -9,6 +9,7 @@ use playtrace_tracer::Token;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::engine;
 use crate::frames::lookup;
 use crate::token::TokenObject;
 
@@ -209,6 +210,7 @@ pub(crate) fn put(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<
             let quick: QuickSet = std::mem::transmute(quick);
             quick(variable, value)
         };
-        Bound::from_owned_ptr_or_err(py, undo).map(drop)
+        Bound::from_owned_ptr_or_err(py, undo)?;
     }
+    engine::follow(py)
 }

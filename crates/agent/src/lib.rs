@@ -13,6 +13,7 @@ mod calling;
 mod cell;
 mod current;
 mod ending;
+mod engine;
 mod error;
 mod frames;
 mod functions;
