@@ -11,8 +11,8 @@ from .settings import ENGINE, SettingsError
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: The first release with all that is used here.
-_OLDEST = (7, 4)
+#: The first release whose data in memory is the same in all threads.
+_OLDEST = (7, 10, 5)
 #: What has a meaning in a pattern.
 _SPECIAL = frozenset("*?[]{}")
 
@@ -23,12 +23,13 @@ def release() -> str:
     Raises:
         SettingsError: There is none, or it is too old.
     """
-    wanted = f"{ENGINE}=coverage (what Python 3.10 and 3.11 have) needs coverage.py {_OLDEST[0]}.{_OLDEST[1]} or newer"
+    oldest = ".".join(map(str, _OLDEST))
+    wanted = f"{ENGINE}=coverage (what Python 3.10 and 3.11 have) needs coverage.py {oldest} or newer"
     try:
         found = version("coverage")
     except PackageNotFoundError:
         raise SettingsError(f"{wanted}: install it beside the app, for instance `pip install coverage`") from None
-    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+    numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())
     if numbers < _OLDEST:
         raise SettingsError(f"{wanted}, and this is {found}: install a newer one")
     return found
