@@ -6,6 +6,7 @@ from types import EllipsisType
 from typing import Any, Self, TypeAlias
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from .coverage_engine import CoverageEngine
 from .units import Unit
 
 __version__: str
@@ -78,6 +79,7 @@ def configure(
     config: Path | None,
     prefix: str,
     granularity: str,
+    engine_name: str,
     role_name: str,
     program: str,
     stdlib: list[Path],
@@ -88,6 +90,8 @@ def configure(
     allow: str | None = None,
     limits: dict[str, int] = ...,
 ) -> list[str]: ...
+def listen_with(engine: CoverageEngine) -> None: ...
+def engine_over() -> bool: ...
 def set_role(role_name: str) -> None: ...
 def boot() -> None: ...
 def tell_setup(coverage: str | None, rq: str | None, hooks: list[str]) -> None: ...

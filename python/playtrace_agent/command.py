@@ -128,8 +128,8 @@ def check(python: str, command: str, environment: Mapping[str, str]) -> None:
         version, installed, waits = json.loads(asked.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         raise UsageError(f"{run_by}, which does not work: {asked.stderr.strip()[-300:]}") from None
-    if tuple(version) < (3, 12):
-        raise UsageError(f"{run_by}, which is Python {version[0]}.{version[1]}: tracing needs 3.12 or newer")
+    if tuple(version) < (3, 10):
+        raise UsageError(f"{run_by}, which is Python {version[0]}.{version[1]}: tracing needs 3.10 or newer")
     install = f"{shlex.quote(python)} -m pip install"
     if not installed:
         raise UsageError(f"{run_by}, where playtrace-agent is not installed: {install} playtrace-agent")

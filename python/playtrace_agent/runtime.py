@@ -33,6 +33,8 @@ log = logging.getLogger("playtrace_agent")
 _OWN_FAULTS = frozenset({"builtins", "playtrace_agent", "_native"})
 
 _settings: Settings | None = None
+#: Whether this interpreter can't be traced, which has been said.
+_refused = False
 _pid = 0
 
 
@@ -63,14 +65,14 @@ def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | N
     """
     if _settings is not None:
         return True
-    if not settings.enabled(environ):
+    if _refused or not settings.enabled(environ):
         return False
     _starting.prepare()
     with _starting.lock:
         # A thread that waited finds the agent on, with everything that follows its work in place.
-        if _settings is None:
+        if _settings is None and not _refused:
             _start(role, app_dir, environ)
-    return True
+    return _settings is not None
 
 
 def changing() -> threading.RLock:
@@ -101,20 +103,17 @@ _starting = _Starting()
 
 def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -> None:
     global _settings, _pid
-    if not hasattr(sys, "monitoring"):
-        raise settings.SettingsError(
-            f"{settings.ENABLE} is set, but this is Python {platform.python_version()}: "
-            "tracing needs sys.monitoring, which CPython has from 3.12 on"
-        )
+    from . import interpreter
+
+    refused = interpreter.refusal()
+    if refused:
+        return _refuse(refused)
     wanted = settings.load(environ, app_dir)
+    engine, by, granularity = _engine(wanted, role)
     try:
         from . import _native
     except ImportError as error:
-        # In a subinterpreter, say, as mod_wsgi makes them.
-        raise settings.SettingsError(
-            f"{settings.ENABLE} is set, but the agent can't be loaded here ({error}): trace in a process's main "
-            "interpreter (mod_wsgi: WSGIApplicationGroup %{GLOBAL}), with the wheel that was built for this machine"
-        ) from error
+        return _refuse(interpreter.not_loaded(error))
     from . import processes, propagation
 
     try:
@@ -123,13 +122,14 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
             root=wanted.root,
             config=wanted.config,
             prefix=wanted.prefix,
-            granularity=wanted.granularity,
+            granularity=granularity,
+            engine_name=engine,
             role_name=role,
             secret=wanted.secret,
             signed_only=wanted.signed_only,
             allow=wanted.allow,
             limits=wanted.limits,
-            program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, native",
+            program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, {by}",
             **_installation(),
         )
     except _native.TraceError as error:
@@ -137,6 +137,10 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
     for notice in notices:
         log.warning("coverage configuration: %s", notice)
     globals()["native"] = _native
+    if engine == interpreter.COVERAGE:
+        from .coverage_engine import CoverageEngine
+
+        _native.listen_with(CoverageEngine(_native, wanted, by_unit=granularity == "request"))
     if "imports" not in wanted.disabled:
         _native.install_import_hook()
     propagation.install(wanted.disabled)
@@ -154,6 +158,36 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
         wanted.directory,
         wanted.root,
     )
+
+
+def _refuse(reason: str) -> None:
+    """Leave the app as it is: nothing here can be traced, whatever the settings say."""
+    global _refused  # noqa: PLW0603 - it is about the process
+    _refused = True
+    log.error("nothing is traced in process %d: %s is set, but %s", os.getpid(), settings.ENABLE, reason)
+
+
+def _engine(wanted: Settings, role: str) -> tuple[str, str, str]:
+    """Return the engine, its name for people, and the granularity that it has."""
+    from . import interpreter
+
+    engine = interpreter.engine(wanted.engine)
+    if engine == interpreter.NATIVE:
+        return engine, engine, wanted.granularity
+    from . import coverage_settings
+
+    by = f"coverage.py {coverage_settings.release()}"
+    granularity = "request" if wanted.granularity == "request" else "profile"
+    # What starts a process for one piece of work has said the same.
+    level = logging.DEBUG if role in _SHORT_LIVED else logging.WARNING
+    log.log(
+        level,
+        "Python %s is traced by %s: one run at a time in a process, lines by %s, no event loops (ASGI) and no greenlets",
+        platform.python_version(),
+        by,
+        granularity,
+    )
+    return engine, by, granularity
 
 
 def boot() -> None:

@@ -39,6 +39,9 @@ SIGNED = "PROFILE_TRACE_SIGNED"
 GRANULARITIES = ("profile", "steps", "request", "symbol")
 DEFAULT_GRANULARITY = "steps"
 
+#: What can report lines: the interpreter's ``sys.monitoring``, or coverage.py.
+ENGINES = ("native", "coverage")
+
 #: What ``PROFILE_COVERAGE_DISABLE`` may leave out, and what a run's verdict is told then. An empty text: it is told
 #: when traced work meets what was left out, or nothing can be lost.
 PATCHES = {
@@ -113,6 +116,8 @@ class Settings:
     allow: str | None = None
     #: By the names that the native part has for them.
     limits: dict[str, int] = field(default_factory=lambda: dict(LIMITS.values()))
+    #: ``native`` or ``coverage``; empty: whichever the interpreter has.
+    engine: str = ""
 
     def for_child(self) -> dict[str, str]:
         """Return the variables that make a child process come to the same settings, wherever it runs."""
@@ -128,6 +133,8 @@ class Settings:
             ALLOW: self.allow or "",
             **{name: str(self.limits[what]) for name, (what, _) in LIMITS.items()},
         }
+        if self.engine:
+            variables[ENGINE] = self.engine
         if self.config is not None:
             variables[CONFIG] = str(self.config)
         return variables
@@ -147,7 +154,6 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd()
-    _refuse_unknown(environ)
     config = _config(environ, cwd, app_dir)
     root = environ.get(ROOT)
     if root:
@@ -171,6 +177,7 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
         signed_only=_switch(environ, SIGNED),
         allow=environ.get(ALLOW) or None,
         limits={what: _limit(environ, name, what, default) for name, (what, default) in LIMITS.items()},
+        engine=_engine(environ),
     )
 
 
@@ -212,6 +219,13 @@ def _granularity(environ: Mapping[str, str]) -> str:
     return value
 
 
+def _engine(environ: Mapping[str, str]) -> str:
+    value = environ.get(ENGINE, "")
+    if value not in {"", *ENGINES}:
+        raise SettingsError(f"{ENGINE}={value}: use one of {', '.join(ENGINES)}, or leave it unset")
+    return value
+
+
 def disabled(environ: Mapping[str, str] | None = None) -> frozenset[str]:
     """Return the names of what is to be left out of the changes that the agent makes in a process.
 
@@ -223,12 +237,6 @@ def disabled(environ: Mapping[str, str] | None = None) -> frozenset[str]:
     for name in sorted(names - PATCHES.keys()):
         raise SettingsError(f"{DISABLE}: {name!r} can't be left out; use some of {', '.join(PATCHES)}")
     return names
-
-
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    engine = environ.get(ENGINE) or "native"
-    if engine != "native":
-        raise SettingsError(f"{ENGINE}={engine}: this version does 'native' only; unset the variable")
 
 
 def _config(environ: Mapping[str, str], cwd: Path, app_dir: Path | None) -> Path | None:

@@ -2,6 +2,7 @@
 //!
 //! Nothing here calls into Python; see [`AttachedCell`](crate::cell::AttachedCell).
 
+mod credit;
 mod imports;
 mod limits;
 mod lines;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use playtrace_ledger::{Granularity, Journal, Layout, Record, UnitKind};
 use playtrace_model::{RunToken, Slug};
-use playtrace_tracer::{CodeId, ContextId, Rearm, Token, Tracer, Wants};
+use playtrace_tracer::{CodeId, ContextId, FileId, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
 use self::lines::Kept;
@@ -97,6 +98,8 @@ pub(crate) struct Agent {
     pub(crate) codes: FxHashMap<usize, CodeId>,
     /// The one that was asked for last.
     last_code: Option<(usize, CodeId)>,
+    /// For lines that another engine collected: what stands for the code of a file.
+    credited: FxHashMap<FileId, CodeId>,
     /// The unit that lasts as long as the process.
     process_unit: Option<UnitId>,
     runs: BTreeMap<RunId, Run>,
@@ -130,6 +133,7 @@ impl Agent {
             sources,
             codes: FxHashMap::default(),
             last_code: None,
+            credited: FxHashMap::default(),
             process_unit: None,
             runs: BTreeMap::new(),
             by_name: BTreeMap::new(),

@@ -8,7 +8,7 @@ use playtrace_tracer::Token;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::entered;
+use crate::{engine, entered};
 use crate::frames::lookup;
 use crate::token::TokenObject;
 
@@ -195,8 +195,9 @@ pub(crate) fn put(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<
             let quick: QuickSet = std::mem::transmute(quick);
             quick(variable, value)
         };
-        Bound::from_owned_ptr_or_err(py, undo).map(drop)
+        Bound::from_owned_ptr_or_err(py, undo)?;
     }
+    engine::follow(py)
 }
 
 /// Has a context that nothing runs in hold `None`.

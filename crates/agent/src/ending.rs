@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use crate::agent::UnitId;
 use crate::calling::{self, guarded};
 use crate::cell::give_back;
+use crate::engine;
 use crate::names;
 use crate::run::Written;
 use crate::state::{AGENT, with_agent};
@@ -92,14 +93,23 @@ pub(crate) fn end_quietly(py: Python<'_>, unit: UnitId) {
     let token = AGENT.with(py, |state| state.tokens.remove(&unit)).flatten();
     give_back(py, token);
     let _ = with_agent(py, |agent| agent.close(unit));
+    let _ = engine::left(py, unit);
 }
 
 /// Closes a unit whose token was `held`; what is to be told, if anything is.
 fn close(py: Python<'_>, unit: UnitId, held: *mut ffi::PyObject) -> Option<Bound<'_, PyAny>> {
+    // A signal's handler may have interrupted it: what the unit executed is to be in its record all the same.
+    let drained = if engine::is_present() { engine::drain(py) } else { Ok(()) };
+    if drained.is_err() {
+        let _ = engine::drain(py);
+    }
     // SAFETY: the lock is held, and the reference is the caller's, who gives it.
     let (is_left, token) = unsafe { (is_held(held), Bound::from_owned_ptr_or_opt(py, held)) };
     let token = token.map(Bound::unbind);
     let ended = if is_left {
+        if engine::is_present() {
+            AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.miss_left(unit)));
+        }
         let written = with_agent(py, |agent| agent.leave_behind(unit));
         // Only now: the last holder may have gone in the meantime.
         give_back(py, token);
@@ -108,7 +118,8 @@ fn close(py: Python<'_>, unit: UnitId, held: *mut ffi::PyObject) -> Option<Bound
         give_back(py, token);
         with_agent(py, |agent| agent.close(unit))
     };
-    let told = match ended {
+    let left = engine::left(py, unit);
+    let told = match drained.and(left).and(ended) {
         Ok(None) => return None,
         Ok(Some(written)) => (report(written), py.None()).into_pyobject(py),
         Err(fault) => (py.None(), fault).into_pyobject(py),

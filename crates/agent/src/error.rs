@@ -49,6 +49,12 @@ pub(crate) enum AgentError {
         /// What is missing.
         reason: String,
     },
+    /// The coverage engine traces other work just now, or can't trace where this work runs.
+    #[error("{reason}")]
+    Engine {
+        /// What keeps it from that.
+        reason: String,
+    },
     /// The ledger can't be written: without a promise on disk nothing could be proven.
     #[error("{0}")]
     Ledger(#[from] LedgerError),
@@ -88,6 +94,7 @@ impl AgentError {
             Self::Covdata(error) => error.code(),
             Self::SwitchedOff { .. } => "PT-AGENT-004",
             Self::NotConfigured => "PT-AGENT-005",
+            Self::Engine { .. } => "PT-AGENT-006",
         }
     }
 }

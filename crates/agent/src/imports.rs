@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 
 use crate::state::AGENT;
 use crate::token::TokenObject;
-use crate::{calling, current, monitor, names};
+use crate::{calling, current, engine, monitor, names};
 
 /// The `exec_module` that was there before ours.
 static ORIGINAL: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
@@ -55,7 +55,7 @@ unsafe extern "C-unwind" fn exec_module(
     let py = unsafe { Python::assume_attached() };
     let _ = catch_unwind(AssertUnwindSafe(|| foresee(py, loader)));
     // Not dropped where the call never comes back: see `calling`.
-    let scope = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| Scope::enter(py))).ok().flatten());
+    let Some(scope) = enter(py) else { return null_mut() };
     // Whatever is wrong with the arguments, the original says it.
     // SAFETY: the lock is held, the original lives for ever, and the caller lent a tuple and a dictionary or null for the
     // length of the call. Nothing here is dropped by itself.
@@ -71,20 +71,43 @@ unsafe extern "C-unwind" fn exec_module(
             result
         }
     };
-    if scope.is_some() {
-        leave(py, scope, result.is_null());
-    }
-    result
+    if scope.is_some() { leave(py, scope, result) } else { result }
 }
 
-/// The import is over.
-fn leave(py: Python<'_>, scope: ManuallyDrop<Option<Scope<'_>>>, failed: bool) {
-    // Leaving calls into Python, which must not happen with an error set: a failing import goes on failing.
-    let error = if failed { PyErr::take(py) } else { None };
-    let _ = catch_unwind(AssertUnwindSafe(|| ManuallyDrop::into_inner(scope).map(|scope| scope.leave(py))));
-    if let Some(error) = error {
-        error.restore(py);
+/// An import begins. `None` with an error set where a signal's handler raised one in the meantime.
+fn enter(py: Python<'_>) -> Option<ManuallyDrop<Option<Scope<'_>>>> {
+    match catch_unwind(AssertUnwindSafe(|| Scope::enter(py))) {
+        Ok(Ok(scope)) => Some(ManuallyDrop::new(scope)),
+        Ok(Err(error)) => {
+            error.restore(py);
+            None
+        }
+        Err(_) => Some(ManuallyDrop::new(None)),
     }
+}
+
+/// The import is over; its result, or null with an error set.
+fn leave(
+    py: Python<'_>,
+    scope: ManuallyDrop<Option<Scope<'_>>>,
+    result: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // Leaving calls into Python, which must not happen with an error set: a failing import goes on failing.
+    let error = if result.is_null() { PyErr::take(py) } else { None };
+    let left = catch_unwind(AssertUnwindSafe(|| {
+        ManuallyDrop::into_inner(scope).map_or(Ok(()), |scope| scope.leave(py))
+    }));
+    match (error, left) {
+        (Some(error), _) => error.restore(py),
+        (None, Ok(Err(fault))) => {
+            fault.restore(py);
+            // SAFETY: the lock is held, and the result is ours.
+            unsafe { ffi::Py_XDECREF(result) };
+            return null_mut();
+        }
+        (None, _) => {}
+    }
+    result
 }
 
 /// Looks at the file of a module before its code runs: what it holds now is what is loaded.
@@ -111,24 +134,32 @@ struct Scope<'py> {
 }
 
 impl<'py> Scope<'py> {
-    fn enter(py: Python<'py>) -> Option<Self> {
-        let token = current::token(py)?;
-        let (run, inner, rearm) =
-            AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten()?;
+    fn enter(py: Python<'py>) -> PyResult<Option<Self>> {
+        let Some(token) = current::token(py) else { return Ok(None) };
+        let begun = AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten();
+        let Some((run, inner, rearm)) = begun else { return Ok(None) };
         monitor::rearm(py, &rearm);
+        let context = AGENT.with(py, |state| state.agent.as_ref()?.tracer.resolve(inner)).flatten();
+        let begun = engine::importing(py, context);
         let before = current::value(py);
         // No running frame goes on under the import's context, so the stack needs no arming.
-        let inner = Bound::new(py, TokenObject::new(0, inner, None)).ok();
-        let Some(inner) = inner.filter(|inner| current::put(py, Some(inner.as_any())).is_ok()) else {
-            AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
-            return None;
-        };
-        Some(Self { run, before, inner })
+        let inner = Bound::new(py, TokenObject::new(0, inner, None));
+        let put = begun.and(inner).and_then(|inner| current::put(py, Some(inner.as_any())).map(|()| inner));
+        match put {
+            Ok(inner) => Ok(Some(Self { run, before, inner })),
+            Err(error) => {
+                let _ = engine::importing(py, None);
+                let _ = current::put(py, before.as_ref());
+                AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
+                // Without the engine, no code of Python's has run: the import goes on.
+                if engine::is_present() { Err(error) } else { Ok(None) }
+            }
+        }
     }
 
-    fn leave(self, py: Python<'py>) {
-        // Nothing is left to do for an import if the variable can't be set back.
-        let _ = current::put(py, self.before.as_ref());
+    fn leave(self, py: Python<'py>) -> PyResult<()> {
+        let over = engine::importing(py, None);
+        let back = current::put(py, self.before.as_ref());
         // SAFETY: the lock is held, and it is our object.
         let is_over = unsafe { ffi::Py_REFCNT(self.inner.as_ptr()) } == 1;
         let unit = AGENT.with(py, |state| {
@@ -143,5 +174,6 @@ impl<'py> Scope<'py> {
         if let Some(unit) = unit.flatten() {
             self.inner.get().belongs_to(unit);
         }
+        if engine::is_present() { over.and(back) } else { Ok(()) }
     }
 }

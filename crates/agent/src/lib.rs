@@ -13,6 +13,7 @@ mod calling;
 mod cell;
 mod current;
 mod ending;
+mod engine;
 mod entered;
 mod error;
 mod frames;

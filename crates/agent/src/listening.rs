@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use playtrace_ledger::Granularity;
 use pyo3::prelude::*;
 
+use crate::engine;
 use crate::error::{AgentError, raise};
 use crate::monitor::Monitor;
 use crate::registry;
@@ -18,6 +19,9 @@ const STARTING: Duration = Duration::from_secs(5);
 /// it waits: what runs in its own frames may not be known yet. (By asking again: a lock would stay locked in a child that is forked
 /// meanwhile.)
 pub(crate) fn start_monitor(py: Python<'_>) -> PyResult<()> {
+    if engine::is_present() {
+        return Ok(());
+    }
     let deadline = Instant::now() + STARTING;
     loop {
         let found = AGENT.with(py, |state| match state.listening {

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use playtrace_covdata::CovdataError;
 use playtrace_covdata::shard::{ShardDraft, ShardWriter};
 use playtrace_ledger::unflushed::{LABELS, label_record, line_record, scope_record};
-use playtrace_ledger::{Granularity, Journal, Layout, NewLines, ProcessId, Record, Role};
+use playtrace_ledger::{Engine, Granularity, Journal, Layout, NewLines, ProcessId, Record, Recording, Role};
 use playtrace_model::{ContextLabel, LineData, RunToken, Slug};
 use playtrace_tracer::{ContextId, FileId, FileLines, Fresh, Tracer};
 
@@ -32,6 +32,8 @@ pub(crate) struct Place {
     pub(crate) program: String,
     /// How finely it records.
     pub(crate) granularity: Granularity,
+    /// What reports lines.
+    pub(crate) engine: Engine,
 }
 
 /// An empty shard in memory, made when the first one is needed, or before the process forks.
@@ -159,10 +161,11 @@ impl Run {
         if !self.journal.as_ref().is_some_and(is_current) {
             let harmed = self.journal.is_some();
             let layout = Layout::new(&place.directory);
-            let Place { role, program, granularity, .. } = place;
+            let Place { role, program, .. } = place;
+            let recording = Recording { granularity: place.granularity, engine: place.engine };
             let (slug, token) = (&self.slug, &self.token);
             let mut journal =
-                Journal::open_with_granularity(&layout, slug, token, *role, program, *granularity, now())?;
+                Journal::open_recording(&layout, slug, token, *role, program, recording, now())?;
             if harmed {
                 // Work that ended may be proven nowhere now, and nobody could tell that it was.
                 let reason = "the ledger was taken away or cut off while the process wrote it: what it said before is gone";

@@ -88,6 +88,15 @@ impl Sources {
         found
     }
 
+    /// Decides on a file by its name and its module's, once.
+    pub(crate) fn decide_known(&mut self, filename: &str, module: Option<&str>) -> Option<FileId> {
+        match self.known(filename) {
+            Known::Traced(file) => Some(file),
+            Known::NotTraced => None,
+            Known::Unseen => self.decide(filename, Some(filename), module),
+        }
+    }
+
     fn look_at(&mut self, filename: &str, dunder_file: Option<&str>, module: Option<&str>) -> Option<FileId> {
         // A compiled file may have been moved: then the module knows where its source is. Templates and `exec` run code of
         // another file within a module.

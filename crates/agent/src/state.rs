@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use crate::agent::{Agent, UnitId};
 use crate::cell::AttachedCell;
+use crate::engine::Engine;
 use crate::error::{AgentError, raise};
 use crate::monitor::Monitor;
 use crate::registry::Objects;
@@ -16,6 +17,8 @@ use crate::token::TokenObject;
 pub(crate) struct State {
     pub(crate) agent: Option<Agent>,
     pub(crate) monitor: Option<Arc<Monitor>>,
+    /// What reports lines in the monitor's place.
+    pub(crate) engine: Option<Engine>,
     pub(crate) listening: Listening,
     pub(crate) objects: Objects,
     /// The tokens of the units that are under way.
@@ -34,6 +37,7 @@ pub(crate) enum Listening {
 pub(crate) static AGENT: AttachedCell<State> = AttachedCell::new(State {
     agent: None,
     monitor: None,
+    engine: None,
     listening: Listening::Not,
     objects: Objects::new(),
     tokens: BTreeMap::new(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use playtrace_model::{RunToken, Slug};
 
 use crate::shared::{make_directory, share};
-use crate::{Entry, Granularity, Layout, LedgerError, ProcessId, Record, Role, VERSION, encode};
+use crate::{Entry, Layout, LedgerError, ProcessId, Record, Recording, Role, VERSION, encode};
 
 /// One process's ledger of one run, open for appending.
 ///
@@ -38,25 +38,25 @@ impl Journal {
         program: &str,
         at: u64,
     ) -> Result<Self, LedgerError> {
-        Self::open_with_granularity(layout, slug, run, role, program, Granularity::Profile, at)
+        Self::open_recording(layout, slug, run, role, program, Recording::default(), at)
     }
 
-    /// The same for an agent that records so finely.
-    pub fn open_with_granularity(
+    /// The same for an agent that records so.
+    pub fn open_recording(
         layout: &Layout,
         slug: &Slug,
         run: &RunToken,
         role: Role,
         program: &str,
-        granularity: Granularity,
+        recording: Recording,
         at: u64,
     ) -> Result<Self, LedgerError> {
-        Self::open_in(&layout.run_dir(slug, run), role, program, granularity, at)
+        Self::open_in(&layout.run_dir(slug, run), role, program, recording, at)
     }
 
     /// The same among the boot records: this process is switched on, whether or not it ever serves a run.
     pub fn open_boot(layout: &Layout, role: Role, program: &str, at: u64) -> Result<Self, LedgerError> {
-        Self::open_in(&layout.boot_dir(), role, program, Granularity::Profile, at)
+        Self::open_in(&layout.boot_dir(), role, program, Recording::default(), at)
     }
 
     /// Appends to the boot record of this very process, which must be there.
@@ -73,13 +73,14 @@ impl Journal {
         dir: &Path,
         role: Role,
         program: &str,
-        granularity: Granularity,
+        recording: Recording,
         at: u64,
     ) -> Result<Self, LedgerError> {
         let process = ProcessId::current();
         let path = dir.join(Layout::file_name(&process));
         let (version, ppid) = (VERSION, std::os::unix::process::parent_id());
-        let boot = Record::Boot { version, process, ppid, role, program: program.to_owned(), granularity };
+        let (program, Recording { granularity, engine }) = (program.to_owned(), recording);
+        let boot = Record::Boot { version, process, ppid, role, program, granularity, engine };
         if path.exists() {
             let mut journal = Self::append_to(path)?;
             journal.append(at, boot)?;

@@ -85,6 +85,7 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     judging.shards(&facts, shards_present);
     judging.behind(&facts);
     judging.unflushed(&facts, ledger);
+    judging.engines(&facts);
     for Unflushed { entered, .. } in &ledger.unflushed {
         facts.entered.union_with(entered);
     }
@@ -307,6 +308,16 @@ impl Judging {
                     "{name} has not ended in {writer} (which can't be looked at from here)"
                 )),
             }
+        }
+    }
+
+    /// What an engine can't see by its nature leaves no record: whoever reads the verdict must know of it.
+    fn engines(&mut self, facts: &Facts) {
+        for process in &facts.by_coverage {
+            self.verdict.notes.push(format!(
+                "{process} was traced by coverage.py: one run at a time in a process, and not where work goes on without a call that \
+                 the agent follows (docs/explanation/limits.md)"
+            ));
         }
     }
 

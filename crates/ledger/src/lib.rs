@@ -32,6 +32,6 @@ pub use journal::Journal;
 pub use layout::Layout;
 pub use process::ProcessId;
 pub use read::{Extent, RunLedger, Unflushed, Writer};
-pub use record::{Entry, Granularity, NewLines, Outcome, Record, Role, UnitKind, VERSION};
+pub use record::{Engine, Entry, Granularity, NewLines, Outcome, Record, Recording, Role, UnitKind, VERSION};
 pub use room::Occupied;
 pub use seen::Seen;

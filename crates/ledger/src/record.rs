@@ -101,6 +101,42 @@ impl Granularity {
     }
 }
 
+/// What reports lines to an agent (`PROFILE_COVERAGE_ENGINE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The interpreter's `sys.monitoring`.
+    #[default]
+    Native,
+    /// coverage.py's trace function, for one run at a time in a process.
+    Coverage,
+}
+
+impl Engine {
+    /// Whether it is the one that a record without the field has.
+    pub fn is_native(&self) -> bool {
+        *self == Self::Native
+    }
+
+    /// The engine that a word of the setting names.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "native" => Some(Self::Native),
+            "coverage" => Some(Self::Coverage),
+            _ => None,
+        }
+    }
+}
+
+/// How an agent records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recording {
+    /// How finely.
+    pub granularity: Granularity,
+    /// By what.
+    pub engine: Engine,
+}
+
 /// What a unit of traced work is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -150,6 +186,9 @@ pub enum Record {
         /// Of an agent: how finely it records.
         #[serde(default, skip_serializing_if = "Granularity::is_profile")]
         granularity: Granularity,
+        /// Of an agent: what reports lines to it.
+        #[serde(default, skip_serializing_if = "Engine::is_native")]
+        engine: Engine,
     },
     /// Among the boot records: what an agent found and put in place. Written at the start, and again when more is in place:
     /// the last one counts.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use playtrace_ledger::{
-    Granularity, Journal, Layout, LedgerError, Outcome, ProcessId, Record, Role, VERSION,
+    Engine, Granularity, Journal, Layout, LedgerError, Outcome, ProcessId, Record, Role, VERSION,
 };
 
 use crate::plan::Plan;
@@ -73,6 +73,7 @@ fn copy(path: &Path) -> Result<Journal, LedgerError> {
         role: Role::Player,
         program: PROGRAM.to_owned(),
         granularity: Granularity::Profile,
+        engine: Engine::Native,
     };
     journal.append(now(), boot)?;
     Ok(journal)

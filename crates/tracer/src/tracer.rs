@@ -204,6 +204,11 @@ impl Tracer {
         }
     }
 
+    /// The token of a context that runs or sleeps.
+    pub fn token_of(&self, id: ContextId) -> Option<Token> {
+        Some(self.context(id)?.active?.token)
+    }
+
     /// Forgets a context and its lines.
     pub fn remove_context(&mut self, id: ContextId) {
         self.deactivate(id);

@@ -107,14 +107,14 @@ impl Agent {
     }
 
     /// Says that something is lost, once a run.
-    fn lose(&mut self, token: Token, reason: &'static str) {
+    pub(super) fn lose(&mut self, token: Token, reason: &'static str) {
         let run = self.tracer.resolve(token).and_then(|context| self.owners.get(&context).copied());
         if let Some(id) = run {
             self.lose_of(id, reason);
         }
     }
 
-    fn lose_of(&mut self, id: RunId, reason: &'static str) {
+    pub(super) fn lose_of(&mut self, id: RunId, reason: &'static str) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         if run.lost.insert(reason) {
             // If the ledger can't be written, the open unit tells of it.

@@ -7,7 +7,7 @@ use crate::ending::{Report, report};
 use crate::error::{AgentError, raise};
 use crate::run::Written;
 use crate::state::{AGENT, Listening, with_agent};
-use crate::{current, monitor, token};
+use crate::{current, engine, monitor, token};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(spawn, module)?)?;
@@ -43,6 +43,7 @@ fn set_process_unit(py: Python<'_>, unit: UnitId) -> PyResult<()> {
     })?;
     let token = AGENT.with(py, |state| state.tokens.get(&unit).map(|token| token.get().token())).flatten();
     current::set_base(token);
+    engine::follow(py)?;
     if let Some(token) = token {
         monitor::rearm_stack(py, token);
     }
@@ -53,6 +54,7 @@ fn set_process_unit(py: Python<'_>, unit: UnitId) -> PyResult<()> {
 #[pyfunction]
 fn after_fork(py: Python<'_>) -> PyResult<bool> {
     token::forget_left(py);
+    let forked = engine::after_fork(py);
     let token = current::token(py);
     // The units are the parent's; what still holds one of their tokens keeps it.
     let parents = AGENT.with(py, |state| std::mem::take(&mut state.tokens));
@@ -76,21 +78,23 @@ fn after_fork(py: Python<'_>) -> PyResult<bool> {
         current::set_base(None);
         current::put(py, None)?;
     }
-    Ok(kept)
+    forked.and(Ok(kept))
 }
 
 /// Writes what is new in every run.
 #[pyfunction]
 fn flush(py: Python<'_>) -> PyResult<Vec<Report>> {
+    let drained = engine::drain(py);
     let results = with_agent(py, |agent| Ok(agent.flush_all()))?;
-    reports(results)
+    drained.and(reports(results))
 }
 
 /// The process ends: closes its unit and writes what is left.
 #[pyfunction]
 fn finish(py: Python<'_>) -> PyResult<Vec<Report>> {
+    let drained = engine::drain(py);
     let results = with_agent(py, |agent| Ok(agent.finish()))?;
-    reports(results)
+    drained.and(reports(results))
 }
 
 /// All reports, or the first error: every run was flushed in any case.

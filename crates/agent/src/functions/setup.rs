@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use playtrace_covdata::Installation;
 use playtrace_grant::{Grant, GrantError, Networks, TraceKey};
-use playtrace_ledger::{Granularity, Record, Role};
+use playtrace_ledger::{Engine, Granularity, Record, Role};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -13,14 +13,16 @@ use super::parse_names;
 use crate::agent::Agent;
 use crate::error::raise;
 use crate::gate::Gate;
-use crate::imports;
 use crate::room::{Limits, Room};
+use crate::{engine, imports};
 use crate::run::Place;
 use crate::sources::{self, Sources};
 use crate::state::{AGENT, with_agent};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
+    module.add_function(wrap_pyfunction!(listen_with, module)?)?;
+    module.add_function(wrap_pyfunction!(engine_over, module)?)?;
     module.add_function(wrap_pyfunction!(set_role, module)?)?;
     module.add_function(wrap_pyfunction!(boot, module)?)?;
     module.add_function(wrap_pyfunction!(tell_setup, module)?)?;
@@ -31,7 +33,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Sets the agent up. Nothing is traced yet. Answers with the configuration's keys that have no effect here.
 #[pyfunction]
-#[pyo3(signature = (*, directory, root, config, prefix, granularity, role_name, program, stdlib, third_party, tracers, secret=None, signed_only=false, allow=None, limits=BTreeMap::new()))]
+#[pyo3(signature = (*, directory, root, config, prefix, granularity, engine_name, role_name, program, stdlib, third_party, tracers, secret=None, signed_only=false, allow=None, limits=BTreeMap::new()))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // keyword arguments, as Python hands them over
 fn configure(
     py: Python<'_>,
@@ -40,6 +42,7 @@ fn configure(
     config: Option<PathBuf>,
     prefix: String,
     granularity: &str,
+    engine_name: &str,
     role_name: &str,
     program: String,
     stdlib: Vec<PathBuf>,
@@ -53,7 +56,9 @@ fn configure(
     let grant = grant(secret, signed_only, allow).map_err(|error| raise(&error.into()))?;
     let granularity = Granularity::parse(granularity)
         .ok_or_else(|| PyValueError::new_err(format!("{granularity:?} is not a granularity")))?;
-    let place = Place { directory, prefix, role: role(role_name)?, program, granularity };
+    let engine = Engine::parse(engine_name)
+        .ok_or_else(|| PyValueError::new_err(format!("{engine_name:?} is not an engine")))?;
+    let place = Place { directory, prefix, role: role(role_name)?, program, granularity, engine };
     let config = sources::read_config(config.as_deref()).map_err(|error| raise(&error))?;
     let notices = config.notices.iter().map(|notice| {
         format!("{}:{}: {} has no effect: {}", notice.path.display(), notice.line, notice.key, notice.why)
@@ -77,6 +82,18 @@ fn grant(secret: Option<&str>, signed_only: bool, allow: Option<&str>) -> Result
         signed_only,
         networks: allow.map(Networks::parse).transpose()?,
     })
+}
+
+/// Lets another engine than the interpreter's monitoring be the source of lines (`coverage_engine.CoverageEngine`).
+#[pyfunction]
+fn listen_with(py: Python<'_>, engine: Py<PyAny>) {
+    engine::set(py, engine);
+}
+
+/// That engine turns to another run: what still runs of the one before is not seen any more. Says whether something does.
+#[pyfunction]
+fn engine_over(py: Python<'_>) -> PyResult<bool> {
+    engine::over(py)
 }
 
 /// Changes what this process says that it does.

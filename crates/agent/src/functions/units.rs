@@ -10,7 +10,7 @@ use crate::agent::{Opened, UnitId, UnitSpec};
 use crate::listening::start_monitor;
 use crate::state::{AGENT, with_agent};
 use crate::token::{self, TokenObject};
-use crate::{current, monitor, registry};
+use crate::{current, engine, monitor, registry};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(open_unit, module)?)?;
@@ -60,6 +60,10 @@ pub(crate) fn open_of(
     start_monitor(py)?;
     token::settle_gone(py);
     registry::sweep(py);
+    let let_in = engine::is_present() && engine::is_let_in(spec.kind);
+    if let_in {
+        engine::admit(py, slug, run, &described(&spec))?;
+    }
     let unit = with_agent(py, |agent| {
         if let Some(job) = &spec.job {
             // It came with its slug: the note about it is not needed any more.
@@ -67,8 +71,20 @@ pub(crate) fn open_of(
             spec.scope = note.map(|note| note.function).filter(|function| !function.is_empty());
         }
         agent.open(slug, run, spec)
-    })?;
-    opened(py, unit)
+    });
+    if let_in {
+        engine::joined(py, unit.as_ref().ok().map(|opened| (opened.unit, opened.token)))?;
+    }
+    opened(py, unit?)
+}
+
+/// What a unit is called where it is not traced.
+fn described(spec: &UnitSpec) -> String {
+    match &spec.job {
+        Some(job) => format!("job {job}"),
+        None if spec.what.is_empty() => "a block of traced work".to_owned(),
+        None => spec.what.clone(),
+    }
 }
 
 /// Opens a unit of work that belongs where the running code belongs; `None` outside traced work.
@@ -83,6 +99,15 @@ fn open_within(
     let Some(token) = current::token(py) else { return Ok(None) };
     let mut spec = UnitSpec::new(kind(kind_name)?, what);
     spec.child = child;
+    let run = AGENT.with(py, |state| engine::run_of(state.agent.as_ref()?, token)).flatten();
+    let let_in = engine::is_present() && engine::is_let_in(spec.kind);
+    if let Some((slug, run)) = run.filter(|_| let_in) {
+        engine::admit(py, slug, run, &described(&spec))?;
+        let unit = with_agent(py, |agent| agent.open_within(token, spec).transpose());
+        let opened_as = unit.as_ref().ok().and_then(Option::as_ref);
+        engine::joined(py, opened_as.map(|opened| (opened.unit, opened.token)))?;
+        return unit?.map(|unit| opened(py, unit).map(|(unit, _)| unit)).transpose();
+    }
     let unit = with_agent(py, |agent| agent.open_within(token, spec).transpose())?;
     unit.map(|unit| opened(py, unit).map(|(unit, _)| unit)).transpose()
 }

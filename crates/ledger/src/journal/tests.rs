@@ -8,7 +8,7 @@ use super::*;
 use crate::decode;
 
 fn open(dir: &Path) -> Result<Journal, LedgerError> {
-    Journal::open_in(dir, Role::Web, "a test", Granularity::Steps, 7)
+    Journal::open_in(dir, Role::Web, "a test", Recording::default(), 7)
 }
 
 /// Where this process's file belongs.

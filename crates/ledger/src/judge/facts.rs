@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_model::{LineData, MeasuredPath, SourceHash};
 
-use crate::{Entry, Outcome, Record, RunLedger, UnitKind, Writer};
+use crate::{Engine, Entry, Outcome, Record, RunLedger, UnitKind, Writer};
 
 /// One unit of traced work.
 pub(super) struct Unit {
@@ -110,6 +110,8 @@ pub(super) struct Facts {
     pub(super) merged: BTreeSet<String>,
     pub(super) sources: BTreeMap<MeasuredPath, BTreeSet<SourceHash>>,
     pub(super) unknown: usize,
+    /// Processes, for people, to which coverage.py reported lines.
+    pub(super) by_coverage: BTreeSet<String>,
     /// Ledger file → its process, for people, and whether that runs.
     pub(super) writers: BTreeMap<String, (String, Option<bool>)>,
 }
@@ -194,6 +196,7 @@ impl Facts {
         record: &Record,
     ) {
         match record {
+            Record::Boot { engine: Engine::Coverage, .. } => _ = self.by_coverage.insert(name.to_owned()),
             Record::Boot { .. } | Record::Setup { .. } => {}
             Record::Unknown => self.unknown += 1,
             Record::Open { unit, kind, step, job, child, what, scope } => {

@@ -6,7 +6,7 @@ use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, Sour
 
 use super::{Judgement, judge};
 use crate::{
-    Entry, Granularity, NewLines, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind, Writer,
+    Engine, Entry, Granularity, NewLines, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind, Writer,
     encode,
 };
 
@@ -20,6 +20,7 @@ fn writer(pid: u32, role: Role, records: Vec<Record>) -> Writer {
         role,
         program: "test".to_owned(),
         granularity: Granularity::Profile,
+        engine: Engine::Native,
     };
     let entries = std::iter::once(boot).chain(records).map(|record| Entry { at: 5, record });
     let bytes: Vec<u8> = entries.flat_map(|entry| encode(&entry).unwrap()).collect();

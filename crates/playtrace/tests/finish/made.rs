@@ -6,7 +6,7 @@ use playtrace::finish::{MergeRun, Merged, merge_run};
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::data::ContextPolicy;
 use playtrace_covdata::shard::{ShardDraft, ShardWriter};
-use playtrace_ledger::{Granularity, Journal, Layout, NewLines, Outcome, ProcessId, Record, Role, UnitKind};
+use playtrace_ledger::{Engine, Granularity, Journal, Layout, NewLines, Outcome, ProcessId, Record, Role, UnitKind};
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
 
 pub(crate) fn slug() -> Slug {
@@ -46,6 +46,7 @@ pub(crate) fn traced(dir: &Path, run: &str, at: u64, numbers: &[u32], ended: boo
         role: Role::Web,
         program: "test".to_owned(),
         granularity: Granularity::Profile,
+        engine: Engine::Native,
     };
     let open = Record::Open {
         unit: "1".to_owned(),

@@ -9,7 +9,7 @@ mod unfinished;
 use std::path::Path;
 
 use playtrace::finish::{Finished, MergeRun, Patience, VerdictFile, finish_run, merge_run, steps_path_of};
-use playtrace_ledger::{Granularity, Journal, Layout, NewLines, Record, Role, UnitKind};
+use playtrace_ledger::{Engine, Granularity, Journal, Layout, NewLines, Record, Role, UnitKind};
 use playtrace_model::{ContextLabel, MeasuredPath, Status};
 use tempfile::TempDir;
 
@@ -124,6 +124,7 @@ pub(crate) fn entering(dir: &Path, run: &str, granularity: Granularity) {
         role: Role::Job,
         program: "test".to_owned(),
         granularity,
+        engine: Engine::Native,
     };
     journal.append(10, boot).unwrap();
     for (unit, kind, step, job, scope) in
