@@ -38,3 +38,12 @@ def change_executor(module: ModuleType) -> None:
 def change_spawn(module: ModuleType) -> None:
     """Have ``loky.backend.spawn`` tell new processes whose they are."""
     multiprocess.change_spawn(module)
+
+
+def change_tracker(module: ModuleType) -> None:
+    """Let the process behind ``loky.backend.resource_tracker``, which whoever comes first starts for all, be nobody's.
+
+    Before loky 3.5, it is started by a fork that others can see.
+    """
+    tracker: Any = module.ResourceTracker
+    tracker.ensure_running = foreign.for_nobody(tracker.ensure_running)

@@ -96,6 +96,7 @@ def _left_out() -> dict[str, onimport.Change]:
 
 def _foreign() -> dict[str, onimport.Change]:
     return {
+        **{f"{package}.backend.resource_tracker": _change("lokys", "change_tracker") for package in _LOKY},
         "billiard.pool": _change("foreign", "change_fork"),
         "multiprocess.pool": _change("foreign", "change_fork"),
         # Their calls come with a context of their own.
