@@ -1,4 +1,4 @@
-"""The page of the matrix is in step with the table and with the results; running what they are about is `make matrix`."""
+"""The page of the matrix is in step with the table and the results; running what they are about is `make matrix`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def results() -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "one failed", {**found, "value": 2, "failures": ["x"]}, "**1 of 3 failed**"
 
 
-@pytest.mark.parametrize(("what", "found", "said"), results())
+@pytest.mark.parametrize(("what", "found", "said"), list(results()))
 def test_each_result_is_said(what: str, found: dict[str, Any], said: str) -> None:
     row = table.Row("framework", "Flask", "flask", "test_x.py", "the load")
     one = {**found, "id": f"{row.id} 3.12", "python": "3.12"}

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import foreign, multiprocess, picklers, pools, propagation
+from .queues import follow_feeding
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -21,16 +22,17 @@ _METHODS = ("submit", "_adjust_process_count", "_setup_queues")
 def change_executor(module: ModuleType) -> None:
     """Follow ``loky.process_executor``."""
     package = module.__name__.rpartition(".")[0]
-    queues, reduction = (sys.modules.get(f"{package}.backend.{name}") for name in ("queues", "reduction"))
+    queues: Any = sys.modules.get(f"{package}.backend.queues")
+    reduction: Any = sys.modules.get(f"{package}.backend.reduction")
     executor: Any = getattr(module, "ProcessPoolExecutor", None)
     whole = all(hasattr(module, name) for name in _EXECUTOR) and all(hasattr(executor, name) for name in _METHODS)
     if not whole or not hasattr(queues, "dumps") or not hasattr(reduction, "dumps"):
         foreign.change_loky(module)
         return
-    propagation.serves_all(queues.Queue._feed)  # type: ignore[union-attr]
+    propagation.serves_all(queues.Queue._feed)
+    queues.Queue._start_thread = follow_feeding(queues.Queue._start_thread)
     propagation.serves_all(module._ExecutorManagerThread)
     propagation.serves_all(module._process_worker, initializer=2)
-
     executor.submit = pools.follow_submit(executor.submit, module._process_chunk, picklers.of_loky)
     executor._adjust_process_count = pools.follow_start(executor._adjust_process_count, module._ExecutorManagerThread)
 
@@ -38,3 +40,12 @@ def change_executor(module: ModuleType) -> None:
 def change_spawn(module: ModuleType) -> None:
     """Have ``loky.backend.spawn`` tell new processes whose they are."""
     multiprocess.change_spawn(module)
+
+
+def change_tracker(module: ModuleType) -> None:
+    """Let the process behind ``loky.backend.resource_tracker``, which whoever comes first starts for all, be nobody's.
+
+    Before loky 3.5, it is started by a fork that others can see.
+    """
+    tracker: Any = module.ResourceTracker
+    tracker.ensure_running = foreign.for_nobody(tracker.ensure_running)

@@ -19,11 +19,11 @@ def of_loky(executor_or_process: Any) -> workitems.Medium | None:
     """Tell how loky pickles this executor's calls, or this process; ``None`` if it is not loky's."""
     for kind in type(executor_or_process).__mro__:
         for module in _LOKY:
-            package, found, _ = kind.__module__.rpartition(module)
+            package, found, _ = str(kind.__module__).rpartition(module)
             reduction = sys.modules.get(f"{package}.backend.reduction") if found else None
             if reduction is not None:
-                queue = vars(executor_or_process).get("_call_queue")
-                return workitems.Medium(package, _Dumps(reduction.dumps, vars(queue)["_reducers"] if queue else None))
+                queue = getattr(executor_or_process, "_call_queue", None)
+                return workitems.Medium(package, _Dumps(reduction.dumps, getattr(queue, "_reducers", None)))
     return None
 
 
@@ -37,8 +37,10 @@ class _Dumps:
 
 def of_pool(pool: Any) -> workitems.Medium | None:
     """Tell how this ``multiprocessing.Pool`` pickles; ``None`` if it is not one of joblib's."""
-    module = sys.modules.get(answers.JOBLIB)
-    if module is None or not isinstance(pool, module.PicklingPool):
+    module: Any = sys.modules.get(answers.JOBLIB)
+    # Another thread may be importing it.
+    kind = getattr(module, "PicklingPool", None)
+    if kind is None or not isinstance(pool, kind):
         return None
     reducers = pool._forward_reducers
 

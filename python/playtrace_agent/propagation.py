@@ -102,6 +102,7 @@ def _left_out() -> dict[str, onimport.Change]:
 
 def _foreign() -> dict[str, onimport.Change]:
     return {
+        **{f"{package}.backend.resource_tracker": _change("lokys", "change_tracker") for package in _LOKY},
         "billiard.pool": _change("foreign", "change_fork"),
         "multiprocess.pool": _change("foreign", "change_fork"),
         "aiosqlite.core": _change("databases", "change_aiosqlite"),

@@ -32,11 +32,13 @@ def change_queues(module: ModuleType) -> None:
     if any(propagation.served(thread) for thread in threading.enumerate()):
         for kind in (queue, module.JoinableQueue):
             kind.put = _put(kind.put)
-    queue._start_thread = _start_thread(queue._start_thread)
+    queue._start_thread = follow_feeding(queue._start_thread)
     answers.change_messages(module)
 
 
-def _start_thread(original: Callable[[Any], None]) -> Callable[[Any], None]:
+def follow_feeding(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return what starts a queue's thread, which then works for each putter in turn."""
+
     @functools.wraps(original)
     def _start_thread(self: Any) -> None:
         # The original empties it, and hands it to the new thread.

@@ -147,6 +147,16 @@ def coroutine(leaf: Callable[[], str], _method: str) -> str:
     return asyncio.run(start())
 
 
+def loop(leaf: Callable[[], str], method: str) -> str:
+    """Call it in a worker that a loop hands it to and waits for."""
+
+    async def wait() -> str:
+        said: str = await asyncio.get_running_loop().run_in_executor(EXECUTORS[method], leaf)
+        return said
+
+    return asyncio.run(wait())
+
+
 def posix(leaf: Callable[[], str], _method: str) -> str:
     """Call it in a program that `os.posix_spawn` starts."""
     argv = [*TOOL, "silent", leaf.__name__]

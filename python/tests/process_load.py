@@ -26,7 +26,7 @@ METHODS = ("fork", "spawn", "forkserver")
 KINDS = (
     # Pools that are made once and serve all profiles in turns.
     *(f"{way}/{method}" for way in ("executor", "mapped", "pool", "imap") for method in METHODS),
-    *("recycled/-", "in_loky/-", "in_joblib/-"),
+    *("recycled/-", "in_loky/-", "in_joblib/-", "loop/spawn"),
     # Processes and programs of one request.
     *(f"process/{method}" for method in METHODS),
     *("initializer/-", "forked/-", "program/plain", "program/grandchild", "program/replaced", "clean/-", "shell/-"),

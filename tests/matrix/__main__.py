@@ -32,16 +32,12 @@ def main() -> int:
     parser.add_argument("--python", action="append", choices=table.PYTHONS, help="only this one; can be repeated")
     parser.add_argument("--page", action="store_true", help="only write the page, from the results that there are")
     options = parser.parse_args()
-    results = read()
     if not options.page:
         rows = [row for row in table.ROWS if any(word in row.id for word in options.only or [""])]
         for version in options.python or table.PYTHONS:
-            _run(version, rows, results)
-        # In the table's order, and without what is no longer in it.
-        order = {f"{row.id} {version}": place for place, (row, version) in enumerate(table.pairs())}
-        known = [one for one in results["rows"] if one["id"] in order]
-        results["rows"] = sorted(known, key=lambda one: order[one["id"]])
-        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            for environment in sorted({row.environment for row in rows}):
+                _run(version, environment, [row for row in rows if row.environment == environment])
+    results = read()
     text = page.render(table.GROUPS, table.ROWS, table.PYTHONS, results)
     PAGE.write_text(text, encoding="utf-8")
     print(text)
@@ -57,20 +53,26 @@ def read() -> dict[str, Any]:
     return found
 
 
-def _run(version: str, rows: Sequence[table.Row], results: dict[str, Any]) -> None:
-    """Run the lines' tests on one Python, each environment's in one go."""
-    for environment in sorted({row.environment for row in rows}):
-        mine = [row for row in rows if row.environment == environment]
-        python = table.find(version, environment)
-        if python is None:
-            print(f"==> CPython {version}{environment and ', ' + environment}: not here", flush=True)
-            continue
-        print(f"==> CPython {version}{environment and ', ' + environment}: {len(mine)} lines", flush=True)
-        said = _tests(python, mine)
-        if not environment:
-            results["versions"]["python"][version] = said["python"]
-        new = {f"{row.id} {version}": _row(row, version, said) for row in mine}
-        results["rows"] = [*(one for one in results["rows"] if one["id"] not in new), *new.values()]
+def _run(version: str, environment: str, rows: Sequence[table.Row]) -> None:
+    """Run the tests of lines of one environment on one Python, each test once, and write down what came of them."""
+    said_as = f"CPython {version}{environment and ', ' + environment}"
+    python = table.find(version, environment)
+    if python is None:
+        print(f"==> {said_as}: not here", flush=True)
+        return
+    print(f"==> {said_as}: {len(rows)} lines", flush=True)
+    said = _tests(python, rows)
+    # Only now: another run may have written in the meantime.
+    results = read()
+    if not environment:
+        results["versions"]["python"][version] = said["python"]
+    new = {f"{row.id} {version}": _row(row, version, said) for row in rows}
+    kept = [one for one in results["rows"] if one["id"] not in new]
+    # In the table's order, without the results of lines that are no longer in it.
+    order = {f"{row.id} {version}": place for place, (row, version) in enumerate(table.pairs())}
+    known = [one for one in [*kept, *new.values()] if one["id"] in order]
+    results["rows"] = sorted(known, key=lambda one: order[one["id"]])
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _tests(python: Path, rows: Iterable[table.Row]) -> dict[str, Any]:
