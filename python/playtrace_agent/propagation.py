@@ -374,7 +374,10 @@ def _with_preparation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tu
 
 
 def follow_programs(module: Any) -> None:
-    """Let the programs that ``module.Popen`` starts belong to whoever starts them. Once: gevent may have put its own there."""
+    """Let the programs that ``module.Popen`` starts belong to whoever starts them.
+
+    Once for each: ``subprocess`` may have gevent's.
+    """
     popen = module.Popen
     if not hasattr(popen.__init__, _FOLLOWED):
         popen.__init__ = _popen(popen.__init__)

@@ -297,7 +297,7 @@ def test_left_out(workspace: Workspace) -> None:
 
 
 def test_requests_are_complete(workspace: Workspace) -> None:
-    """With the player's records: a link that is taken back, a greenlet that never runs, and one that is killed early."""
+    """With the player's records: a link that is taken back, a greenlet that never runs, one killed early."""
     workspace.write("driver_client.py", CLIENT)
     workspace.write("work.py", WORK)
     outcome = workspace.run(

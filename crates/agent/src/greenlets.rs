@@ -1,6 +1,6 @@
 //! Greenlets: each has a context of its own, which `greenlet` begins empty, and so is work that traced work gives to one.
 //!
-//! `greenlet.greenlet` is where all of them are made (gevent's, eventlet's, SQLAlchemy's, raw ones), by a static type that refuses
+//! `greenlet.greenlet` is where all of them are made (gevent's, eventlet's, `SQLAlchemy`'s, raw ones), by a static type that refuses
 //! attributes. So the one function that makes them, the type's `tp_new`, is called through one of ours, which gives what was made
 //! a context that knows whose it is, and nothing else.
 
@@ -84,7 +84,9 @@ fn follow_greenlets(class: &Bound<'_, PyType>) -> PyResult<bool> {
     let known = unsafe {
         Known {
             new: std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *mut ffi::PyObject>(new),
-            enter: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut ffi::PyObject) -> c_int>(enter),
+            enter: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut ffi::PyObject) -> c_int>(
+                enter,
+            ),
             exit: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut ffi::PyObject) -> c_int>(exit),
             context: class.getattr("gr_context")?.unbind(),
             dead: class.getattr("dead")?.unbind(),
@@ -194,7 +196,7 @@ unsafe extern "C-unwind" fn make(
 /// Gives a new greenlet a context that says whose it is; none where nobody is at work.
 fn give(greenlet: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = greenlet.py();
-    let token = current::value(py).filter(|value| value.is_exact_instance_of::<TokenObject>());
+    let token = current::value(py).filter(PyAnyMethods::is_exact_instance_of::<TokenObject>);
     let busy = AGENT.with(py, |state| !state.tokens.is_empty());
     if token.is_none() && busy != Some(true) {
         return Ok(());
@@ -256,7 +258,8 @@ fn remember(py: Python<'_>, working: Working) -> PyResult<()> {
 /// Lets the contexts of dead greenlets forget whose they were: `greenlet` keeps them as long as the app keeps the greenlets, and nothing
 /// will ever run in them. How many greenlets are not dead.
 pub(crate) fn let_go(py: Python<'_>) -> PyResult<usize> {
-    let Some(working) = KNOWN.with(py, |known| known.as_mut().map(|known| std::mem::take(&mut known.working)))
+    let Some(working) = KNOWN
+        .with(py, |known| known.as_mut().map(|known| std::mem::take(&mut known.working)))
         .flatten()
         .filter(|working| !working.is_empty())
     else {
