@@ -123,8 +123,7 @@ def _let_go() -> None:
 def _flushing_exit(original: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     @functools.wraps(original)
     def _exit(*args: Any, **named: Any) -> NoReturn:
-        if not by_subprocess.get():
-            runtime.finish()
+        runtime.finish()
         original(*args, **named)
 
     return _exit

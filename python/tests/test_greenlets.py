@@ -161,7 +161,7 @@ def test_an_empty_context_is_named_for_the_greenlet_that_runs_in_it(workspace: W
 def test_programs_and_forks(workspace: Workspace, order: str) -> None:
     workspace.write("work.py", WORK)
     workspace.write("child.py", "import work\n\nwork.inner()\n")
-    workspace.run(
+    outcome = workspace.run(
         f"""
         import sys
         import gevent.monkey, playtrace_agent
@@ -193,6 +193,7 @@ def test_programs_and_forks(workspace: Workspace, order: str) -> None:
         running.get()
         """
     )
+    assert outcome.err == ""
     assert _lines(workspace) == {INNER, OTHER, FORKED}
     judged = judge(workspace, None)
     assert (judged.status, judged.reasons) == ("consistent", [])
