@@ -34,7 +34,7 @@ TUTORIAL = DOCS / "tutorial.md"
 # `test_wsgi_frameworks.py` run what these say.
 ELSEWHERE = {
     surroundings.REPOSITORY / "docker" / "README.md",
-    *(DOCS / "dev-notes" / name for name in ("nightly.md", "check.md", "no-code.md", "perf.md")),
+    *(DOCS / "dev-notes" / name for name in ("nightly.md", "check.md", "no-code.md", "perf.md", "greenlets.md")),
 }
 PAGES = [
     page

@@ -1,7 +1,7 @@
 """Follows traced work into greenlets: raw ones, gevent's, eventlet's, and the threads of their pools.
 
 A greenlet has a context of its own, which begins empty: ``_native.follow_greenlets`` has each begin as work of whoever
-makes it. Here is what would take that too far, hubs and pools that a request happens to make, and what goes another way.
+makes it. Here is where that would go too far (hubs and pools that a request happens to make), and what goes other ways.
 """
 
 from __future__ import annotations

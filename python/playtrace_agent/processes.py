@@ -42,8 +42,8 @@ class _Pending(threading.local):
 
 
 pending = _Pending()
-#: ``subprocess`` forks and runs another program at once: that child is followed through its environment. gevent's does so
-#: in Python, and waits for the child in a greenlet, while others of the thread go on.
+#: ``subprocess`` forks and runs another program at once: that child is followed through its environment. gevent's does
+#: so in Python, and waits for the child in a greenlet, while others of the thread go on.
 by_subprocess: ContextVar[bool] = ContextVar("playtrace_agent.by_subprocess", default=False)
 _installed = False
 #: The unit that lasts as long as this process.
@@ -123,8 +123,7 @@ def _let_go() -> None:
 def _flushing_exit(original: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     @functools.wraps(original)
     def _exit(*args: Any, **named: Any) -> NoReturn:
-        if not by_subprocess.get():
-            runtime.finish()
+        runtime.finish()
         original(*args, **named)
 
     return _exit

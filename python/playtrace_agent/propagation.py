@@ -247,19 +247,21 @@ def _submit(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
             return original(self, fn, *args, **kwargs)
         task = Task(fn, unit)
         # A thread that the pool makes now lives on after this work: it must not belong to it.
-        before, outer = _native.held(), None
+        before, outer = _native.held(), _submitting.get()
         try:
             # Within the block: a signal's handler may raise as soon as something has been done.
-            outer = _submitting.set(before if isinstance(before, _native.Token) else None)
+            _submitting.set(before if isinstance(before, _native.Token) else None)
             _native.hold(None)
             future = original(self, task, *args, **kwargs)
         except BaseException:
             task.end()
             raise
         finally:
-            if outer is not None:
-                _submitting.reset(outer)
-            _native.hold(before)
+            # Each is a call, after which a signal's handler may raise.
+            try:
+                _native.hold(before)
+            finally:
+                _submitting.set(outer)
         future.add_done_callback(task.settled)
         return future
 
@@ -331,6 +333,10 @@ class Carried:
         self.fn = fn
         self.token = _native.held()
 
+    def __repr__(self) -> str:
+        """Return the function's, for whoever logs what is called."""
+        return repr(self.fn)
+
     def __call__(self, *args: Any) -> Any:
         """Call it, once under the token: what is called may outlive the work."""
         before = _native.held()
@@ -378,7 +384,10 @@ def _with_preparation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tu
 
 
 def follow_programs(module: Any) -> None:
-    """Let the programs that ``module.Popen`` starts belong to whoever starts them. Once: gevent may have put its own there."""
+    """Let the programs that ``module.Popen`` starts belong to whoever starts them.
+
+    Once for each: ``subprocess`` may have gevent's.
+    """
     popen = module.Popen
     if not hasattr(popen.__init__, _FOLLOWED):
         popen.__init__ = _popen(popen.__init__)
@@ -410,16 +419,15 @@ def _popen(original: Callable[..., None]) -> Callable[..., None]:
             kwargs["env"] = child.environment
         else:
             args = (*args[: len(_POPEN) - 1], child.environment, *args[len(_POPEN) :])
-        outer = None
+        outer = processes.by_subprocess.get()
         try:
             # Within the block: a signal's handler may raise as soon as it is set.
-            outer = processes.by_subprocess.set(True)
+            processes.by_subprocess.set(True)
             return original(self, *args, **kwargs)
         except BaseException:
             child.never_started()
             raise
         finally:
-            if outer is not None:
-                processes.by_subprocess.reset(outer)
+            processes.by_subprocess.set(outer)
 
     return __init__

@@ -1,4 +1,4 @@
-"""What the load of `asgi_load` has an app do in greenlets: each kind calls its request's own function at another place."""
+"""What the load of `asgi_load` has an app do in greenlets: each kind calls its request's function at another place."""
 
 from __future__ import annotations
 

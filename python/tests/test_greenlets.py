@@ -161,7 +161,7 @@ def test_an_empty_context_is_named_for_the_greenlet_that_runs_in_it(workspace: W
 def test_programs_and_forks(workspace: Workspace, order: str) -> None:
     workspace.write("work.py", WORK)
     workspace.write("child.py", "import work\n\nwork.inner()\n")
-    workspace.run(
+    outcome = workspace.run(
         f"""
         import sys
         import gevent.monkey, playtrace_agent
@@ -193,6 +193,7 @@ def test_programs_and_forks(workspace: Workspace, order: str) -> None:
         running.get()
         """
     )
+    assert outcome.err == ""
     assert _lines(workspace) == {INNER, OTHER, FORKED}
     judged = judge(workspace, None)
     assert (judged.status, judged.reasons) == ("consistent", [])
@@ -297,7 +298,7 @@ def test_left_out(workspace: Workspace) -> None:
 
 
 def test_requests_are_complete(workspace: Workspace) -> None:
-    """With the player's records: a link that is taken back, a greenlet that never runs, and one that is killed early."""
+    """With the player's records: a link that is taken back, a greenlet that never runs, one killed early."""
     workspace.write("driver_client.py", CLIENT)
     workspace.write("work.py", WORK)
     outcome = workspace.run(

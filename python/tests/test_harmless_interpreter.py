@@ -154,7 +154,7 @@ def test_an_exception_at_the_worst_moment_leaves_the_rest_of_the_work_traced(wor
             WORK()
             at, wrong = 0, []
             while interrupted(at):
-                found = playtrace_agent.current_slug(), processes.pending.by_subprocess, propagation._submitting.token
+                found = playtrace_agent.current_slug(), processes.by_subprocess.get(), propagation._submitting.get()
                 if found != ("p", False, None):
                     wrong.append((at, found))
                     break

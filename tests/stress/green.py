@@ -1,7 +1,8 @@
-"""Greenlets for the stress app: gevent's where it has patched the process; the same work, one after the other, elsewhere."""
+"""Greenlets for the stress app: gevent's where it has patched the process; elsewhere the same, one after the other."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 # Greenlets in the pool of all requests.
 POOL = 4
 _pools: dict[str, Any] = {}
+
+
+def _module(name: str) -> Any:
+    """Import what other scenarios do without."""
+    return importlib.import_module(name)
 
 
 def patched() -> bool:
@@ -20,36 +26,28 @@ def patched() -> bool:
 def pause() -> None:
     """Let others have their turn."""
     if patched():
-        import gevent
-
-        gevent.sleep(0)
+        _module("gevent").sleep(0)
 
 
 def spawn(work: Callable[..., int], *arguments: int) -> int:
     """Have a greenlet do it."""
     if not patched():
         return work(*arguments)
-    import gevent
-
-    return int(gevent.spawn(work, *arguments).get())
+    return int(_module("gevent").spawn(work, *arguments).get())
 
 
 def spawn_later(work: Callable[..., int], *arguments: int) -> int:
     """Have a greenlet do it that a timer starts."""
     if not patched():
         return work(*arguments)
-    import gevent
-
-    return int(gevent.spawn_later(0.001, work, *arguments).get())
+    return int(_module("gevent").spawn_later(0.001, work, *arguments).get())
 
 
 def in_pool(work: Callable[[int], int], numbers: Iterable[int]) -> int:
     """Have the pool of all requests do it for each number."""
     if not patched():
         return sum(map(work, numbers))
-    import gevent.pool
-
-    pool = _pools.setdefault("greenlets", gevent.pool.Pool(POOL))
+    pool = _pools.setdefault("greenlets", _module("gevent.pool").Pool(POOL))
     return sum(pool.imap_unordered(work, numbers))
 
 
@@ -57,17 +55,14 @@ def natively(work: Callable[..., int], *arguments: int) -> int:
     """Have a thread of the system do it."""
     if not patched():
         return work(*arguments)
-    import gevent
-
-    return int(gevent.get_hub().threadpool.spawn(work, *arguments).get())
+    return int(_module("gevent").get_hub().threadpool.spawn(work, *arguments).get())
 
 
 def in_turns(first: Callable[[Callable[[], Any]], int], second: Callable[[], Any]) -> int:
     """Have a raw greenlet do `first`, which asks for `second` to be done here now and then."""
     if not patched():
         return first(second)
-    import greenlet
-
+    greenlet = _module("greenlet")
     found: list[int] = []
     one = greenlet.greenlet(lambda: found.append(first(greenlet.getcurrent().parent.switch)))
     one.switch()
@@ -82,20 +77,16 @@ def killed(work: Callable[[], Any]) -> None:
     if not patched():
         work()
         return
-    import gevent
-
-    one = gevent.spawn(work)
+    one = _module("gevent").spawn(work)
     pause()
     one.kill()
 
 
 def wait_for_ever() -> None:
     """Wait to be killed."""
-    import gevent
-
     if not patched():
-        raise gevent.GreenletExit
-    gevent.sleep(60)
+        raise _module("gevent").GreenletExit
+    _module("gevent").sleep(60)
 
 
 def linked(work: Callable[[int], Any], argument: int, callback: Callable[[], Any]) -> None:
@@ -104,9 +95,7 @@ def linked(work: Callable[[int], Any], argument: int, callback: Callable[[], Any
         work(argument)
         callback()
         return
-    import gevent.event
-
-    done = gevent.event.Event()
-    one = gevent.spawn(work, argument)
+    done = _module("gevent.event").Event()
+    one = _module("gevent").spawn(work, argument)
     one.link(lambda _: (callback(), done.set()))
     done.wait()

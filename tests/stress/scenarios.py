@@ -59,7 +59,11 @@ GTHREAD = Scenario(
 )
 UVICORN = Scenario("uvicorn", uvicorn=("--workers", "2"), threads=True)
 GEVENT = Scenario(
-    "gevent", gunicorn=("--worker-class", "gevent", "--workers", "2"), threads=True, among=plan.GREEN
+    "gevent",
+    gunicorn=("--worker-class", "gevent", "--workers", "2"),
+    threads=True,
+    among=plan.GREEN,
+    short=150,
 )
 FORKING = Scenario("rq-forking", rq="work", workers=4, short=80)
 SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=150)

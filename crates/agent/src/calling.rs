@@ -18,8 +18,8 @@ use pyo3::pyclass::boolean_struct::True;
 use pyo3::types::{PyString, PyType};
 
 use crate::agent::UnitId;
-use crate::{current, entered};
 use crate::state::token_of;
+use crate::{current, entered};
 
 /// As C sees a method: what it belongs to, its arguments, its keywords (null where there are none).
 type Method = unsafe extern "C-unwind" fn(

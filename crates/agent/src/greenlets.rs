@@ -1,6 +1,6 @@
 //! Greenlets: each has a context of its own, which `greenlet` begins empty, and so is work that traced work gives to one.
 //!
-//! `greenlet.greenlet` is where all of them are made (gevent's, eventlet's, SQLAlchemy's, raw ones), by a static type that refuses
+//! `greenlet.greenlet` is where all of them are made (gevent's, eventlet's, `SQLAlchemy`'s, raw ones), by a static type that refuses
 //! attributes. So the one function that makes them, the type's `tp_new`, is called through one of ours, which gives what was made
 //! a context that knows whose it is, and nothing else.
 
@@ -68,15 +68,15 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(replace_method, module)?)
 }
 
-/// Lets greenlets begin as work of whoever makes them; `class` is `greenlet.greenlet`. Says whether that can be done.
+/// Lets greenlets begin as work of whoever makes them; `kind` is `greenlet.greenlet`. Says whether that can be done.
 #[pyfunction]
-fn follow_greenlets(class: &Bound<'_, PyType>) -> PyResult<bool> {
-    let py = class.py();
+fn follow_greenlets(kind: &Bound<'_, PyType>) -> PyResult<bool> {
+    let py = kind.py();
     if !ORIGINAL.load(Ordering::Relaxed).is_null() {
         return Ok(true);
     }
     let functions = [c"PyContext_New", c"PyContext_Enter", c"PyContext_Exit"].map(lookup);
-    if !is_laid_out(class) || functions.iter().any(|found| found.is_null()) {
+    if !is_laid_out(kind) || functions.iter().any(|found| found.is_null()) {
         return Ok(false);
     }
     let [new, enter, exit] = functions;
@@ -84,10 +84,12 @@ fn follow_greenlets(class: &Bound<'_, PyType>) -> PyResult<bool> {
     let known = unsafe {
         Known {
             new: std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *mut ffi::PyObject>(new),
-            enter: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut ffi::PyObject) -> c_int>(enter),
+            enter: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut ffi::PyObject) -> c_int>(
+                enter,
+            ),
             exit: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut ffi::PyObject) -> c_int>(exit),
-            context: class.getattr("gr_context")?.unbind(),
-            dead: class.getattr("dead")?.unbind(),
+            context: kind.getattr("gr_context")?.unbind(),
+            dead: kind.getattr("dead")?.unbind(),
             serving: Vec::new(),
             working: Vec::new(),
             limit: ENOUGH,
@@ -95,9 +97,9 @@ fn follow_greenlets(class: &Bound<'_, PyType>) -> PyResult<bool> {
     };
     KNOWN.with(py, |place| *place = Some(known));
     // SAFETY: a static type answers for its slots, too.
-    let original = unsafe { ffi::PyType_GetSlot(class.as_type_ptr(), ffi::Py_tp_new) };
+    let original = unsafe { ffi::PyType_GetSlot(kind.as_type_ptr(), ffi::Py_tp_new) };
     ORIGINAL.store(original, Ordering::Relaxed);
-    replace(class, original)?;
+    replace(kind, original)?;
     Ok(true)
 }
 
@@ -110,8 +112,8 @@ fn expect_greenlets() {
 /// Puts another method in place of a static type's: such a type refuses that, though it is done for it at its making. Says whether it
 /// could be. Not for names that the interpreter finds by a slot.
 #[pyfunction]
-fn replace_method(class: &Bound<'_, PyType>, name: &str, method: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = class.py();
+fn replace_method(kind: &Bound<'_, PyType>, name: &str, method: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = kind.py();
     let dictionary = lookup(c"PyType_GetDict");
     if dictionary.is_null() || name.starts_with("__") {
         return Ok(false);
@@ -120,18 +122,18 @@ fn replace_method(class: &Bound<'_, PyType>, name: &str, method: &Bound<'_, PyAn
     let dictionary = unsafe {
         let dictionary: unsafe extern "C" fn(*mut ffi::PyTypeObject) -> *mut ffi::PyObject =
             std::mem::transmute(dictionary);
-        Bound::from_owned_ptr_or_err(py, dictionary(class.as_type_ptr()))?
+        Bound::from_owned_ptr_or_err(py, dictionary(kind.as_type_ptr()))?
     };
     dictionary.set_item(name, method)?;
     // SAFETY: the lock is held, and it is a type.
-    unsafe { ffi::PyType_Modified(class.as_type_ptr()) };
+    unsafe { ffi::PyType_Modified(kind.as_type_ptr()) };
     Ok(true)
 }
 
 /// Says that greenlets of this class, or one derived from it, work for whoever asks: they belong to nobody.
 #[pyfunction]
-fn serves_all_greenlets(class: Py<PyType>, py: Python<'_>) {
-    KNOWN.with(py, |known| known.as_mut().map(|known| known.serving.push(class)));
+fn serves_all_greenlets(kind: Py<PyType>, py: Python<'_>) {
+    KNOWN.with(py, |known| known.as_mut().map(|known| known.serving.push(kind)));
 }
 
 /// Whether slots lie where they are expected in type objects of this interpreter.
@@ -194,7 +196,7 @@ unsafe extern "C-unwind" fn make(
 /// Gives a new greenlet a context that says whose it is; none where nobody is at work.
 fn give(greenlet: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = greenlet.py();
-    let token = current::value(py).filter(|value| value.is_exact_instance_of::<TokenObject>());
+    let token = current::value(py).filter(PyAnyMethods::is_exact_instance_of::<TokenObject>);
     let busy = AGENT.with(py, |state| !state.tokens.is_empty());
     if token.is_none() && busy != Some(true) {
         return Ok(());
@@ -256,7 +258,8 @@ fn remember(py: Python<'_>, working: Working) -> PyResult<()> {
 /// Lets the contexts of dead greenlets forget whose they were: `greenlet` keeps them as long as the app keeps the greenlets, and nothing
 /// will ever run in them. How many greenlets are not dead.
 pub(crate) fn let_go(py: Python<'_>) -> PyResult<usize> {
-    let Some(working) = KNOWN.with(py, |known| known.as_mut().map(|known| std::mem::take(&mut known.working)))
+    let Some(working) = KNOWN
+        .with(py, |known| known.as_mut().map(|known| std::mem::take(&mut known.working)))
         .flatten()
         .filter(|working| !working.is_empty())
     else {

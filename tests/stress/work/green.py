@@ -77,7 +77,7 @@ def killed(profile: int, key: int) -> int:
     def waits() -> None:
         try:
             green.wait_for_ever()
-        except BaseException:  # noqa: BLE001 - `GreenletExit` is one
+        except BaseException:
             green.pause()
             found.append(leaves.cleaned_up(key))
 
