@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import urllib.request
@@ -326,3 +327,38 @@ def test_the_documented_example_is_what_the_agent_takes() -> None:
         "v1=1790000000,0123456789abcdef,b9e995ece31629ef4d2ab9a98541faab829be1acb03a03379d9cb902cabc2857"
     )
     assert made in page
+
+
+def test_a_signature_is_good_once_where_tables_are_full_or_can_not_be(signed: Workspace) -> None:
+    """Then it is a file. What is too old goes."""
+    driver = (
+        HARNESS
+        + """
+import pathlib, time
+seen = pathlib.Path(os.environ["PROFILE_COVERAGE_DIR"], ".playtrace", ".seen")
+assert call(headers("p", "r", "1")) == "on"
+[table] = seen.iterdir()
+assert table.name.endswith(".table") and table.stat().st_size == 1 << 20
+stretch, _, machine = table.name.partition(".")
+for n in range(-1, 3):
+    FAULT(seen / f"{int(stretch) + n}.{machine}")
+for n in (3, 4):
+    (seen / f"{int(stretch) - n}.{machine}").touch()
+sent = [headers("p", "r", str(n)) for n in range(2, 40)]
+assert [call(one) for one in sent] == ["on"] * 38
+assert all("PT-GRANT-008" in call(one) for one in sent)
+files = [path for path in seen.glob("*/*") if path.is_file()]
+assert len(files) == FILES, files
+"""
+    )
+    full = driver.replace("FAULT(", "(lambda path: path.write_bytes(b'\\xff' * (1 << 20)))(")
+    signed.run(full.replace("FILES", "38"), env=ENV)
+    shutil.rmtree(signed.data)
+    impossible = driver.replace("FAULT(", "(lambda path: (path.unlink(missing_ok=True), path.mkdir()))(")
+    signed.run(impossible.replace("FILES", "38"), env=ENV)
+    # The old ones went when the next one was looked for.
+    names = {path.name.partition(".")[0] for path in (signed.data / ".playtrace" / ".seen").glob("*.table")}
+    assert len(names) == 4
+    shutil.rmtree(signed.data)
+    gone = driver.replace("FAULT(", "(lambda path: path.unlink(missing_ok=True))(")
+    signed.run(gone.replace("FILES", "0"), env=ENV)

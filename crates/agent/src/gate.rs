@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use playtrace_grant::{Grant, Peer, Refusal, Signature, WINDOW, Wanted};
-use playtrace_ledger::{Journal, Layout, Record, Seen, UnitKind};
+use playtrace_grant::{Grant, Peer, Refusal, Signature, Wanted};
+use playtrace_ledger::{Journal, Layout, Record, UnitKind};
 use playtrace_model::RunToken;
 use pyo3::prelude::*;
 
@@ -13,6 +13,7 @@ use crate::error::{AgentError, RefusedError, raise};
 use crate::names;
 use crate::request::said;
 use crate::run::now;
+use crate::seen::Seen;
 use crate::state::with_agent;
 
 /// What is asked of those who want a request traced, and how many were refused.
@@ -26,7 +27,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(grant: Grant, directory: &Path) -> Self {
-        Self { grant, seen: Seen::new(&Layout::new(directory), WINDOW), refused: BTreeMap::new() }
+        Self { grant, seen: Seen::new(directory), refused: BTreeMap::new() }
     }
 
     /// Counts one more; the number, if it is one that is told: the first, the tenth, the hundredth.
@@ -71,7 +72,7 @@ impl Agent {
     }
 
     fn use_up(&mut self, good: &Signature, seconds: u64) -> Result<(), AgentError> {
-        if self.gate.seen.is_first(good.time(), &good.name(), seconds)? {
+        if self.gate.seen.is_first(good, seconds)? {
             return Ok(());
         }
         Err(Refusal::Replayed.into())
