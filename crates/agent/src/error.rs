@@ -117,12 +117,7 @@ create_exception!(
     "An earlier fault, said already, switched the run off."
 );
 
-create_exception!(
-    _native,
-    FullError,
-    TraceError,
-    "A limit is reached; whose verdict it concerns was told."
-);
+create_exception!(_native, FullError, TraceError, "A limit is reached; whose verdict it concerns was told.");
 
 create_exception!(
     _native,

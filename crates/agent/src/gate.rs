@@ -104,7 +104,8 @@ pub(crate) fn let_in(py: Python<'_>, wanted: Wanted<'_>, environ: &Bound<'_, PyA
     let (peer, signature) =
         (said(environ, names::remote_address(py))?, said(environ, names::signature_header(py))?);
     // What is no text is neither an address nor a signature.
-    let text = |said: Option<Bound<'_, PyAny>>| said.map(|said| said.extract().unwrap_or_else(|_| "?".to_owned()));
+    let text =
+        |said: Option<Bound<'_, PyAny>>| said.map(|said| said.extract().unwrap_or_else(|_| "?".to_owned()));
     let (peer, signature): (Option<String>, Option<String>) = (text(peer), text(signature));
     let peer = peer.as_deref().map_or(Peer::Unknown, Peer::of);
     let let_in = with_agent(py, |agent| Ok(agent.let_in(wanted, peer, signature.as_deref())))?;
