@@ -23,6 +23,8 @@ const PLACES: usize = 1 << 17;
 const PROBES: usize = 64;
 /// Bytes of a table.
 const SIZE: usize = PLACES * size_of::<u64>();
+/// What a table's name ends in.
+const ENDING: &str = ".table";
 /// What is good spans three of them; a clock that jumps may want more.
 const OPEN: usize = 4;
 
@@ -39,7 +41,10 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 struct Table {
     file: File,
-    map: MmapMut,
+    /// Kept for its end.
+    _map: MmapMut,
+    /// Of the mapping; it lives as long as this.
+    base: *mut u8,
 }
 
 impl Seen {
@@ -66,7 +71,7 @@ impl Seen {
         self.tables.retain(|(_, table)| table.is_named());
         if !self.tables.iter().any(|(known, _)| *known == stretch) {
             self.sweep(now);
-            let table = Table::open(&self.directory, &format!("{stretch}.{}.table", self.machine)).ok()?;
+            let table = Table::open(&self.directory, &format!("{stretch}.{}{ENDING}", self.machine)).ok()?;
             if self.tables.len() >= OPEN {
                 self.tables.remove(0);
             }
@@ -79,9 +84,9 @@ impl Seen {
     fn sweep(&self, now: u64) {
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let stretch = name.to_str().filter(|name| name.ends_with(".table"));
-            let stretch = stretch.and_then(|name| name.split('.').next()?.parse::<u64>().ok());
-            if stretch.is_some_and(|stretch| now / WINDOW >= stretch.saturating_add(3)) {
+            let stretch =
+                name.to_str().and_then(|name| name.strip_suffix(ENDING)?.split('.').next()?.parse().ok());
+            if stretch.is_some_and(|stretch: u64| now / WINDOW >= stretch.saturating_add(3)) {
                 // Another process may be at it, too.
                 let _ = fs::remove_file(entry.path());
             }
@@ -101,8 +106,9 @@ impl Table {
         }
         // SAFETY: nothing shrinks the file: whoever cleans up removes it whole, which leaves the mapping as it is. All that is read
         // or written of it is read and written by atomic operations.
-        let map = unsafe { memmap2::MmapOptions::new().len(SIZE).map_mut(&file)? };
-        Ok(Self { file, map })
+        let mut map = unsafe { memmap2::MmapOptions::new().len(SIZE).map_mut(&file)? };
+        let base = map.as_mut_ptr();
+        Ok(Self { file, _map: map, base })
     }
 
     fn is_named(&self) -> bool {
@@ -115,10 +121,9 @@ impl Table {
         let begin = usize::try_from(code & 0xffff_ffff).unwrap_or_default();
         for probe in 0..PROBES {
             let place = begin.wrapping_add(probe) % PLACES;
-            let word = self.map.as_ptr().wrapping_add(place * size_of::<u64>()).cast::<u64>().cast_mut();
-            // SAFETY: an aligned word within the mapping, which is writable and lives as long as this, and which everybody takes for
+            // SAFETY: an aligned word within the mapping, which is writable and lives as long as this, and of which everybody makes
             // atomic words only.
-            let word = unsafe { AtomicU64::from_ptr(word) };
+            let word = unsafe { AtomicU64::from_ptr(self.base.add(place * size_of::<u64>()).cast()) };
             match word.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(true),
                 Err(other) if other == code => return Some(false),
