@@ -182,7 +182,7 @@ def _secret(environ: Mapping[str, str]) -> str | None:
         # The native part asks for as much (`crates/grant`), but not before a server has started.
         length = len(value.strip().encode())
         if length < _SHORTEST:
-            raise SettingsError(f"{SECRET} has {length} bytes: use {_SHORTEST} at least, as `openssl rand -hex 32` prints")
+            raise SettingsError(f"{SECRET} has {length} bytes: use {_SHORTEST} at least (`openssl rand -hex 32`)")
     return value
 
 
