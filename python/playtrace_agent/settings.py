@@ -30,6 +30,8 @@ STRICT = "PROFILE_COVERAGE_STRICT"
 GRANULARITY = "PROFILE_COVERAGE_GRANULARITY"
 ENGINE = "PROFILE_COVERAGE_ENGINE"
 SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
+#: Bytes of a secret, without white space around it.
+_SHORTEST = 16
 ALLOW = "PROFILE_TRACE_ALLOW"
 #: Set for a child process whose parent has a secret: headers must be signed there, too, whether it has it or not.
 SIGNED = "PROFILE_TRACE_SIGNED"
@@ -189,6 +191,10 @@ def _secret(environ: Mapping[str, str]) -> str | None:
         except UnicodeEncodeError:
             # Without the error itself, which shows a part of it.
             raise SettingsError(f"{SECRET} is not UTF-8: use such as `openssl rand -hex 32` prints") from None
+        # The native part asks for as much (`crates/grant`), but not before a server has started.
+        length = len(value.strip().encode())
+        if length < _SHORTEST:
+            raise SettingsError(f"{SECRET} has {length} bytes: use {_SHORTEST} at least (`openssl rand -hex 32`)")
     return value
 
 

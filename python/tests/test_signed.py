@@ -3,79 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import urllib.request
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from serving import WORK, serving
-from signing import SECRET, headers
+from signed_apps import APP, ENV, HARNESS, HERE, LINE, prepare
+from signing import SECRET
 
 if TYPE_CHECKING:
     from conftest import Workspace
 
-HERE = Path(__file__).parent
 #: In values of headers that must be found nowhere.
 MARK = "mArKeD"
-#: White space around it does not count.
-ENV = {"PROFILE_TRACE_SECRET": f" {SECRET}\n"}
-
-#: Calls apps as a server would: WSGI and ASGI by the same function.
-HARNESS = """
-import asyncio, json, logging, os, sys
-import playtrace_agent.asgi, playtrace_agent.wsgi
-import app
-from signing import SECRET, headers, sign
-
-logging.basicConfig(level=logging.INFO, format="LOG %(levelname)s %(message)s")
-
-
-def wsgi(headers, peer="127.0.0.1", path="/x"):
-    seen = []
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "REMOTE_ADDR": peer}
-    environ |= {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}
-    body = list(WSGI(environ, lambda status, headers: seen.extend([("", status), *headers])))
-    assert body == [b"done"] and seen[0][1] == "200 OK", (body, seen)
-    return dict(seen).get("X-Profile-Trace-Status")
-
-
-def asgi(headers, peer="127.0.0.1", path="/x"):
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {"type": "http", "method": "GET", "path": path, "client": (peer, 1234) if peer else None,
-             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]}
-    asyncio.run(ASGI(scope, None, send))
-    assert [message.get("body", message.get("status")) for message in sent] == [200, b"done"], sent
-    return dict(sent[0]["headers"]).get(b"x-profile-trace-status", b"").decode() or None
-
-
-WSGI, ASGI = playtrace_agent.wsgi.TraceMiddleware(app.wsgi), playtrace_agent.asgi.TraceMiddleware(app.asgi)
-call = globals()[sys.argv[1] if len(sys.argv) > 1 else os.environ["CALL"]]
-"""
-APP = """
-def wsgi(environ, start_response):
-    start_response("200 OK", [])
-    return [work()]
-
-
-async def asgi(scope, receive, send):
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": work()})
-
-
-def work():
-    return b"done"
-"""
-LINE = APP.lstrip("\n").splitlines().index('    return b"done"') + 1
-
-
 #: Work that starts other work; what it starts answers requests without starting more.
 STARTS = """
 def work():
@@ -89,10 +27,7 @@ def work():
 @pytest.fixture(params=["wsgi", "asgi"])
 def signed(request: pytest.FixtureRequest, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """An app whose headers must be signed, called by one of the two protocols."""
-    monkeypatch.setenv("CALL", request.param)
-    workspace.write("app.py", APP)
-    workspace.write("signing.py", (HERE / "signing.py").read_text())
-    return workspace
+    return prepare(workspace, request.param, monkeypatch)
 
 
 def everything(workspace: Workspace) -> bytes:
@@ -238,62 +173,6 @@ for unsigned in [{"X-Profile-Trace": "q"}, headers("q")]:
     text = (signed.app / "work.py").read_text().splitlines()
     assert {text.index(f'    return "{what}"') + 1 for what in ("thread", "fork", "program")} <= lines
     assert not (signed.data / ".playtrace" / "q").exists()
-
-
-GUNICORN = """
-import work
-
-
-def application(environ, start_response):
-    start_response("200 OK", [])
-    return [work.do(environ["PATH_INFO"].rpartition("/")[2]).encode()]
-
-
-import playtrace_agent.wsgi
-application = playtrace_agent.wsgi.TraceMiddleware(application)
-"""
-UVICORN = """
-import work
-
-
-async def application(scope, receive, send):
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": work.do(scope["path"].rpartition("/")[2]).encode()})
-
-
-import playtrace_agent.asgi
-application = playtrace_agent.asgi.TraceMiddleware(application)
-"""
-SERVERS = {
-    "gunicorn": (GUNICORN, ("gunicorn", "--workers=3", "--threads=2", "--bind=127.0.0.1:{port}")),
-    "uvicorn": (UVICORN, ("uvicorn", "--workers=2", "--log-level=warning", "--lifespan=off", "--port={port}")),
-}
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_signature_is_good_once_in_all_processes_of_a_server(workspace: Workspace, server: str) -> None:
-    app, command = SERVERS[server]
-    workspace.write("work.py", WORK)
-    workspace.write("app.py", app)
-    argv = [sys.executable, "-m", *command, "app:application"]
-    env = {"PROFILE_TRACE_SECRET": SECRET}
-    with serving(workspace, argv, end=signal.SIGTERM, env=env, refusing=True) as url:
-        copies = [headers("ash", "r", str(step)) for step in range(1, 6)] * 12
-        with ThreadPoolExecutor(12) as pool:
-            statuses = list(pool.map(lambda sent: ask(f"{url}/work/ash", sent), copies))
-    assert Counter(statuses)["on"] == 5
-    assert all(status == "on" or "PT-GRANT-008" in str(status) for status in statuses)
-    wrote = workspace.look()
-    assert sorted(record["step"] for record in wrote.of_kind("ash", "open", "r")) == [1, 2, 3, 4, 5]
-
-
-def ask(url: str, sent: dict[str, str]) -> str | None:
-    """Send a request; the trace status."""
-    with urllib.request.urlopen(urllib.request.Request(url, headers=sent), timeout=60) as response:
-        assert response.read() == b"ash"
-        status: str | None = response.headers.get("X-Profile-Trace-Status")
-        return status
 
 
 def test_networks(signed: Workspace) -> None:

@@ -126,7 +126,7 @@ def record(directory: Path, *requests: tuple[str, str]) -> None:
     capture.mkdir(parents=True)
     events = []
     for number, (method, path) in enumerate(requests):
-        request = {"stage": "request", "id": str(number), "method": method, "endpoint": path}
+        request: dict[str, object] = {"stage": "request", "id": str(number), "method": method, "endpoint": path}
         if method == "POST":
             request["requestMeta"] = {"hasBody": True, "bodyType": "text", "bodyPreview": "what=tea", "bodyLength": 8}
         events += [request, {"stage": "response", "id": str(number), "method": method, "endpoint": path, "status": 200}]
@@ -140,8 +140,8 @@ def play(workspace: Workspace, url: str, slug: str, secret: str | None) -> subpr
     env |= {"PROFILE_COVERAGE_DIR": str(workspace.data), "NO_COLOR": "1"}
     if secret is not None:
         env["PROFILE_TRACE_SECRET"] = secret
-    argv = [program(), "play", slug, "--profiles-root", workspace.root / "profiles", "--base-url", url, "--trace-code"]
-    argv += ["--preset", preset]
+    argv = [str(program()), "play", slug, "--profiles-root", str(workspace.root / "profiles"), "--base-url", url]
+    argv += ["--trace-code", "--preset", str(preset)]
     return subprocess.run(
         argv, env=env, cwd=workspace.root, capture_output=True, text=True, timeout=120, check=False
     )

@@ -20,7 +20,10 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("report", &["model", "analysis"]),
     ("replay", &["model", "profile", "ledger", "grant"]),
     ("agent", &["model", "tracer", "covdata", "ledger", "grant"]),
-    ("playtrace", &["model", "replay", "profile", "report", "covdata", "pysource", "analysis", "ledger", "grant"]),
+    (
+        "playtrace",
+        &["model", "replay", "profile", "report", "covdata", "pysource", "analysis", "ledger", "grant"],
+    ),
     // No code: see its manifest.
     ("features", &[]),
     // For tests only: see below.

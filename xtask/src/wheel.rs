@@ -8,7 +8,7 @@ use crate::venv::Venv;
 use crate::{Failure, step};
 
 /// The crates that end up in the wheel.
-const CRATES: [&str; 5] = ["agent", "covdata", "ledger", "model", "tracer"];
+const CRATES: [&str; 6] = ["agent", "covdata", "grant", "ledger", "model", "tracer"];
 
 /// Builds the wheel, unless nothing that goes into it changed; gives its path.
 pub(crate) fn build(root: &Path) -> Result<PathBuf, Failure> {

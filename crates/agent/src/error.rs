@@ -81,10 +81,8 @@ impl AgentError {
     /// The stable code of this message, explained in docs/messages.md.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
-            Self::Slug(_) => "PT-AGENT-001",
-            Self::Run(_) => "PT-AGENT-002",
-            Self::HeaderSlug(_) => "PT-AGENT-001",
-            Self::HeaderRun => "PT-AGENT-002",
+            Self::Slug(_) | Self::HeaderSlug(_) => "PT-AGENT-001",
+            Self::Run(_) | Self::HeaderRun => "PT-AGENT-002",
             Self::HeaderStep => "PT-AGENT-006",
             Self::Refused(refusal) => refusal.code(),
             Self::Grant(error) => error.code(),
@@ -124,12 +122,7 @@ create_exception!(
     "An earlier fault, said already, switched the run off."
 );
 
-create_exception!(
-    _native,
-    FullError,
-    TraceError,
-    "A limit is reached; whose verdict it concerns was told."
-);
+create_exception!(_native, FullError, TraceError, "A limit is reached; whose verdict it concerns was told.");
 
 create_exception!(
     _native,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use playtrace_grant::{Grant, Peer, Refusal, Signature, WINDOW, Wanted};
-use playtrace_ledger::{Journal, Layout, Record, Seen, UnitKind};
+use playtrace_grant::{Grant, Peer, Refusal, Signature, Wanted};
+use playtrace_ledger::{Journal, Layout, Record, UnitKind};
 use playtrace_model::RunToken;
 use pyo3::prelude::*;
 
@@ -13,6 +13,7 @@ use crate::error::{AgentError, RefusedError, raise};
 use crate::names;
 use crate::request::said;
 use crate::run::now;
+use crate::seen::Seen;
 use crate::state::with_agent;
 
 /// What is asked of those who want a request traced, and how many were refused.
@@ -26,7 +27,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(grant: Grant, directory: &Path) -> Self {
-        Self { grant, seen: Seen::new(&Layout::new(directory), WINDOW), refused: BTreeMap::new() }
+        Self { grant, seen: Seen::new(directory), refused: BTreeMap::new() }
     }
 
     /// Counts one more; the number, if it is one that is told: the first, the tenth, the hundredth.
@@ -71,7 +72,7 @@ impl Agent {
     }
 
     fn use_up(&mut self, good: &Signature, seconds: u64) -> Result<(), AgentError> {
-        if self.gate.seen.is_first(good.time(), &good.name(), seconds)? {
+        if self.gate.seen.is_first(good, seconds)? {
             return Ok(());
         }
         Err(Refusal::Replayed.into())
@@ -103,7 +104,8 @@ pub(crate) fn let_in(py: Python<'_>, wanted: Wanted<'_>, environ: &Bound<'_, PyA
     let (peer, signature) =
         (said(environ, names::remote_address(py))?, said(environ, names::signature_header(py))?);
     // What is no text is neither an address nor a signature.
-    let text = |said: Option<Bound<'_, PyAny>>| said.map(|said| said.extract().unwrap_or_else(|_| "?".to_owned()));
+    let text =
+        |said: Option<Bound<'_, PyAny>>| said.map(|said| said.extract().unwrap_or_else(|_| "?".to_owned()));
     let (peer, signature): (Option<String>, Option<String>) = (text(peer), text(signature));
     let peer = peer.as_deref().map_or(Peer::Unknown, Peer::of);
     let let_in = with_agent(py, |agent| Ok(agent.let_in(wanted, peer, signature.as_deref())))?;

@@ -30,6 +30,7 @@ mod registry;
 mod request;
 mod room;
 mod run;
+mod seen;
 mod sources;
 mod state;
 mod token;

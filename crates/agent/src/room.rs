@@ -116,7 +116,9 @@ impl Room {
         }
         let counted = match &mut self.counted {
             Some((at, counted)) if at.elapsed() < COUNTED_FOR => counted,
-            counted => &mut counted.insert((Instant::now(), Occupied::count(directory, Occupied { runs, files }))).1,
+            counted => {
+                &mut counted.insert((Instant::now(), Occupied::count(directory, Occupied { runs, files }))).1
+            }
         };
         if is_new && counted.runs >= runs {
             let what = "so many runs are in the coverage directory: merge them, or `playtrace prune`";

@@ -20,7 +20,8 @@ pub fn header(bytes: &[u8]) {
     let mut lines = text.split('\n');
     let mut line = || lines.next().unwrap_or_default();
     let (slug, run, step, signature, peer) = (line(), line(), line(), line(), line());
-    let (Ok(key), Ok(networks)) = (TraceKey::parse(SECRET), Networks::parse("10.0.0.0/8,2001:db8::/32")) else {
+    let (Ok(key), Ok(networks)) = (TraceKey::parse(SECRET), Networks::parse("10.0.0.0/8,2001:db8::/32"))
+    else {
         return;
     };
     let inside = networks.contain(Peer::of(peer));

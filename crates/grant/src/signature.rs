@@ -83,7 +83,8 @@ impl Signature {
         if parts.next().is_some() {
             return None;
         }
-        let digits = (1..=TIME_DIGITS).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            (1..=TIME_DIGITS).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
         if !digits || (time.len() > 1 && time.starts_with('0')) {
             return None;
         }
@@ -132,7 +133,8 @@ fn from_hex(text: &str) -> Option<[u8; MAC_LEN]> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "v1=1790000000,0123456789abcdef,00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    const GOOD: &str =
+        "v1=1790000000,0123456789abcdef,00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
     #[test]
     fn a_signature_is_written_in_one_way() {

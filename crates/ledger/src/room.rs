@@ -57,7 +57,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         };
-        for path in ["p.coverage.h.1.Xabcdefx", "p.coverage", ".playtrace/.boot/h.1.1.ledger", ".playtrace/.seen/7/a"] {
+        for path in
+            ["p.coverage.h.1.Xabcdefx", "p.coverage", ".playtrace/.boot/h.1.1.ledger", ".playtrace/.seen/7/a"]
+        {
             make(path);
         }
         for run in 0..5 {

@@ -60,9 +60,7 @@ pub enum Command {
     )]
     Doctor(doctor::Args),
     /// Print the headers that have one request traced, signed.
-    #[command(
-        after_help = "Example:\n  playtrace sign by-hand --run check-1 --step 1"
-    )]
+    #[command(after_help = "Example:\n  playtrace sign by-hand --run check-1 --step 1")]
     Sign(sign::Args),
     /// List shards with their owner, age and size.
     #[command(after_help = "Example:\n  playtrace shards /srv/coverage")]

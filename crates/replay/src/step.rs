@@ -196,7 +196,8 @@ impl Sender<'_> {
     }
 
     async fn attempt(&self, step: &Step) -> Result<Result<Answer, reqwest::Error>, ReplayError> {
-        if let Some((tracing, key)) = self.tracing.and_then(|tracing| Some((tracing, tracing.key.as_ref()?))) {
+        if let Some((tracing, key)) = self.tracing.and_then(|tracing| Some((tracing, tracing.key.as_ref()?)))
+        {
             return self.signed(step, tracing, key).await;
         }
         let mut request = self.http.following.request(step.method.clone(), step.url.clone());

@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn headers_are_signed_where_there_is_a_key_and_never_twice_alike() {
         let (slug, run) = (Slug::parse("p").unwrap(), RunToken::parse("r").unwrap());
-        let names = |headers: &[(&'static str, String)]| headers.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let names =
+            |headers: &[(&'static str, String)]| headers.iter().map(|(name, _)| *name).collect::<Vec<_>>();
         assert_eq!(names(&trace_headers(&slug, None, None, None)), [TRACE]);
         assert_eq!(names(&trace_headers(&slug, Some(&run), Some(1), None)), [TRACE, TRACE_RUN, TRACE_STEP]);
         let key = TraceKey::parse("0123456789abcdef").unwrap();

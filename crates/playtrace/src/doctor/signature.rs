@@ -57,7 +57,10 @@ pub(super) fn check(has_secret: bool, facts: &Facts) -> Finding {
     let Finding { reason, .. } = &found;
     match refused {
         0 => found,
-        _ => Finding { reason: format!("{reason}; {refused} requests or more were refused by processes that run now"), ..found },
+        _ => Finding {
+            reason: format!("{reason}; {refused} requests or more were refused by processes that run now"),
+            ..found
+        },
     }
 }
 
@@ -67,11 +70,16 @@ fn judged<'a>(has_secret: bool, refusals: impl Iterator<Item = &'a str>, app: &A
     let known: Vec<_> = known.collect();
     if let Some((code, meaning, remedy)) = known.first() {
         let traced = app.traced();
-        let some = if traced > 0 { format!(" ({traced} others were traced: not all processes are alike)") } else { String::new() };
+        let some = if traced > 0 {
+            format!(" ({traced} others were traced: not all processes are alike)")
+        } else {
+            String::new()
+        };
         return check.failed(format!("{meaning} [{code}]{some}"), *remedy);
     }
     if app.traced() == 0 {
-        return check.not_checked("no agent has answered that it traces (web.toggle, header.arrives, web.traces)");
+        return check
+            .not_checked("no agent has answered that it traces (web.toggle, header.arrives, web.traces)");
     }
     match app.unsigned.as_ref().and_then(|reply| reply.trace.as_deref()) {
         Some("on") => check.failed(
