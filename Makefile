@@ -132,6 +132,11 @@ rq-matrix: setup  ## The tests of jobs with each version of RQ in requirements/r
 	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \
 		$(PYTHON) tests/rq_matrix.py
 
+.PHONY: queues
+queues: setup  ## Celery, Dramatiq, Huey and arq: every pool, what does not end well, and agents with faults
+	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \
+		PLAYTRACE_TEST_QUEUES=all $(PYTHON) -m pytest $(addprefix python/tests/test_,$(addsuffix .py,celery run_celery dramatiq huey arq))
+
 .PHONY: check
 check:
 	@echo '==> formats, types, arrows, messages, inventory'
