@@ -138,6 +138,11 @@ matrix: setup  ## What the agent is proven with, on each Python there is: docs/r
 	@cargo xtask other
 	@exec $(PYTHON) -m tests.matrix
 
+.PHONY: queues
+queues: setup  ## Celery, Dramatiq, Huey and arq: every pool, what does not end well, and agents with faults
+	@PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM) \
+		PLAYTRACE_TEST_QUEUES=all $(PYTHON) -m pytest $(addprefix python/tests/test_,$(addsuffix .py,celery run_celery dramatiq huey arq))
+
 .PHONY: check
 check:
 	@echo '==> formats, types, arrows, messages, inventory'

@@ -31,36 +31,35 @@ def install() -> None:
     kind.send_task = _send_task(kind.send_task)
 
 
-def carrier(headers: Any, body: Any) -> dict[str, Any] | None:
-    """Return where a message of Celery's says what it is: protocol 1 does so in its body."""
+def task_id(headers: Any, body: Any) -> str | None:
+    """Return the id of a message's task: protocol 1 has it in its body."""
     for place in (headers, body):
         if isinstance(place, dict) and "id" in place:
-            return place
+            return str(place["id"])
     return None
 
 
 def _before(sender: Any = None, headers: Any = None, body: Any = None, routing_key: Any = None, **_: Any) -> None:
     run = units.current_run()
-    carried = carrier(headers, body) if run is not None else None
-    if run is None or carried is None:
+    job = task_id(headers, body) if run is not None else None
+    if run is None or job is None:
         return
-    carried.update(jobs.tag(carried, run))
+    headers.update(jobs.tag(headers, run))
     # The app may say whose task it is: that run's ledger is promised it.
-    owner = jobs.run_in(carried) or run
-    job, function = str(carried["id"]), str(sender)
-    jobs.promise(owner, job, function, str(routing_key or ""))
+    owner = jobs.run_in(headers) or run
+    jobs.promise(owner, job, str(sender), str(routing_key or ""))
     jobs.may_fail(functools.partial(jobs.withdraw, owner, job))
-    runtime.say(logging.DEBUG, "task tagged: %s (%s), profile %s", job, function, owner[0])
+    runtime.say(logging.DEBUG, "task tagged: %s (%s), profile %s", job, sender, owner[0])
 
 
 def _after(sender: Any = None, headers: Any = None, body: Any = None, **_: Any) -> None:
     """See whether another receiver, of the app's, has taken the slug off the message."""
     run = units.current_run()
-    carried = carrier(headers, body) if run is not None else None
-    if run is None or carried is None or jobs.SLUG_KEY in carried:
+    job = task_id(headers, body) if run is not None else None
+    if run is None or job is None or jobs.SLUG_KEY in headers:
         return
     message = (
-        f"task {carried['id']} ({sender}) is sent by work of profile {run[0]}, but its message lost {jobs.SLUG_KEY}: "
+        f"task {job} ({sender}) is sent by work of profile {run[0]}, but its message lost {jobs.SLUG_KEY}: "
         "add to its headers, don't replace them"
     )
     jobs.miss(run, message)

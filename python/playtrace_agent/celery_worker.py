@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from . import jobs, runtime
-from .celery_publish import carrier
+from .celery_publish import task_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,24 +104,15 @@ def _revoked(request: Any = None, terminated: bool = False, expired: bool = Fals
 
 def _unknown(message: Any = None, name: Any = None, id: Any = None, **_: Any) -> None:  # noqa: A002 - Celery's word
     """Note a task whose name the worker doesn't know: it throws the message away."""
-    run = jobs.run_in(_carried(message))
+    run = jobs.run_in(getattr(message, "headers", None))
     if run is not None:
         jobs.drop(run, str(id), f"its worker has no task {name}, and threw it away")
 
 
 def _rejected(message: Any = None, exc: Any = None, **_: Any) -> None:
     """Note a message that the worker can't read: it throws it away."""
-    carried = _carried(message)
-    run = jobs.run_in(carried)
-    if run is not None and carried is not None:
-        jobs.drop(run, str(carried["id"]), f"its worker refused its message: {type(exc).__name__}: {exc}"[:300])
-
-
-def _carried(message: Any) -> dict[str, Any] | None:
     headers = getattr(message, "headers", None)
-    if isinstance(headers, dict) and "id" in headers:
-        return headers
-    try:
-        return carrier(None, message.payload)
-    except Exception:  # noqa: BLE001 - it may not be readable at all: that is why it is refused
-        return None
+    run = jobs.run_in(headers)
+    job = task_id(headers, None) if run is not None else None
+    if run is not None and job is not None:
+        jobs.drop(run, job, f"its worker refused its message: {type(exc).__name__}: {exc}"[:300])

@@ -25,6 +25,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_hijack_root_logger=False,
     task_publish_retry=False,
+    task_protocol=int(os.environ.get("TEST_PROTOCOL", "2")),
     broker_transport_options={"visibility_timeout": 3600},
 )
 if os.environ.get("TEST_BEAT"):

@@ -6,6 +6,7 @@ by job, although a profile's lines are a union. What a kind of job is, the app o
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 import redis
 from judged import judge
 from rq_stage import wait
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from judged import Judged
 
 HERE = Path(__file__).parent
+#: `make queues` runs all tests of queues. Otherwise Celery's are run, and of each other queue one.
+EVERY = os.environ.get("PLAYTRACE_TEST_QUEUES") == "all"
+thorough = pytest.mark.skipif(not EVERY, reason="`make queues` runs it")
 PROFILES = [f"p{n}" for n in range(8)]
 NOBODY = "nobody"
 #: How many functions one sending of any kind calls, at most.

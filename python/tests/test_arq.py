@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from judged import judge
-from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults
+from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults, thorough
 from rq_stage import serve, wait
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(tmp_path_factory.mktemp("redis"))
 
 
-@pytest.mark.parametrize("line", [True, False], ids=["a line in the app", "started by us"])
+@pytest.mark.parametrize(
+    "line", [pytest.param(True, marks=thorough, id="a line in the app"), pytest.param(False, id="started by us")]
+)
 def test_profiles_at_once(workspace: Workspace, redis_url: str, *, line: bool) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     env = {"TEST_REDIS": redis_url, "TEST_BEAT": "1", **({} if line else {"TEST_LINE": "none"})}
@@ -84,6 +86,7 @@ print(json.dumps(ids))
 """
 
 
+@thorough
 def test_jobs_that_do_not_end_well(workspace: Workspace, redis_url: str) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     env = {"TEST_REDIS": redis_url}
@@ -110,6 +113,7 @@ def test_jobs_that_do_not_end_well(workspace: Workspace, redis_url: str) -> None
         assert (judged.status, len(judged.reasons)) == ("partial", 1), judged
 
 
+@thorough
 def test_a_worker_that_ends_leaves_its_jobs_to_another(workspace: Workspace, redis_url: str) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     env = {"TEST_REDIS": redis_url}
@@ -125,10 +129,11 @@ with playtrace_agent.trace("p", "r"):
     connection.close()
     judged = judge(workspace, [], slug="p", run="r")
     assert judged.status == "partial"
-    again = f"job {job} (gated) was enqueued again by itself 1 times, and 1 of its executions have not been started"
+    again = f"job {job} (gated) was enqueued again (a retry, say), and of its 2 executions 1 did not start"
     assert judged.reasons == [again], judged
 
 
+@thorough
 def test_what_redis_refuses_is_withdrawn(workspace: Workspace, redis_url: str) -> None:
     LOAD.prepare(workspace, f"{redis_url}/2").close()
     workspace.run(
@@ -172,6 +177,7 @@ jobs.open_unit = lambda run, *args, **more: open_job(("p2", "r") if run[0] == "p
 """
 
 
+@thorough
 def test_faults_are_seen(workspace: Workspace, redis_url: str) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     workspace.write("faults.py", FAULTS + STRIP)

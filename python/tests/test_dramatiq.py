@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from judged import judge
-from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults
+from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults, thorough
 from rq_stage import serve, wait
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(tmp_path_factory.mktemp("redis"))
 
 
-@pytest.mark.parametrize("line", [True, False], ids=["a line in the app", "started by us"])
+@pytest.mark.parametrize(
+    "line", [pytest.param(True, marks=thorough, id="a line in the app"), pytest.param(False, id="started by us")]
+)
 def test_profiles_at_once(workspace: Workspace, redis_url: str, *, line: bool) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     env = {"TEST_REDIS": redis_url} if line else {"TEST_REDIS": redis_url, "TEST_LINE": "none"}
@@ -77,6 +79,7 @@ print(json.dumps(ids))
 """
 
 
+@thorough
 def test_messages_that_do_not_end_well(workspace: Workspace, redis_url: str) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     env = {"TEST_REDIS": redis_url}
@@ -98,6 +101,7 @@ def test_messages_that_do_not_end_well(workspace: Workspace, redis_url: str) -> 
         assert (judged.status, len(judged.reasons)) == ("partial", 1), judged
 
 
+@thorough
 def test_what_the_broker_refuses_is_withdrawn(workspace: Workspace, redis_url: str) -> None:
     LOAD.prepare(workspace, f"{redis_url}/2").close()
     workspace.run(
@@ -138,6 +142,7 @@ Message.encode = _encode
 """
 
 
+@thorough
 def test_faults_are_seen(workspace: Workspace, redis_url: str) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     workspace.write("faults.py", FAULTS + STRIP)

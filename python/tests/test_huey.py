@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from judged import judge
-from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults
+from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults, thorough
 from rq_stage import serve, wait
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(tmp_path_factory.mktemp("redis"))
 
 
-@pytest.mark.parametrize(("kind", "line"), [("thread", True), ("process", False)])
+@pytest.mark.parametrize(("kind", "line"), [pytest.param("thread", True, marks=thorough), ("process", False)])
 def test_profiles_at_once(workspace: Workspace, redis_url: str, kind: str, *, line: bool) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     env = {"TEST_REDIS": redis_url, "TEST_BEAT": "1", **({} if line else {"TEST_LINE": "none"})}
@@ -84,6 +85,7 @@ print(json.dumps(ids))
 """
 
 
+@thorough
 def test_tasks_that_do_not_end_well(workspace: Workspace, redis_url: str) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     env = {"TEST_REDIS": redis_url}
@@ -110,6 +112,7 @@ def test_tasks_that_do_not_end_well(workspace: Workspace, redis_url: str) -> Non
         assert (judged.status, len(judged.reasons)) == ("partial", 1), judged
 
 
+@thorough
 def test_what_the_storage_refuses_is_withdrawn_and_a_serializer_without_a_place_is_named(
     workspace: Workspace, redis_url: str
 ) -> None:
@@ -165,6 +168,51 @@ with playtrace_agent.trace("q", "r"):
     assert placeless.names("Json leaves no place for profile_trace_slug"), placeless
 
 
+@thorough
+def test_who_has_no_agent_reads_the_same_task(workspace: Workspace, redis_url: str) -> None:
+    LOAD.prepare(workspace, f"{redis_url}/2").close()
+    text = """
+import sys
+import playtrace_agent
+from huey_app import huey, plain
+
+if sys.argv[1:]:
+    task = huey.deserialize_task(bytes.fromhex(sys.argv[1]))
+    print(type(task).__name__, task.id, task.args, "_playtrace_run" in vars(task))
+else:
+    with playtrace_agent.trace("p", "r"):
+        plain("nobody_beat")
+    (message,) = huey.storage.enqueued_items()
+    assert message != huey.serialize_task(plain.s("nobody_beat"))
+    print(huey.deserialize_task(message).id, message.hex())
+"""
+    outcome = workspace.run(text, env={"TEST_REDIS": redis_url}, warnings="default")
+    job, message = outcome.out.split()
+    env = workspace.environment({"TEST_REDIS": redis_url, "ENABLE_PROFILE_COVERAGE": None})
+    command = [sys.executable, str(workspace.app / "driver.py"), message]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == f"plain {job} ('nobody_beat',) False\n"
+
+
+@thorough
+def test_a_task_that_is_run_at_once_is_a_job_of_its_own(workspace: Workspace, redis_url: str) -> None:
+    LOAD.prepare(workspace, f"{redis_url}/2").close()
+    text = """
+import playtrace_agent
+from huey_app import huey, plain
+
+huey.immediate = True
+with playtrace_agent.trace("p", "r"):
+    print(plain("p0_plain_0_0").id)
+"""
+    job = workspace.run(text, env={"TEST_REDIS": redis_url}, warnings="default").out.strip()
+    wrote = workspace.look()
+    assert [record.get("job") for record in wrote.of_kind("p", "open", "r")] == [None, job]
+    assert len(wrote.lines("p", "leaves.py")) == 1
+    judged = judge(workspace, [], slug="p", run="r")
+    assert (judged.status, judged.reasons) == ("complete", []), judged
+
+
 #: Something cuts off what stands behind the pickle of some messages.
 STRIP = """
 import playtrace_agent.huey
@@ -175,6 +223,7 @@ huey._carried = lambda data: None if b'"p0"' in data else carried(data)
 """
 
 
+@thorough
 def test_faults_are_seen(workspace: Workspace, redis_url: str) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
     workspace.write("faults.py", FAULTS + STRIP)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from judged import judge
-from queue_load import running, said
+from queue_load import running, said, thorough
 from rq_stage import serve, wait
 from serving import RUN, get, serving
 
@@ -62,7 +62,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(tmp_path_factory.mktemp("redis"))
 
 
-@pytest.mark.parametrize(("pool", "imported"), [("prefork", "first"), ("threads", "late")])
+@pytest.mark.parametrize(("pool", "imported"), [("prefork", "first"), pytest.param("threads", "late", marks=thorough)])
 def test_tasks_are_traced(workspace: Workspace, redis_url: str, pool: str, imported: str) -> None:
     workspace.write("app.py", APP)
     workspace.write("tasks.py", TASKS)

@@ -235,11 +235,11 @@ impl Judging {
                         "data lost: {name} was started {starts} times, but its work horses left {units} records"
                     ));
                 }
-                let again = facts.again.get(job).copied().unwrap_or_default();
-                let missing = (1 + again).saturating_sub(units + dropped);
+                let owed = 1 + facts.again.get(job).copied().unwrap_or_default();
+                let missing = owed.saturating_sub(units + dropped);
                 if missing > 0 {
                     self.wait_for(format!(
-                        "{name} was enqueued again by itself {again} times, and {missing} of its executions have not been started"
+                        "{name} was enqueued again (a retry, say), and of its {owed} executions {missing} did not start"
                     ));
                 }
                 continue;
@@ -254,7 +254,7 @@ impl Judging {
                 (None, Some((state, _))) if !facts.enqueued.contains_key(job) => {
                     let reason = format!(
                         "not traced: {name} is {state}, but no process of the app says that it enqueued it, and no \
-                         worker that it ran it (do they all call playtrace_agent.rq.install()?)"
+                         worker that it ran it (do they all call the install() of their queue, playtrace_agent.rq.install(), say?)"
                     );
                     self.pending.push(Pending { reason: reason.clone(), running: false });
                     self.lower(Status::Failed, reason);

@@ -454,7 +454,11 @@ fn what_a_worker_dropped_is_told() {
     // A retry that is dropped does not hide that the first execution is missing.
     let again = writer(8, Role::Worker, vec![retry("j1")]);
     let judgement = judged(vec![player(0, vec![], passed()), dropped("revoked", true), enqueuer(), again]);
-    assert_reason(&judgement, Status::Partial, "and 1 of its executions have not been started");
+    assert_reason(
+        &judgement,
+        Status::Partial,
+        "was enqueued again (a retry, say), and of its 2 executions 1 did not start",
+    );
 }
 
 fn retry(job: &str) -> Record {
@@ -474,7 +478,7 @@ fn an_execution_that_a_job_asks_for_itself_is_owed_besides() {
     assert_reason(
         &judged(vec![player(0, vec![], passed()), enqueuer(), first()]),
         Status::Partial,
-        "job j1 (app.build) was enqueued again by itself 1 times, and 1 of its executions have not been started",
+        "job j1 (app.build) was enqueued again (a retry, say), and of its 2 executions 1 did not start",
     );
     let whole = judged(vec![player(0, vec![], passed()), enqueuer(), first(), second()]);
     assert_eq!(whole.verdict.status, Status::Complete, "{:?}", whole.verdict.reasons);
