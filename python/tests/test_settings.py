@@ -58,7 +58,7 @@ def test_a_child_elsewhere_comes_to_the_same(tmp_path: Path, monkeypatch: pytest
     ("name", "value", "says"),
     [
         ("ENABLE_PROFILE_COVERAGE", "maybe", "use 1, true, yes or on"),
-        ("PROFILE_COVERAGE_ENGINE", "coverage", "'native' only"),
+        ("PROFILE_COVERAGE_ENGINE", "ctrace", "use one of native, coverage"),
         ("PROFILE_COVERAGE_GRANULARITY", "lines", "use one of profile, steps, request, symbol"),
         ("PROFILE_TRACE_SECRET", "s3cret", "can't check signed headers"),
         ("PROFILE_COVERAGE_CONFIG", "none.ini", "no such file"),
