@@ -13,6 +13,9 @@ OTHER := .tools/other-python/bin/python
 ON_OTHER := $(patsubst %,python/tests/test_%.py,attribution beside_others code_lifetime empty_context future_plumbing last_words \
 	granularity imports initializers left_out multiprocessing resumed_elsewhere wsgi asgi asgi_pieces asgi_servers \
 	pool_results pools processes process_load loky) $(wildcard python/tests/test_harmless_*.py)
+# CPython 3.11, where coverage.py is the source of lines.
+OLDER := .tools/older-python/bin/python
+ON_OLDER := python/tests/test_coverage_engine.py
 PROGRAM := target/release/playtrace
 PATHS := python demo tests benches docker docs
 
@@ -60,6 +63,7 @@ test: setup check  ## Unit, property and end-to-end tests
 		$(PYTHON) -m pytest python/tests || failed=1; \
 		$$other || failed=1; \
 		if [ -x $(OTHER) ]; then cat "$$log"; fi; \
+		if [ -x $(OLDER) ]; then $(OLDER) -m pytest -p no:cacheprovider $(ON_OLDER) || failed=1; fi; \
 		exit $${failed:-0}
 	@echo '==> end-to-end tests, several files at once: they mostly wait'
 	@mkdir -p .tools/program && cp -f $(PROGRAM) target/release/wctl .tools/program/

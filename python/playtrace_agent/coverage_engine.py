@@ -1,8 +1,8 @@
 """The engine on top of coverage.py, for Pythons without ``sys.monitoring`` (3.10 and 3.11).
 
-coverage.py collects for a whole process: whose code it sees, it can't tell. So one run at a time is let in, and its trace
-function is set in a thread just as long as the agent knows that what runs there is that run's. What is let in, what
-was collected and how the trace function is set is here; when, the native part says (``crates/agent/src/engine.rs``).
+coverage.py collects for a whole process: whose code it sees, it can't tell. So one run at a time is let in, and the
+trace function is set in a thread just as long as the agent knows that what runs there is that run's. What is let in,
+what was collected and how the trace function is set is here; when, the native part says (`crates/agent/src/engine.rs`).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("playtrace_agent")
 
-#: Seconds for which work of one run waits until that of another one has ended. Servers and clients give up after 30 and more.
+#: Seconds for which work of one run waits for the end of another one's. Servers and clients give up after 30 and more.
 WAIT = 10.0
 #: coverage.py keeps each trace function that it made until it is stopped.
 _ENOUGH = 500
 
-#: What each thing that ``arm`` calls needs, and that nothing of ours is traced: see there.
+#: Bound once: the agent's own calls of them are not to be those of whoever replaces them.
 _settrace, _gettrace = sys.settrace, sys.gettrace
 
 
@@ -89,7 +89,7 @@ class CoverageEngine:
             "and the coverage engine traces one run at a time in a process"
         )
 
-    def release(self, lingering: bool) -> None:  # noqa: FBT001 - a call of the native part
+    def release(self, lingering: bool) -> None:
         """Note that a unit is over. ``lingering``: threads of it are not, and go on being traced until others come."""
         with self._changed:
             self._holders -= 1
@@ -137,7 +137,7 @@ class CoverageEngine:
             tracer, install = _gettrace(), threading.gettrace()
         finally:
             # Threads of others are not ours, and this one is not at it yet.
-            threading.settrace(hook)  # type: ignore[arg-type]
+            threading.settrace(hook)
             _settrace(before)
         self._coverage = made
         if type(tracer).__name__ != "CTracer" or install is None:
@@ -156,13 +156,13 @@ class CoverageEngine:
         try:
             made.stop()
         finally:
-            threading.settrace(hook)  # type: ignore[arg-type]
+            threading.settrace(hook)
             _settrace(before)
 
     def arm(self) -> Callable[[], Any] | None:
         """Prepare the trace function for this thread; what is returned sets it, and is to be called at the very end.
 
-        The frames that run already are told to it as if they were entered now: what they go on to execute is to be seen.
+        It is told of the frames that run already as if they were entered now: what they go on to execute is to be seen.
         """
         try:
             if _gettrace() is not None:
@@ -234,10 +234,11 @@ _WARNINGS = (
 
 
 def _begin(install: Callable[..., Any], frames: list[FrameType]) -> Callable[[], Any]:
-    """Make a tracer for this thread, and tell it which frames run, outermost last; what is returned tells the innermost.
+    """Make a tracer for this thread, and tell it which frames run, the outermost first.
 
-    Whenever a tracer is told of a frame, it sets itself as the thread's trace function. Until it is taken away, in the same line,
-    no line of ours begins and no function of Python's is entered: the tracer would count it as the frame's.
+    What is returned tells it of the innermost. Whenever a tracer is told of a frame, it sets itself as the thread's
+    trace function. Until it is taken away, in the same line, no line of ours begins and no function of Python's is
+    entered: the tracer would count it as the frame's.
     """
     _settrace(install)
     _nothing()
@@ -272,8 +273,7 @@ def _in_event_loop() -> bool:
 
 def _module_of(file: str) -> str | None:
     """Return the name of the module of a file, as far as it is known: packages may be what is to be measured."""
-    names = _names()
-    return names.get(file)
+    return _names().get(file)
 
 
 _known: tuple[int, dict[str, str]] = (0, {})

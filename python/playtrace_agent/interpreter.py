@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import sys
 import sysconfig
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import settings
 
-NATIVE, COVERAGE = "native", "coverage"
+if TYPE_CHECKING:
+    from types import ModuleType
+
+log = logging.getLogger("playtrace_agent")
+
+NATIVE, COVERAGE = settings.ENGINES
+
+
+class Chosen(NamedTuple):
+    """An engine, and what it does."""
+
+    engine: str
+    #: For people.
+    by: str
+    granularity: str
+
+    def listen(self, native: ModuleType, wanted: settings.Settings) -> None:
+        """Have the native part listen to the engine, if it is not its own."""
+        if self.engine == COVERAGE:
+            from .coverage_engine import CoverageEngine
+
+            native.listen_with(CoverageEngine(native, wanted, by_unit=self.granularity == "request"))
 
 
 def refusal() -> str | None:
@@ -31,16 +54,30 @@ def not_loaded(error: ImportError) -> str:
     )
 
 
-def engine(named: str) -> str:
-    """Return the engine for this interpreter: the one that ``PROFILE_COVERAGE_ENGINE`` names, or else the best one.
+def choose(wanted: settings.Settings, *, quiet: bool) -> Chosen:
+    """Choose the engine that ``PROFILE_COVERAGE_ENGINE`` names, or else the best that the interpreter has.
 
     Raises:
-        SettingsError: The interpreter does not have the one that is named.
+        SettingsError: The interpreter does not have the one that is named, or coverage.py is not there.
     """
     monitoring = hasattr(sys, "monitoring")
-    if named == NATIVE and not monitoring:
+    if wanted.engine == NATIVE and not monitoring:
         raise settings.SettingsError(
-            f"{settings.ENGINE}=native, but this is Python {platform.python_version()}: that engine needs sys.monitoring, "
-            "which CPython has from 3.12 on; unset the variable, and coverage.py is used"
+            f"{settings.ENGINE}=native, but this is Python {platform.python_version()}: that engine needs "
+            "sys.monitoring, which CPython has from 3.12 on; unset the variable, and coverage.py is used"
         )
-    return named or (NATIVE if monitoring else COVERAGE)
+    if (wanted.engine or (NATIVE if monitoring else COVERAGE)) == NATIVE:
+        return Chosen(NATIVE, NATIVE, wanted.granularity)
+    from . import coverage_settings
+
+    by = f"coverage.py {coverage_settings.release()}"
+    # What a function entered is not among its lines.
+    granularity = "request" if wanted.granularity == "request" else "profile"
+    log.log(
+        logging.INFO if quiet else logging.WARNING,
+        "Python %s is traced by %s: one run at a time in a process, lines by %s, no event loops (ASGI), no greenlets",
+        platform.python_version(),
+        by,
+        granularity,
+    )
+    return Chosen(COVERAGE, by, granularity)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import atexit
 import functools
-import importlib.util
 import logging
 import os
 import platform
 import sys
-import sysconfig
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import __version__, settings
+from . import __version__, installation, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from . import _native
     from .settings import Settings
@@ -107,13 +105,15 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
 
     refused = interpreter.refusal()
     if refused:
-        return _refuse(refused)
+        _refuse(refused)
+        return
     wanted = settings.load(environ, app_dir)
-    engine, by, granularity = _engine(wanted, role)
+    chosen = interpreter.choose(wanted, quiet=role not in _SERVING)
     try:
         from . import _native
     except ImportError as error:
-        return _refuse(interpreter.not_loaded(error))
+        _refuse(interpreter.not_loaded(error))
+        return
     from . import processes, propagation
 
     try:
@@ -122,25 +122,22 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
             root=wanted.root,
             config=wanted.config,
             prefix=wanted.prefix,
-            granularity=granularity,
-            engine_name=engine,
+            granularity=chosen.granularity,
+            engine_name=chosen.engine,
             role_name=role,
             secret=wanted.secret,
             signed_only=wanted.signed_only,
             allow=wanted.allow,
             limits=wanted.limits,
-            program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, {by}",
-            **_installation(),
+            program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, {chosen.by}",
+            **installation.places(),
         )
     except _native.TraceError as error:
         raise settings.SettingsError(str(error)) from error
     for notice in notices:
         log.warning("coverage configuration: %s", notice)
     globals()["native"] = _native
-    if engine == interpreter.COVERAGE:
-        from .coverage_engine import CoverageEngine
-
-        _native.listen_with(CoverageEngine(_native, wanted, by_unit=granularity == "request"))
+    chosen.listen(_native, wanted)
     if "imports" not in wanted.disabled:
         _native.install_import_hook()
     propagation.install(wanted.disabled)
@@ -167,29 +164,6 @@ def _refuse(reason: str) -> None:
     log.error("nothing is traced in process %d: %s is set, but %s", os.getpid(), settings.ENABLE, reason)
 
 
-def _engine(wanted: Settings, role: str) -> tuple[str, str, str]:
-    """Return the engine, its name for people, and the granularity that it has."""
-    from . import interpreter
-
-    engine = interpreter.engine(wanted.engine)
-    if engine == interpreter.NATIVE:
-        return engine, engine, wanted.granularity
-    from . import coverage_settings
-
-    by = f"coverage.py {coverage_settings.release()}"
-    granularity = "request" if wanted.granularity == "request" else "profile"
-    # What starts a process for one piece of work has said the same.
-    level = logging.DEBUG if role in _SHORT_LIVED else logging.WARNING
-    log.log(
-        level,
-        "Python %s is traced by %s: one run at a time in a process, lines by %s, no event loops (ASGI) and no greenlets",
-        platform.python_version(),
-        by,
-        granularity,
-    )
-    return engine, by, granularity
-
-
 def boot() -> None:
     """Leave a record that an enabled process is here. A directory that can't be written is said, and no more."""
     from . import _native
@@ -202,6 +176,8 @@ def boot() -> None:
 
 #: Roles of processes that are started for one piece of work: who starts them has said the same.
 _SHORT_LIVED = frozenset({"child", "job"})
+#: Roles of processes whose log somebody reads; a script's output is the app's alone.
+_SERVING = frozenset({"web", "worker"})
 _hooks: list[str] = []
 
 
@@ -213,41 +189,10 @@ def tell_setup(*hooks: str) -> None:
     rq = sys.modules.get("rq") if _hooks else None
     release = getattr(rq, "VERSION", None) or getattr(rq, "__version__", None)
     try:
-        _native.tell_setup(_coverage_release(), None if release is None else str(release), _hooks)
+        _native.tell_setup(installation.coverage_release(), None if release is None else str(release), _hooks)
     except _native.TraceError as error:
         # Without the record itself, that has been said already.
         say(logging.DEBUG, "not in the boot record: %s", error)
-
-
-def _coverage_release() -> str | None:
-    """Return the release of coverage.py that this process would import, without importing it."""
-    try:
-        coverage = importlib.util.find_spec("coverage")
-        if coverage is None or coverage.origin is None:
-            return None
-        names = [path.name for path in Path(coverage.origin).parent.parent.glob("coverage-*.dist-info")]
-    except (ImportError, ValueError, OSError):
-        return None
-    return names[0].removeprefix("coverage-").removesuffix(".dist-info") if names else None
-
-
-def _installation() -> dict[str, list[Path]]:
-    """Say where code lies that is not the app's."""
-    stdlib = {sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")}
-    third_party = {
-        sysconfig.get_paths(scheme)[name]
-        for scheme in sysconfig.get_scheme_names()
-        for name in ("platlib", "purelib", "scripts")
-    }
-    tracers = {str(Path(__file__).parent)}
-    coverage = importlib.util.find_spec("coverage")
-    if coverage is not None and coverage.origin is not None:
-        tracers.add(str(Path(coverage.origin).parent))
-    return {
-        "stdlib": [Path(path) for path in sorted(stdlib)],
-        "third_party": [Path(path) for path in sorted(third_party)],
-        "tracers": [Path(path) for path in sorted(tracers)],
-    }
 
 
 def _finish() -> None:

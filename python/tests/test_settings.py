@@ -82,7 +82,7 @@ def test_a_secret_is_in_nothing_that_is_shown_or_handed_on() -> None:
     ("name", "value", "says"),
     [
         ("ENABLE_PROFILE_COVERAGE", "maybe", "use 1, true, yes or on"),
-        ("PROFILE_COVERAGE_ENGINE", "coverage", "'native' only"),
+        ("PROFILE_COVERAGE_ENGINE", "ctrace", "use one of native, coverage"),
         ("PROFILE_COVERAGE_GRANULARITY", "lines", "use one of profile, steps, request, symbol"),
         ("PROFILE_TRACE_SECRET", "s3cret, fifteen", "has 15 bytes: use 16 at least"),
         ("PROFILE_TRACE_SECRET", " " * 20, "has 0 bytes"),

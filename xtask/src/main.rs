@@ -29,7 +29,8 @@ struct Cli {
 enum Task {
     /// Make `.venv` (Python, requirements), find or fetch a redis-server, build and install the agent's wheel.
     Setup,
-    /// Make `.tools/other-python`, an environment for the agent's tests with the CPython that `.venv` is not made from.
+    /// Make `.tools/other-python`, an environment for the agent's tests with the CPython that `.venv` is not made from, and
+    /// `.tools/older-python`, one with CPython 3.11.
     Other,
     /// Build the agent's wheel into `dist/` (part of `setup`).
     Wheel,
@@ -75,12 +76,19 @@ fn setup(root: &Path) -> Result<(), Failure> {
 }
 
 fn other(root: &Path) -> Result<(), Failure> {
-    let Some(venv) = venv::make_other(root)? else {
+    let other = venv::make_other(root)?;
+    if other.is_none() {
         step::say("not run: this machine has no second CPython of 3.12 and 3.13 (`pyenv install 3.13`)");
-        return Ok(());
-    };
-    let wheel = wheel::build(root)?;
-    wheel::install(root, &venv, &wheel)
+    }
+    let older = venv::make_older(root)?;
+    if older.is_none() {
+        step::say("not run: this machine has no CPython 3.11, which coverage.py traces (`pyenv install 3.11`)");
+    }
+    for venv in [other, older].into_iter().flatten() {
+        let wheel = wheel::build(root)?;
+        wheel::install(root, &venv, &wheel)?;
+    }
+    Ok(())
 }
 
 /// The repository: the parent of this crate's directory. Cargo tells where that is now; what was built may have been copied.

@@ -16,6 +16,8 @@ pub(crate) struct Python {
 
 /// The environment variable that names one.
 const CHOICE: &str = "PLAYTRACE_PYTHON";
+/// What the coverage engine is tested with: its pinned requirements are for this one.
+const OLDER: u32 = 11;
 /// What the pinned requirements are tested with, best first.
 const TESTED: [u32; 2] = [12, 13];
 
@@ -61,8 +63,13 @@ pub(crate) fn find_other(first: &Python) -> Option<Python> {
     })
 }
 
+/// Finds a CPython without `sys.monitoring` that the agent is tested with.
+pub(crate) fn find_older() -> Option<Python> {
+    candidates().iter().filter_map(look_at).find(|python| minor(&python.version) == Some(OLDER))
+}
+
 fn candidates() -> Vec<PathBuf> {
-    let names = ["python3.12", "python3.13", "python3.14", "python3", "python"];
+    let names = ["python3.11", "python3.12", "python3.13", "python3.14", "python3", "python"];
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut found: Vec<PathBuf> = names
         .iter()

@@ -7,6 +7,9 @@ use crate::python::{self, Python};
 use crate::stamp::Stamp;
 use crate::{Failure, step};
 
+/// What the demo and the tests need.
+const REQUIREMENTS: [&str; 2] = ["demo", "dev"];
+
 /// A virtual environment.
 pub(crate) struct Venv {
     /// Its directory.
@@ -29,7 +32,7 @@ impl Venv {
 
 /// Makes `.venv`, unless it is there and nothing changed.
 pub(crate) fn make(root: &Path) -> Result<Venv, Failure> {
-    make_in(root, ".venv", &python::find()?)
+    make_in(root, ".venv", &python::find()?, &REQUIREMENTS)
 }
 
 /// Makes `.tools/other-python`, with the other CPython that the agent is tested with; `None` where there is none.
@@ -37,19 +40,33 @@ pub(crate) fn make_other(root: &Path) -> Result<Option<Venv>, Failure> {
     const DIR: &str = ".tools/other-python";
     let first = python::find()?;
     if let Some(other) = python::find_other(&first) {
-        return make_in(root, DIR, &other).map(Some);
+        return make_in(root, DIR, &other, &REQUIREMENTS).map(Some);
     }
-    // One that was made from a Python that is gone would be run.
-    let left = root.join(DIR);
+    remove_left(root, DIR)
+}
+
+/// Makes `.tools/older-python`, with a CPython that has no `sys.monitoring`; `None` where there is none.
+pub(crate) fn make_older(root: &Path) -> Result<Option<Venv>, Failure> {
+    const DIR: &str = ".tools/older-python";
+    match python::find_older() {
+        Some(older) => make_in(root, DIR, &older, &["older"]).map(Some),
+        None => remove_left(root, DIR),
+    }
+}
+
+/// One that was made from a Python that is gone would be run.
+fn remove_left(root: &Path, dir: &str) -> Result<Option<Venv>, Failure> {
+    let left = root.join(dir);
     if left.exists() {
         fs_err::remove_dir_all(&left).map_err(|error| error.to_string())?;
     }
     Ok(None)
 }
 
-fn make_in(root: &Path, dir: &str, made_from: &Python) -> Result<Venv, Failure> {
+fn make_in(root: &Path, dir: &str, made_from: &Python, files: &[&str]) -> Result<Venv, Failure> {
     let venv = Venv { dir: root.join(dir) };
-    let requirements = [root.join("requirements/demo.txt"), root.join("requirements/dev.txt")];
+    let requirements: Vec<PathBuf> =
+        files.iter().map(|name| root.join(format!("requirements/{name}.txt"))).collect();
     let stamp = Stamp::new(
         venv.dir.join("made-from"),
         &[&made_from.version, &made_from.program.to_string_lossy()],
