@@ -126,6 +126,7 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
             granularity=wanted.granularity,
             role_name=role,
             program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, native",
+            always=wanted.always,
             **_installation(),
         )
     except _native.TraceError as error:
@@ -242,8 +243,10 @@ def say(level: int, message: str, *args: object) -> None:
     try:
         # Within the block: a signal's handler may raise as soon as this has been done.
         native.hold(None)
+        native.step_aside()
         log.log(level, message, *args)
     finally:
+        native.step_back()
         native.hold(before)
 
 

@@ -28,6 +28,7 @@ PREFIX = "PROFILE_COVERAGE_CONTEXT_PREFIX"
 STRICT = "PROFILE_COVERAGE_STRICT"
 GRANULARITY = "PROFILE_COVERAGE_GRANULARITY"
 ENGINE = "PROFILE_COVERAGE_ENGINE"
+ALWAYS = "PROFILE_COVERAGE_ALWAYS"
 SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
 
 #: What can be recorded: lines by profile; besides, functions entered by request and job; lines by request and job;
@@ -84,6 +85,8 @@ class Settings:
     strict: bool
     granularity: str
     disabled: frozenset[str] = frozenset()
+    #: Whether it is recorded which functions real traffic enters.
+    always: bool = False
 
     def for_child(self) -> dict[str, str]:
         """Return the variables that make a child process come to the same settings, wherever it runs."""
@@ -95,6 +98,7 @@ class Settings:
             STRICT: "1" if self.strict else "0",
             GRANULARITY: self.granularity,
             DISABLE: ",".join(sorted(self.disabled)),
+            ALWAYS: "symbols" if self.always else "",
         }
         if self.config is not None:
             variables[CONFIG] = str(self.config)
@@ -135,6 +139,7 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
         strict=_switch(environ, STRICT),
         granularity=_granularity(environ),
         disabled=disabled(environ),
+        always=_always(environ),
     )
 
 
@@ -152,6 +157,13 @@ def _granularity(environ: Mapping[str, str]) -> str:
     if value not in GRANULARITIES:
         raise SettingsError(f"{GRANULARITY}={value}: use one of {', '.join(GRANULARITIES)}")
     return value
+
+
+def _always(environ: Mapping[str, str]) -> bool:
+    value = environ.get(ALWAYS, "").strip()
+    if value not in ("", "symbols"):
+        raise SettingsError(f"{ALWAYS}={environ[ALWAYS]}: use 'symbols', or leave it unset")
+    return value == "symbols"
 
 
 def disabled(environ: Mapping[str, str] | None = None) -> frozenset[str]:

@@ -34,6 +34,8 @@ static MEANINGS: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     /// The token that this thread entered and has not left, as a number; 0 is none.
     static ENTERED: Cell<u64> = const { Cell::new(0) };
+    /// How many imports and messages of ours this thread is in: what they run is nobody's, and no traffic either.
+    static ASIDE: Cell<u32> = const { Cell::new(0) };
 }
 
 type QuickGet =
@@ -165,6 +167,21 @@ pub(crate) fn token(py: Python<'_>) -> Option<Token> {
 /// The token that the running thread's work has, whatever the context says in which it runs just now.
 pub(crate) fn entered() -> Option<Token> {
     Some(ENTERED.get()).filter(|raw| *raw != 0).map(Token::from_raw)
+}
+
+/// What this thread runs is no traffic from now on, whoever it belongs to.
+pub(crate) fn step_aside() {
+    ASIDE.set(ASIDE.get().saturating_add(1));
+}
+
+/// The end of that.
+pub(crate) fn step_back() {
+    ASIDE.set(ASIDE.get().saturating_sub(1));
+}
+
+/// Whether this thread runs what is no traffic.
+pub(crate) fn is_aside() -> bool {
+    ASIDE.get() > 0
 }
 
 /// The process's own token.

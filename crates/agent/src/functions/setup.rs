@@ -27,7 +27,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Sets the agent up. Nothing is traced yet. Answers with the configuration's keys that have no effect here.
 #[pyfunction]
-#[pyo3(signature = (*, directory, root, config, prefix, granularity, role_name, program, stdlib, third_party, tracers))]
+#[pyo3(signature = (*, directory, root, config, prefix, granularity, role_name, program, stdlib, third_party, tracers, always=false))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // keyword arguments, as Python hands them over
 fn configure(
     py: Python<'_>,
@@ -41,6 +41,7 @@ fn configure(
     stdlib: Vec<PathBuf>,
     third_party: Vec<PathBuf>,
     tracers: Vec<PathBuf>,
+    always: bool,
 ) -> PyResult<Vec<String>> {
     let granularity = Granularity::parse(granularity)
         .ok_or_else(|| PyValueError::new_err(format!("{granularity:?} is not a granularity")))?;
@@ -54,7 +55,11 @@ fn configure(
     let sources = Sources::new(&config, &root, &installed).map_err(|error| raise(&error))?;
     AGENT.with(py, |state| {
         if state.agent.is_none() {
-            state.agent = Some(Agent::new(place, sources));
+            let mut agent = Agent::new(place, sources);
+            if always {
+                agent.record_anyone();
+            }
+            state.agent = Some(agent);
         }
     });
     Ok(notices)
