@@ -131,6 +131,7 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
             limits=wanted.limits,
             program=f"playtrace-agent {__version__}, CPython {platform.python_version()}, {chosen.by}",
             **installation.places(),
+            always=wanted.always,
         )
     except _native.TraceError as error:
         raise settings.SettingsError(str(error)) from error
@@ -225,8 +226,10 @@ def say(level: int, message: str, *args: object) -> None:
     try:
         # Within the block: a signal's handler may raise as soon as this has been done.
         native.hold(None)
+        native.step_aside()
         log.log(level, message, *args)
     finally:
+        native.step_back()
         native.hold(before)
 
 

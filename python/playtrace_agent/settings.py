@@ -29,6 +29,7 @@ PREFIX = "PROFILE_COVERAGE_CONTEXT_PREFIX"
 STRICT = "PROFILE_COVERAGE_STRICT"
 GRANULARITY = "PROFILE_COVERAGE_GRANULARITY"
 ENGINE = "PROFILE_COVERAGE_ENGINE"
+ALWAYS = "PROFILE_COVERAGE_ALWAYS"
 SECRET = "PROFILE_TRACE_SECRET"  # noqa: S105 - the name of a variable
 #: Bytes of a secret, without white space around it.
 _SHORTEST = 16
@@ -120,6 +121,8 @@ class Settings:
     limits: dict[str, int] = field(default_factory=lambda: dict(LIMITS.values()))
     #: ``native`` or ``coverage``; empty: whichever the interpreter has.
     engine: str = ""
+    #: Whether it is recorded which functions real traffic enters.
+    always: bool = False
 
     def for_child(self) -> dict[str, str]:
         """Return the variables that make a child process come to the same settings, wherever it runs."""
@@ -134,6 +137,7 @@ class Settings:
             SIGNED: "1" if self.secret or self.signed_only else "0",
             ALLOW: self.allow or "",
             **{name: str(self.limits[what]) for name, (what, _) in LIMITS.items()},
+            ALWAYS: "symbols" if self.always else "",
         }
         if self.engine:
             variables[ENGINE] = self.engine
@@ -180,6 +184,7 @@ def load(environ: Mapping[str, str] | None = None, app_dir: Path | None = None) 
         allow=environ.get(ALLOW) or None,
         limits={what: _limit(environ, name, what, default) for name, (what, default) in LIMITS.items()},
         engine=_engine(environ),
+        always=_always(environ),
     )
 
 
@@ -230,6 +235,13 @@ def _engine(environ: Mapping[str, str]) -> str:
     if value not in {"", *ENGINES}:
         raise SettingsError(f"{ENGINE}={value}: use one of {', '.join(ENGINES)}, or leave it unset")
     return value
+
+
+def _always(environ: Mapping[str, str]) -> bool:
+    value = environ.get(ALWAYS, "").strip()
+    if value not in ("", "symbols"):
+        raise SettingsError(f"{ALWAYS}={environ[ALWAYS]}: use 'symbols', or leave it unset")
+    return value == "symbols"
 
 
 def disabled(environ: Mapping[str, str] | None = None) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import runtime, units
+from . import anyone, runtime, units
 from .opening import SLUG_HEADER, STATUS_HEADER, Opening
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ class TraceMiddleware:
         """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
         self.app = app
         self._on = runtime.start("web")
+        self._meet: Callable[[], None] | None = None
         if self._on:
             from . import body
 
             native = runtime.native
             self._opening = Opening(refusal)
+            self._meet = anyone.meeting()
             self._answer = native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell).answer
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -36,6 +38,8 @@ class TraceMiddleware:
         if slug is None or not self._on:
             if self._on and self._opening.let_in:
                 runtime.rest()
+            if self._meet is not None:
+                self._meet()
             return self.app(environ, start_response)
         if self._opening.is_open(slug, environ):
             return self.app(environ, start_response)

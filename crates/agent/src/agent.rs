@@ -2,6 +2,7 @@
 //!
 //! Nothing here calls into Python; see [`AttachedCell`](crate::cell::AttachedCell).
 
+mod anyone;
 mod credit;
 mod imports;
 mod limits;
@@ -20,6 +21,7 @@ use playtrace_model::{RunToken, Slug};
 use playtrace_tracer::{CodeId, ContextId, FileId, Rearm, Token, Tracer, Wants};
 use rustc_hash::FxHashMap;
 
+use self::anyone::Anyone;
 use self::lines::Kept;
 use crate::behind::Urgency;
 use crate::error::AgentError;
@@ -118,6 +120,8 @@ pub(crate) struct Agent {
     retired: Instant,
     /// Whether the boot record of this very process is written.
     booted: bool,
+    /// Real traffic, if that is recorded.
+    anyone: Option<Anyone>,
     /// [`unflushed::forks`] when that was looked at.
     forks: u32,
 }
@@ -147,6 +151,7 @@ impl Agent {
             rested: Instant::now(),
             retired: Instant::now(),
             booted: false,
+            anyone: None,
             forks: unflushed::forks(),
         }
     }

@@ -1,5 +1,6 @@
 //! The `ContextVar` that says to which context the running code belongs.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -30,6 +31,11 @@ static BASE: AtomicU64 = AtomicU64::new(0);
 /// Another number each time that what the variable holds may come to mean something else: a token object is gone, whose address may
 /// become another one's, or the process's own token is another one.
 static MEANINGS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// How many imports and messages of ours this thread is in: what they run is nobody's, and no traffic either.
+    static ASIDE: Cell<u32> = const { Cell::new(0) };
+}
 
 type QuickGet =
     unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject, *mut *mut ffi::PyObject) -> c_int;
@@ -156,6 +162,21 @@ fn ellipsis() -> *mut ffi::PyObject {
 /// The token under which the running code's lines are recorded.
 pub(crate) fn token(py: Python<'_>) -> Option<Token> {
     look(py).ok()
+}
+
+/// What this thread runs is no traffic from now on, whoever it belongs to.
+pub(crate) fn step_aside() {
+    ASIDE.set(ASIDE.get().saturating_add(1));
+}
+
+/// The end of that.
+pub(crate) fn step_back() {
+    ASIDE.set(ASIDE.get().saturating_sub(1));
+}
+
+/// Whether this thread runs what is no traffic.
+pub(crate) fn is_aside() -> bool {
+    ASIDE.get() > 0
 }
 
 /// The process's own token.

@@ -66,7 +66,9 @@ unsafe extern "C-unwind" fn exec_module(
         if all.is_null() {
             null_mut()
         } else {
+            current::step_aside();
             let result = calling::call(ORIGINAL.load(Ordering::Relaxed), all, keywords);
+            current::step_back();
             ffi::Py_DECREF(all);
             result
         }

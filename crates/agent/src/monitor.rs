@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use playtrace_tracer::{Arm, CodeId, Token};
+use playtrace_tracer::{Arm, CodeId, Disarm, Token};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -98,10 +98,10 @@ impl Monitor {
         })
     }
 
-    /// Makes the interpreter report every place of code that was never armed; says whether that is worth another try later.
+    /// Makes the interpreter report every place of code that was never armed, or its entries alone; says whether that is worth another try later.
     #[must_use]
-    pub(crate) fn arm_new(&self, code: &Bound<'_, PyAny>) -> bool {
-        self.set(code, &self.everything)
+    pub(crate) fn arm_new(&self, code: &Bound<'_, PyAny>, lines: bool) -> bool {
+        self.set(code, if lines { &self.everything } else { &self.entries })
     }
 
     /// Makes it report places again, also those that were silenced.
@@ -172,10 +172,14 @@ pub(crate) fn rearm(py: Python<'_>, codes: &[(CodeId, Arm)]) {
 
 /// Stops listening to registered code objects: without any local event, the interpreter runs them as if they had never been
 /// traced. (A place that is silenced one by one may stay slower: one-line loops do.)
-pub(crate) fn disarm(py: Python<'_>, codes: &[CodeId]) {
-    if let Some((monitor, objects)) = objects_of(py, codes.iter().copied()) {
-        for code in objects.iter().flatten() {
-            monitor.set(code, &monitor.nothing);
+pub(crate) fn disarm(py: Python<'_>, codes: &[(CodeId, Disarm)]) {
+    if let Some((monitor, objects)) = objects_of(py, codes.iter().map(|(id, _)| *id)) {
+        for (code, (_, disarm)) in objects.iter().zip(codes) {
+            let Some(code) = code else { continue };
+            match disarm {
+                Disarm::Everything => monitor.set(code, &monitor.nothing),
+                Disarm::Lines => monitor.set(code, &monitor.entries),
+            };
         }
     }
 }

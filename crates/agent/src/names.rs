@@ -26,6 +26,7 @@ names! {
     co_filename = "co_filename",
     co_firstlineno = "co_firstlineno",
     co_lines = "co_lines",
+    co_name = "co_name",
     file_wrapper = "wsgi.file_wrapper",
     greenlet = "greenlet",
     left_open = "left_open",

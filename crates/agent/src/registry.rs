@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyMemoryError, PyRecursionError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::agent::Agent;
 use crate::cell::give_back;
 use crate::frames;
 use crate::names;
@@ -188,17 +189,24 @@ fn register<'py>(
     let Some(file) = file_of(code, frame)? else { return Ok(false) };
     let defined_at: u32 = code.getattr(names::co_firstlineno(py))?.extract()?;
     let address = code.as_ptr() as usize;
+    let asked = AGENT.with(py, |state| state.agent.as_ref().is_some_and(Agent::records_anyone));
+    let is_body = asked == Some(true)
+        && code.getattr(names::co_name(py))?.extract::<String>().is_ok_and(|name| name == "<module>");
     let monitor = AGENT.with(py, |state| {
         let agent = state.agent.as_mut()?;
         if agent.codes.contains_key(&address) {
             return None;
         }
         let id = agent.tracer.add_code(file, defined_at);
+        if is_body {
+            agent.tracer.is_no_function(id);
+        }
+        let lines = agent.tracer.wants_lines_of(id);
         agent.codes.insert(address, id);
         state.objects.insert(id, code.clone().unbind());
-        state.monitor.clone()
+        Some((state.monitor.clone()?, lines))
     });
-    let again = monitor.flatten().is_some_and(|monitor| monitor.arm_new(code));
+    let again = monitor.flatten().is_some_and(|(monitor, lines)| monitor.arm_new(code, lines));
     if again {
         let taken = AGENT.with(py, |state| {
             let agent = state.agent.as_mut()?;

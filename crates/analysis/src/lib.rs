@@ -25,6 +25,7 @@ mod reached;
 mod report;
 mod route;
 mod steps;
+mod traffic;
 
 pub use coverage::{
     CoverageReport, Edition, FileCoverage, FileInput, LineState, Narrowed, Numbers, Threshold,
@@ -45,6 +46,7 @@ pub use reached::{MatrixRoute, MatrixStep};
 pub use report::{FileReport, Measured, ProfileReport, Summary, SymbolRef, SymbolReport};
 pub use route::route_of;
 pub use steps::{RunSteps, StepEntries, StepInfo, StepKind};
+pub use traffic::{Traffic, TrafficDay};
 
 /// `part` of `whole` as a percentage with one decimal; `None` where there is nothing to be a part of.
 pub fn percent(part: usize, whole: usize) -> Option<f64> {

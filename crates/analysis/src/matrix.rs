@@ -9,7 +9,7 @@ use crate::error::check_document;
 use crate::reached::{MatrixRoute, MatrixStep, Reached};
 use crate::{
     AnalysisError, Inventory, InventorySymbol, Measured, ProfileReport, RunSteps, SymbolRef, SymbolReport,
-    percent,
+    Traffic, percent,
 };
 
 /// The comparison of several profiles. A "symbol" in it is a function or a method: classes and modules follow from them.
@@ -119,7 +119,10 @@ pub struct Gaps {
     pub uncertain_because: Vec<String>,
     /// Whether an inventory was given. Without one, files that no profile touches are not in the list.
     pub from_inventory: bool,
-    /// Functions and methods, by file and line.
+    /// When real traffic was recorded, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+    /// Functions and methods, those first that real traffic runs, by file and line.
     pub symbols: Vec<Gap>,
     /// Files with statements outside imports that no profile touches.
     pub files: Vec<GapFile>,
@@ -139,6 +142,9 @@ pub struct Gap {
     pub certain: bool,
     /// An import runs it (a decorator, a registry); no profile does.
     pub run_by_import: bool,
+    /// When real traffic ran it, if it did: then a profile is missing, or went another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
 }
 
 /// A file that no profile touches.
@@ -388,6 +394,7 @@ fn gaps(
             statements,
             certain,
             run_by_import: imported.contains(reference),
+            traffic: None,
         })
         .collect();
     let touched: BTreeSet<&MeasuredPath> =
@@ -400,7 +407,8 @@ fn gaps(
         .into_iter()
         .map(|(path, statements)| GapFile { path: path.clone(), statements, certain })
         .collect();
-    Gaps { certain, uncertain_because, from_inventory, symbols, files }
+    Gaps { certain, uncertain_because, from_inventory,
+        traffic: None, symbols, files }
 }
 
 /// What a status means for lines that are not in the data.

@@ -23,6 +23,7 @@ pub(crate) use probe::{Header, sidecar};
 pub(crate) use raw::Raw;
 #[doc(hidden)]
 pub use read::readers_agree;
+pub use read::traffic_sources;
 pub(crate) use read::{BUSY_SECONDS, Reader, open_locked};
 pub(crate) use snapshot::{State, Wal};
 pub(crate) use write::stage_file;

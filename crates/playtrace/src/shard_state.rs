@@ -36,6 +36,8 @@ pub enum State {
     Unreadable,
     /// It is called as data files are, and belongs to no profile.
     Foreign,
+    /// It is a day's of real traffic, and its process has ended, or is on another host, or writes to another day's.
+    Traffic,
 }
 
 impl Owner {
@@ -59,6 +61,7 @@ impl State {
             Self::Orphan => "orphan",
             Self::Unreadable => "unreadable",
             Self::Foreign => "foreign",
+            Self::Traffic => "traffic",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use std::collections::BTreeMap;
 
-use playtrace_analysis::{Gap, Matrix, StepKind};
+use playtrace_analysis::{Gap, Matrix, StepKind, Traffic};
 use playtrace_model::Status;
 
 use crate::text::{executed_by_any, known, lines_of, lines_of_all, steps_not_traced};
@@ -166,8 +166,18 @@ fn gaps(out: &mut String, matrix: &Matrix) {
             escape(&gaps.uncertain_because.join(", "))
         );
     }
+    let missing: Vec<&Gap> = gaps.symbols.iter().filter(|gap| gap.traffic.is_some()).collect();
+    if let Some(traffic) = &gaps.traffic {
+        let _ = writeln!(out, "Real traffic was recorded {}.\n", traffic.in_words());
+        let _ = writeln!(out, "### Real traffic runs it, no profile does ({})\n", missing.len());
+        for gap in &missing {
+            let when = gap.traffic.as_ref().map(Traffic::in_words).unwrap_or_default();
+            let _ = writeln!(out, "- {}: {}, {when}", code(gap.symbol.file.as_str()), gap_line(gap));
+        }
+        out.push_str(if missing.is_empty() { "Nothing.\n\n" } else { "\n" });
+    }
     let mut file = None;
-    for gap in &gaps.symbols {
+    for gap in gaps.symbols.iter().filter(|gap| gap.traffic.is_none()) {
         if file != Some(&gap.symbol.file) {
             let _ = writeln!(
                 out,

@@ -206,6 +206,11 @@ pub fn matrix(matrix: &Matrix) -> String {
     let mut out = table.render();
     let _ = writeln!(out, "\nlines executed by any profile: {}", executed_by_any(matrix));
     let _ = writeln!(out, "symbols that no profile reaches: {}", totals.unreached_symbols);
+    if let Some(traffic) = &matrix.gaps.traffic {
+        let count = matrix.gaps.symbols.iter().filter(|gap| gap.traffic.is_some()).count();
+        let _ = writeln!(out, "symbols that real traffic runs and no profile does: {count}");
+        let _ = writeln!(out, "real traffic: recorded {}", traffic.in_words());
+    }
     let _ = writeln!(out, "files that no profile touches: {}", totals.unreached_files);
     if !matrix.steps.is_empty() {
         let _ = writeln!(out, "routes: {}", matrix.routes.len());
@@ -233,16 +238,22 @@ pub fn matrix(matrix: &Matrix) -> String {
     out
 }
 
-/// The gaps, one a line: `file:line name`, for `grep` and editors.
+/// The gaps, one a line: `file:line name`, for `grep` and editors. What real traffic runs comes first.
 pub fn gaps(matrix: &Matrix) -> String {
     let mut out = String::new();
     if !matrix.gaps.certain {
         // Writing to a String can't fail.
         let _ = writeln!(out, "# not certain, because {}", matrix.gaps.uncertain_because.join(", "));
     }
+    if let Some(traffic) = &matrix.gaps.traffic {
+        let _ = writeln!(out, "# real traffic: recorded {}", traffic.in_words());
+    }
     for gap in &matrix.gaps.symbols {
         let import = if gap.run_by_import { " (run by an import)" } else { "" };
-        let _ = writeln!(out, "{}:{} {}{import}", gap.symbol.file, gap.symbol.line, gap.symbol.name);
+        let traffic = gap.traffic.as_ref().map_or_else(String::new, |traffic| {
+            format!(" (real traffic runs it, no profile does: {})", traffic.in_words())
+        });
+        let _ = writeln!(out, "{}:{} {}{import}{traffic}", gap.symbol.file, gap.symbol.line, gap.symbol.name);
     }
     out
 }

@@ -103,6 +103,8 @@ pub(crate) struct Code {
     pub(crate) listed: u64,
     /// Whether nothing of it is reported at all.
     pub(crate) disarmed: bool,
+    /// Whether it is a module's body, whose entries say nothing.
+    pub(crate) no_function: bool,
     /// Whether the code object is gone.
     pub(crate) is_removed: bool,
     line_budget: u32,
@@ -129,6 +131,7 @@ impl Code {
             alone: None,
             listed: 0,
             disarmed: false,
+            no_function: false,
             is_removed: false,
             line_budget: BUDGET,
             entry_budget: BUDGET,

@@ -180,10 +180,13 @@ impl Tracer {
 
     /// A code object was entered, under a token or none.
     pub fn enter(&mut self, id: CodeId, way: Way, token: Option<Token>) -> (Entry, Option<Fresh>) {
+        let anyone = self.anyone_in(&self.codes[id.index()]);
+        let alone = self.is_anyone_alone();
         let code = &mut self.codes[id.index()];
-        let known = *code.known(way);
+        let known = *code.known(way) | anyone;
         if self.active & !known == 0 {
-            if !code.spend_entry() {
+            // Nobody's work stays as long as the process does: there is nothing to wait for.
+            if !(alone && anyone != 0) && !code.spend_entry() {
                 return (Entry::Keep, None);
             }
             if !code.entries_silenced {
@@ -194,6 +197,9 @@ impl Tracer {
             return (Entry::Silence, None);
         }
         let Some(token) = token else { return (Entry::Keep, None) };
+        if anyone != 0 && self.anyone.is_some_and(|anyone| anyone.token == token) {
+            return (Entry::Keep, None);
+        }
         if let Some((_, slot)) = self.lined_by(token)
             && slot != OVERFLOW
             && token.slot() != OVERFLOW

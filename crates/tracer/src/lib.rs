@@ -8,6 +8,7 @@
 //! gets it reported again.** `docs/adr/0003-two-monitoring-tools.md` tells why; `tests/model/` checks it
 //! against naive sets and a simulated interpreter.
 
+mod anyone;
 mod code;
 mod context;
 mod events;
@@ -17,6 +18,7 @@ mod token;
 mod tracer;
 mod trail;
 
+pub use anyone::Disarm;
 pub use code::{CodeId, FileId, Way};
 pub use context::{ContextId, FileLines, Wants};
 pub use events::{Entry, Fresh, Lacked, Redundant};

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::anyone::{Anyone, Disarm};
 use crate::code::{Code, CodeId, FileId, Reported};
 use crate::context::{Active, Context, ContextId, FileLines, Wants};
 use crate::sleep::Silences;
@@ -63,6 +64,8 @@ pub struct Tracer {
     /// Whose the lines of a token were when it was last asked; no context has changed since.
     last_lined: Option<(Token, ContextId, Slot)>,
     pub(crate) silences: Silences,
+    /// Of work that belongs to no context of a profile, if that is recorded.
+    pub(crate) anyone: Option<Anyone>,
     /// Another number after each change that may lead a [`Trail`](crate::Trail) astray.
     pub(crate) changes: u64,
 }
@@ -90,13 +93,19 @@ impl Tracer {
             quiet: Vec::new(),
             last_lined: None,
             silences: Silences::default(),
+            anyone: None,
             changes: 0,
         }
     }
 
-    /// Adds a code object, from now on reported at every place. `defined_at` is its `co_firstlineno`.
+    /// Adds a code object, from now on reported at every place; without its lines, if [`Tracer::wants_lines_of`] says so.
+    /// `defined_at` is its `co_firstlineno`.
     pub fn add_code(&mut self, file: FileId, defined_at: u32) -> CodeId {
-        let code = Code::new(file, defined_at);
+        let mut code = Code::new(file, defined_at);
+        if self.anyone.is_some() && self.lined == 0 {
+            // Who wants them is reported entering.
+            code.reported = Reported::NoLine;
+        }
         if let Some(id) = self.free_codes.pop() {
             self.codes[id.index()] = code;
             return id;
@@ -253,21 +262,32 @@ impl Tracer {
     }
 
     /// Code objects of which nothing needs to be reported while no context is active; they come with the next
-    /// activation's. Asked again, only those that were added or armed since.
-    pub fn disarm(&mut self) -> Vec<CodeId> {
-        if self.active != 0 || !self.silences.is_unused() {
+    /// activation's. Asked again, only those that were added or armed since. What nobody's work has not entered goes on
+    /// reporting its entries.
+    pub fn disarm(&mut self) -> Vec<(CodeId, Disarm)> {
+        if !self.is_anyone_alone() || !self.silences.is_unused() {
             return Vec::new();
         }
         let mut disarmed = Vec::new();
-        for (number, code) in (0..).zip(&mut self.codes) {
-            if !code.disarmed {
-                code.disarmed = true;
-                code.reported = Reported::NoLine;
-                if !std::mem::replace(&mut code.entries_silenced, true) {
-                    self.quiet.push(CodeId(number));
-                }
-                disarmed.push(CodeId(number));
+        for number in 0..self.codes.len() {
+            let id = CodeId(u32::try_from(number).unwrap_or(u32::MAX));
+            let lacked = self.anyone.is_some() && self.anyone_in(&self.codes[number]) == 0;
+            let code = &mut self.codes[number];
+            if code.disarmed {
+                continue;
             }
+            let lines = std::mem::replace(&mut code.reported, Reported::NoLine) != Reported::NoLine;
+            if lacked {
+                if lines {
+                    disarmed.push((id, Disarm::Lines));
+                }
+                continue;
+            }
+            code.disarmed = true;
+            if !std::mem::replace(&mut code.entries_silenced, true) {
+                self.quiet.push(id);
+            }
+            disarmed.push((id, Disarm::Everything));
         }
         disarmed
     }
@@ -296,13 +316,16 @@ impl Tracer {
     }
 
     /// In a forked child: what was drained is the parent's. The kept contexts run on, with their tokens and with what was recorded since
-    /// [`forget_fresh`](Self::forget_fresh): hooks of the fork may have run as their work. All other contexts are gone. Answers
-    /// with the code objects to arm again.
+    /// [`forget_fresh`](Self::forget_fresh): hooks of the fork may have run as their work. All other contexts are gone, but for that of
+    /// nobody's work, which has what the parent has. Answers with the code objects to arm again.
     pub fn after_fork(&mut self, keep: &[ContextId]) -> Rearm {
         self.changes += 1;
         let mut rearm = Vec::new();
         for index in 0..self.contexts.len() {
             let id = ContextId(u32::try_from(index).unwrap_or(u32::MAX));
+            if self.anyone.is_some_and(|anyone| anyone.context == id) {
+                continue;
+            }
             if keep.contains(&id) {
                 rearm.extend(self.wake(id));
                 if let Some(context) = &mut self.contexts[index] {
@@ -312,11 +335,15 @@ impl Tracer {
                 self.remove_context(id);
             }
         }
+        let anyone = self.anyone.map_or(0, |anyone| anyone.bit);
         for code in &mut self.codes {
-            code.forget(u64::MAX);
+            code.forget(!anyone);
         }
         self.lined_added += 1;
-        rearm.extend(self.arm_quiet(Wants::Lines));
+        // Nobody's work lacks nothing that was silenced.
+        if anyone == 0 || self.active != anyone {
+            rearm.extend(self.arm_quiet(Wants::Lines));
+        }
         rearm
     }
 
@@ -324,13 +351,16 @@ impl Tracer {
     /// context. One that wants lines will lack these, too.
     fn arm_quiet(&mut self, wants: Wants) -> Rearm {
         let quiet = std::mem::take(&mut self.quiet).into_iter();
+        // Lines that nobody wants stay as they are; who wants them later is reported entering.
+        let entries = self.anyone.is_some() && self.lined == 0;
         let codes = &mut self.codes;
         let armed = quiet.filter_map(|id| {
             let code = &mut codes[id.index()];
             if !code.entries_silenced {
                 return None;
             }
-            if wants == Wants::Entries && !code.disarmed {
+            if wants == Wants::Entries && (entries || !code.disarmed) {
+                code.disarmed = false;
                 code.entries_armed();
                 return Some((id, Arm::Entries { lines: code.reported != Reported::NoLine }));
             }

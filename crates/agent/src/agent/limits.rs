@@ -1,6 +1,6 @@
 //! Limits: where one is reached, nothing new is traced. What is under way goes on, and is written.
 
-use playtrace_ledger::{Journal, Layout, Record, UnitKind};
+use playtrace_ledger::{Journal, Layout, Record, Recording, UnitKind};
 use playtrace_model::{RunToken, Slug};
 
 use super::{Agent, RunId};
@@ -65,9 +65,10 @@ impl Agent {
     fn tell_stranger(&self, slug: &Slug, token: &RunToken, record: Record) -> Result<(), AgentError> {
         let place = self.place()?;
         let layout = Layout::new(&place.directory);
-        let Place { role, program, granularity, .. } = &place;
+        let Place { role, program, granularity, engine, .. } = place;
+        let recording = Recording { granularity: *granularity, engine: *engine };
         let mut journal =
-            Journal::open_with_granularity(&layout, slug, token, *role, program, *granularity, now())?;
+            Journal::open_recording(&layout, slug, token, *role, program, recording, now())?;
         Ok(journal.append(now(), record)?)
     }
 }

@@ -55,6 +55,7 @@ impl Agent {
     /// seen. Answers with whether there is one, and the code objects to arm again.
     pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Rearm) {
         self.notice_fork();
+        self.fork_anyone();
         let context = token.and_then(|token| self.tracer.resolve(token));
         let kept = context.and_then(|context| self.owners.get(&context).copied());
         // Imports that the units kept open are the parent's; the one around the fork, if any, goes on here.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use playtrace_tracer::CodeId;
+use playtrace_tracer::{CodeId, Disarm};
 
 use super::{Agent, RunId};
 use crate::behind::Urgency;
@@ -20,7 +20,7 @@ const KEPT: usize = 24;
 impl Agent {
     /// Has the contexts of runs rest that have had no work for a while. Answers with the code objects that need not be
     /// listened to any more.
-    pub(crate) fn rest(&mut self) -> Vec<CodeId> {
+    pub(crate) fn rest(&mut self) -> Vec<(CodeId, Disarm)> {
         if self.rest_idle() { self.tracer.disarm() } else { Vec::new() }
     }
 

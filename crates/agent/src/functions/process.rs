@@ -6,8 +6,9 @@ use crate::agent::{Agent, UnitId};
 use crate::ending::{Report, report};
 use crate::error::{AgentError, raise};
 use crate::run::Written;
+use crate::listening::start_monitor;
 use crate::state::{AGENT, Listening, with_agent};
-use crate::{current, engine, monitor, token};
+use crate::{current, engine, monitor, registry, token};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(spawn, module)?)?;
@@ -16,6 +17,10 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(flush, module)?)?;
     module.add_function(wrap_pyfunction!(finish, module)?)?;
     module.add_function(wrap_pyfunction!(rest, module)?)?;
+    module.add_function(wrap_pyfunction!(traffic, module)?)?;
+    module.add_function(wrap_pyfunction!(pretend, module)?)?;
+    module.add_function(wrap_pyfunction!(step_aside, module)?)?;
+    module.add_function(wrap_pyfunction!(step_back, module)?)?;
     Ok(())
 }
 
@@ -112,4 +117,42 @@ fn rest(py: Python<'_>) {
     token::settle_gone(py);
     let unneeded = AGENT.with(py, |state| state.agent.as_mut().map(Agent::rest)).flatten();
     monitor::disarm(py, &unneeded.unwrap_or_default());
+}
+
+/// A request or job that belongs to no profile begins: real traffic, if that is recorded. Before the first one nobody listens.
+#[pyfunction]
+fn traffic(py: Python<'_>) -> PyResult<()> {
+    let awaited = AGENT.with(py, |state| state.agent.as_ref().is_some_and(Agent::awaits_anyone));
+    if awaited == Some(true)
+        && let Err(error) = start_monitor(py)
+    {
+        AGENT.with(py, |state| state.agent.as_mut().map(Agent::give_anyone_up));
+        return Err(error);
+    }
+    registry::sweep(py);
+    let rearm = with_agent(py, Agent::meet_anyone)?;
+    monitor::rearm(py, &rearm);
+    Ok(())
+}
+
+/// Has real traffic be recorded as if a moment were now: milliseconds since 1970-01-01 UTC. For tests.
+#[pyfunction]
+#[pyo3(signature = (moment))]
+fn pretend(py: Python<'_>, moment: Option<u64>) -> PyResult<()> {
+    with_agent(py, |agent| {
+        agent.pretend(moment);
+        Ok(())
+    })
+}
+
+/// What this thread runs is no traffic until [`step_back`].
+#[pyfunction]
+fn step_aside() {
+    current::step_aside();
+}
+
+/// What this thread runs may be traffic again.
+#[pyfunction]
+fn step_back() {
+    current::step_back();
 }

@@ -33,7 +33,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Sets the agent up. Nothing is traced yet. Answers with the configuration's keys that have no effect here.
 #[pyfunction]
-#[pyo3(signature = (*, directory, root, config, prefix, granularity, engine_name, role_name, program, stdlib, third_party, tracers, secret=None, signed_only=false, allow=None, limits=BTreeMap::new()))]
+#[pyo3(signature = (*, directory, root, config, prefix, granularity, engine_name, role_name, program, stdlib, third_party, tracers, always=false, secret=None, signed_only=false, allow=None, limits=BTreeMap::new()))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // keyword arguments, as Python hands them over
 fn configure(
     py: Python<'_>,
@@ -48,6 +48,7 @@ fn configure(
     stdlib: Vec<PathBuf>,
     third_party: Vec<PathBuf>,
     tracers: Vec<PathBuf>,
+    always: bool,
     secret: Option<&str>,
     signed_only: bool,
     allow: Option<&str>,
@@ -69,7 +70,11 @@ fn configure(
     AGENT.with(py, |state| {
         if state.agent.is_none() {
             let gate = Gate::new(grant, &place.directory);
-            state.agent = Some(Agent::new(place, sources, gate, Room::new(Limits::of(&limits))));
+            let mut agent = Agent::new(place, sources, gate, Room::new(Limits::of(&limits)));
+            if always {
+                agent.record_anyone();
+            }
+            state.agent = Some(agent);
         }
     });
     Ok(notices)

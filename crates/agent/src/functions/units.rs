@@ -102,7 +102,7 @@ fn open_within(
     let run = AGENT.with(py, |state| engine::run_of(state.agent.as_ref()?, token)).flatten();
     let let_in = engine::is_present() && engine::is_let_in(spec.kind);
     if let Some((slug, run)) = run.filter(|_| let_in) {
-        engine::admit(py, slug, run, &described(&spec))?;
+        engine::admit(py, &slug, &run, &described(&spec))?;
         let unit = with_agent(py, |agent| agent.open_within(token, spec).transpose());
         let opened_as = unit.as_ref().ok().and_then(Option::as_ref);
         engine::joined(py, opened_as.map(|opened| (opened.unit, opened.token)))?;

@@ -13,6 +13,7 @@ use super::probe::Header;
 use super::raw::{Names, Raw};
 use super::snapshot::{Snapshot, State, Wal};
 use super::{ArcData, CoverageData, Measured, Ownership};
+use crate::shard::{Sources, sources_of};
 use crate::{CovdataError, schema};
 
 /// How long to wait for a writer: one of its transactions takes milliseconds.
@@ -87,6 +88,11 @@ impl Ownership {
             run: meta.get(schema::META_RUN).and_then(|text| RunToken::try_from(text.clone()).ok()),
         }
     }
+}
+
+/// What a shard of real traffic says of the sources of its files, as they were when they were loaded.
+pub fn traffic_sources(path: &Path) -> Result<Sources, CovdataError> {
+    open(path, |db, _| meta(db)).map(|meta| sources_of(&meta))
 }
 
 /// Takes a part of the rows of a file that is too large to be held as a whole.

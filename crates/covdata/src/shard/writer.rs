@@ -1,5 +1,7 @@
 //! The writing side, used inside the traced process.
 
+mod once;
+
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Write as _;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, RunToken, Slug};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
+pub(super) use self::once::{Added, add_to, create_as};
 use super::ShardName;
 use crate::data::share;
 use crate::{CovdataError, schema};
@@ -53,7 +56,7 @@ impl ShardWriter {
     ) -> Result<Self, CovdataError> {
         let (mut files, mut contexts) = (HashMap::new(), HashMap::new());
         let image = draft
-            .filled(slug, run, data, (&mut files, &mut contexts))
+            .filled((slug, run), data, &[], (&mut files, &mut contexts))
             .map_err(|source| CovdataError::Sqlite { action: "prepare", path: dir.to_owned(), source })?;
         let (path, file_name, file) = place(dir, &image, || ShardName::fresh(slug, host, pid).to_string())?;
         let identity = file.metadata().map(|meta| identity(&meta)).map_err(|source| CovdataError::Io {
@@ -106,24 +109,7 @@ impl ShardWriter {
             return Err(CovdataError::ShardMoved { path: self.path.clone() });
         }
         let Self { path, identity: opened, db, files, contexts, .. } = self;
-        let fault = |source: rusqlite::Error| match source.sqlite_error() {
-            Some(error) if error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED => {
-                CovdataError::ShardMoved { path: path.clone() }
-            }
-            // Overwritten or cut off in place: no more ours than one that was taken away.
-            Some(error)
-                if matches!(
-                    error.code,
-                    rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt
-                ) =>
-            {
-                CovdataError::ShardMoved { path: path.clone() }
-            }
-            Some(error) if error.code == rusqlite::ErrorCode::DatabaseBusy => {
-                CovdataError::Locked { path: path.clone(), seconds: BUSY.as_secs() }
-            }
-            _ => CovdataError::Sqlite { action: "write", path: path.clone(), source },
-        };
+        let fault = |source| fault(path, source);
         let db = match db {
             Some(db) => db,
             None => db.insert(open(path).map_err(fault)?),
@@ -146,6 +132,29 @@ impl ShardWriter {
     /// to the process and the file, not to the handle).
     pub fn leak(self) {
         std::mem::forget((self.db, self.file));
+    }
+}
+
+/// Why a shard could not be written.
+fn fault(path: &Path, source: rusqlite::Error) -> CovdataError {
+    let path = path.to_owned();
+    match source.sqlite_error() {
+        Some(error) if error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED => {
+            CovdataError::ShardMoved { path }
+        }
+        // Overwritten or cut off in place: no more ours than one that was taken away.
+        Some(error)
+            if matches!(
+                error.code,
+                rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt
+            ) =>
+        {
+            CovdataError::ShardMoved { path }
+        }
+        Some(error) if error.code == rusqlite::ErrorCode::DatabaseBusy => {
+            CovdataError::Locked { path, seconds: BUSY.as_secs() }
+        }
+        _ => CovdataError::Sqlite { action: "write", path, source },
     }
 }
 
@@ -173,23 +182,23 @@ impl ShardDraft {
     /// The bytes of a shard; `known` gets the ids of its rows.
     fn filled(
         &mut self,
-        slug: &Slug,
-        run: &RunToken,
+        of: (&Slug, &RunToken),
         data: &LineData,
+        more: &[(String, String)],
         known: (&mut HashMap<MeasuredPath, i64>, &mut HashMap<ContextLabel, i64>),
     ) -> rusqlite::Result<Vec<u8>> {
         // Never committed: nothing is left of it for the next one, not even free pages.
         self.0.prepare_cached("BEGIN")?.execute([])?;
-        let filled = self.fill(slug, run, data, known).and_then(|()| schema::image(&mut self.0));
+        let filled = self.fill(of, data, more, known).and_then(|()| schema::image(&mut self.0));
         self.0.prepare_cached("ROLLBACK")?.execute([])?;
         filled
     }
 
     fn fill(
         &self,
-        slug: &Slug,
-        run: &RunToken,
+        (slug, run): (&Slug, &RunToken),
         data: &LineData,
+        more: &[(String, String)],
         (files, contexts): (&mut HashMap<MeasuredPath, i64>, &mut HashMap<ContextLabel, i64>),
     ) -> rusqlite::Result<()> {
         let meta = [
@@ -199,6 +208,7 @@ impl ShardDraft {
             (schema::META_RUN, run.as_str()),
         ];
         schema::add_meta(&self.0, &meta)?;
+        more.iter().try_for_each(|(key, value)| schema::add_meta(&self.0, &[(key, value)]))?;
         Rows { db: &self.0, files, contexts, new_context: None }.add_all(data)
     }
 }

@@ -12,10 +12,10 @@ use serde_json::json;
 use crate::documents::say;
 use crate::exit::Exit;
 use crate::messages::{Failure, note};
-use crate::nightly::prune::{Item, Plan, plan};
+use crate::nightly::prune::{Item, Kind, Plan, plan};
 use crate::service::settings;
 
-/// Deletes bundles, shards, ledgers, run summaries and spared data of runs that are over, and what killed writers left; nothing
+/// Deletes bundles, shards (those of real traffic, too), ledgers, run summaries and spared data of runs that are over, and what killed writers left; nothing
 /// else. The last bundle, each <slug>.coverage and what a run that goes on writes stay.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -60,6 +60,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         if !args.dry_run {
             for (item, _) in &plan.remove {
                 remove(item)?;
+                if item.kind == Kind::Traffic {
+                    // A day of which nothing is left; one with something in it stays.
+                    let day = item.paths.first().and_then(|path| path.parent());
+                    day.map(std::fs::remove_dir);
+                }
             }
         }
         if plan.is_over {

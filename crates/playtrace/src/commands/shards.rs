@@ -4,13 +4,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use playtrace_covdata::shard::{ShardInfo, foreign_files, list};
+use jiff::tz::TimeZone;
+use playtrace_covdata::shard::{ANYONE, ShardInfo, foreign_files, list, list_traffic};
 use playtrace_model::RunToken;
 
 use crate::exit::Exit;
 use crate::messages::Failure;
 use crate::service::settings;
-use crate::shard_state::{Runs, State, file_name, process};
+use crate::shard_state::{Owner, Runs, State, file_name, process};
 
 /// List shards: profile, run, owner, age, size, and whether anyone will write to them or merge them any more.
 #[derive(Debug, clap::Args)]
@@ -31,6 +32,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     };
     let shards = list(&dir).map_err(unlisted)?;
     let foreign = foreign_files(&dir).map_err(unlisted)?;
+    let traffic = list_traffic(&dir).map_err(unlisted)?;
     let mut runs = Runs::new(&dir);
     let now = SystemTime::now();
     let mut rows = Vec::new();
@@ -70,12 +72,33 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         ]);
         states.push(State::Foreign);
     }
+    let today = crate::clock::now().to_zoned(TimeZone::UTC).date().to_string();
+    for of_day in &traffic {
+        let shard = &of_day.shard;
+        let owner = process(&shard.name.host, shard.name.pid);
+        let state = match &shard.owner {
+            Err(_) => State::Unreadable,
+            Ok(_) if owner == Owner::Running && of_day.day == today => State::InUse,
+            Ok(_) => State::Traffic,
+        };
+        rows.push([
+            ANYONE.to_owned(),
+            of_day.day.clone(),
+            format!("{} on {} ({})", shard.name.pid, shard.name.host, owner.as_str()),
+            since(shard.modified, now),
+            shard.size.to_string(),
+            state.as_str().to_owned(),
+            format!("{ANYONE}/{}/{}", of_day.day, file_name(&shard.path)),
+        ]);
+        states.push(state);
+    }
+    let shards: Vec<&ShardInfo> = shards.iter().chain(traffic.iter().map(|of_day| &of_day.shard)).collect();
     let bytes = shards.iter().map(|shard| shard.size).chain(foreign.iter().map(|file| file.size)).sum();
     print(&dir, &shards, bytes, &rows, &states);
     Ok(if states.contains(&State::Unreadable) { Exit::Partial } else { Exit::Success })
 }
 
-fn print(dir: &Path, shards: &[ShardInfo], bytes: u64, rows: &[[String; 7]], states: &[State]) {
+fn print(dir: &Path, shards: &[&ShardInfo], bytes: u64, rows: &[[String; 7]], states: &[State]) {
     let mut out = anstream::stdout().lock();
     // Who reads no further doesn't want to know.
     if rows.is_empty() {
@@ -86,9 +109,13 @@ fn print(dir: &Path, shards: &[ShardInfo], bytes: u64, rows: &[[String; 7]], sta
         let _ = writeln!(out, "{line}");
     }
     let count = |wanted: State| states.iter().filter(|state| **state == wanted).count();
+    let of_traffic = match count(State::Traffic) {
+        0 => String::new(),
+        days => format!(", {days} of real traffic"),
+    };
     let _ = writeln!(
         out,
-        "{} shards, {bytes} bytes: {} in use, {} waiting, {} merged, {} orphans, {} foreign, {} unreadable",
+        "{} shards, {bytes} bytes: {} in use, {} waiting, {} merged, {} orphans, {} foreign, {} unreadable{of_traffic}",
         rows.len(),
         count(State::InUse),
         count(State::Waiting),

@@ -13,6 +13,8 @@ pub enum Kind {
     Bundle,
     /// A shard.
     Shard,
+    /// A day's shard of real traffic.
+    Traffic,
     /// A run's ledger.
     Ledger,
     /// Merged data beside the usual place: of an earlier run, an incomplete one, or one that was replaced.

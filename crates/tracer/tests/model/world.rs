@@ -291,7 +291,7 @@ impl World {
             }
             Op::Drain(context) => self.drain(context),
             Op::Disarm => {
-                for id in self.tracer.disarm() {
+                for (id, _) in self.tracer.disarm() {
                     let index = self.index(id);
                     let lines = (1..=SHAPES[index]).collect();
                     self.silenced[index] =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use playtrace_covdata::shard::list;
+use playtrace_covdata::shard::{list, list_traffic};
 use playtrace_ledger::judge::judge;
 use playtrace_ledger::{Layout, RunLedger};
 use playtrace_model::{RunToken, Slug};
@@ -16,6 +16,7 @@ use crate::finish::{VerdictFile, steps_path_of};
 use crate::messages::Failure;
 use crate::nightly::bundle::bundles_at;
 use crate::nightly::prune::{Item, Kind};
+use crate::shard_state::{Owner, process};
 
 /// Everything in `dir` that is known.
 pub(super) fn items(dir: &Path) -> Result<Vec<Item>, Failure> {
@@ -101,6 +102,14 @@ fn coverage(dir: &Path) -> Result<Vec<Item>, Failure> {
         let journal = shard.path.with_file_name(format!("{}-journal", name_of(&shard.path)));
         let paths = [shard.path, journal].into_iter().filter(|path| path.is_file()).collect();
         items.push(Item { needed: goes_on.then_some("its run goes on"), ..item(paths, Kind::Shard) });
+    }
+    let today = crate::clock::now().to_zoned(TimeZone::UTC).date().to_string();
+    for traffic in list_traffic(dir)? {
+        let name = &traffic.shard.name;
+        let goes_on = traffic.day == today && process(&name.host, name.pid) == Owner::Running;
+        let journal = traffic.shard.path.with_file_name(format!("{}-journal", name_of(&traffic.shard.path)));
+        let paths = [traffic.shard.path, journal].into_iter().filter(|path| path.is_file()).collect();
+        items.push(Item { needed: goes_on.then_some("its process goes on"), ..item(paths, Kind::Traffic) });
     }
     for place in ["earlier", "incomplete", "replaced"] {
         for path in entries(&dir.join(place))? {

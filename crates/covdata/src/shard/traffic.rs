@@ -1,0 +1,143 @@
+//! Shards of real traffic: which functions the work of no profile entered, a directory a day.
+//!
+//! They lie apart from the shards of profiles, `<coverage directory>/anyone/<day>/`: no merge takes them. A file may have several
+//! writers (a process and the children that it forked), so that none is held open.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, SourceHash};
+
+use super::writer::{Added, add_to, create_as};
+use super::{ShardDraft, ShardInfo, ShardName, list};
+use crate::CovdataError;
+
+/// The directory of these shards in the coverage directory, and the name under which they stand.
+pub const ANYONE: &str = "anyone";
+
+/// What the rows in `meta` begin with that say what a file looked like when it was loaded.
+const META_SOURCE: &str = "playtrace_source:";
+
+/// With so many shards of a host and a day, a new process adds to the one of a process that has ended: workers may be
+/// started by the thousand.
+const ENOUGH: usize = 64;
+
+/// A process, by host, number and start.
+pub type Owner<'a> = (&'a str, u32, u64);
+
+/// The label of what work of no profile enters.
+pub fn anyones_label() -> ContextLabel {
+    ContextLabel::new(ANYONE)
+}
+
+/// What the sources of the files were, by their names in data.
+pub type Sources = BTreeMap<MeasuredPath, SourceHash>;
+
+/// Adds to a day's shard of a process, which is made if need be; all of it or nothing. Gives the shard's name.
+///
+/// `has_ended` says of a process of this host whether it has.
+pub fn add_traffic(
+    draft: &mut ShardDraft,
+    day: &Path,
+    (host, pid, start): Owner<'_>,
+    data: &LineData,
+    sources: &Sources,
+    has_ended: impl Fn(u32) -> bool,
+) -> Result<String, CovdataError> {
+    let meta: Vec<(String, String)> =
+        sources.iter().map(|(path, hash)| (format!("{META_SOURCE}{path}"), hash.as_str().to_owned())).collect();
+    let slug = Slug::parse(ANYONE).map_err(|_| CovdataError::Missing { path: day.to_owned() })?;
+    let own = ShardName { random: letters(start), ..ShardName::fresh(&slug, host, pid) };
+    let mut places = vec![own.to_string()];
+    if !day.join(&places[0]).exists() {
+        places.extend(ended(day, &own, has_ended)?);
+    }
+    for name in &places {
+        match add_to(&day.join(name), data, &meta) {
+            Ok(Added::Everything) => return Ok(name.clone()),
+            // Other code than was running there, not there, or broken: not for us.
+            Ok(Added::NothingAsMetaDiffers)
+            | Err(CovdataError::ShardMoved { .. } | CovdataError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut names = std::iter::once(own.to_string()).chain(std::iter::repeat_with(|| {
+        ShardName::fresh(&slug, host, pid).to_string()
+    }));
+    let name = || names.next().unwrap_or_default();
+    create_as(draft, day, name, (&slug, &RunToken::untokened()), data, &meta)
+}
+
+/// The shards that processes of this host left which have ended, if there are many.
+fn ended(
+    day: &Path,
+    own: &ShardName,
+    has_ended: impl Fn(u32) -> bool,
+) -> Result<Vec<String>, CovdataError> {
+    let fault = |source| CovdataError::Io { action: "list", path: day.to_owned(), source };
+    let mut names: Vec<ShardName> = Vec::new();
+    for entry in fs_err::read_dir(day).map_err(fault)? {
+        let name = entry.map_err(fault)?.file_name();
+        names.extend(name.to_str().and_then(ShardName::parse).filter(|name| name.host == own.host));
+    }
+    if names.len() < ENOUGH {
+        return Ok(Vec::new());
+    }
+    names.sort();
+    Ok(names.into_iter().filter(|name| has_ended(name.pid)).map(|name| name.to_string()).collect())
+}
+
+/// Six letters that tell the processes of one number apart.
+fn letters(start: u64) -> String {
+    let places = (0..6u32).map(|place| start / 26u64.pow(place) % 26);
+    places.map(|letter| char::from(b'a' + u8::try_from(letter).unwrap_or_default())).collect()
+}
+
+/// A day's shard of real traffic.
+#[derive(Debug)]
+pub struct TrafficShard {
+    /// The day, `2026-11-29`, in UTC.
+    pub day: String,
+    /// The file.
+    pub shard: ShardInfo,
+}
+
+/// The shards of real traffic under a coverage directory, by day and name; none if nothing was recorded.
+pub fn list_traffic(coverage_dir: &Path) -> Result<Vec<TrafficShard>, CovdataError> {
+    let root = coverage_dir.join(ANYONE);
+    let fault = |source| CovdataError::Io { action: "list", path: root.clone(), source };
+    let mut days: Vec<(String, PathBuf)> = Vec::new();
+    let entries = match fs_err::read_dir(&root) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(fault)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(fault)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if is_day(&name) && entry.path().is_dir() {
+            days.push((name, entry.path()));
+        }
+    }
+    days.sort();
+    let mut shards = Vec::new();
+    for (day, path) in days {
+        let of_day = list(&path)?.into_iter().filter(|shard| shard.name.slug.as_str() == ANYONE);
+        shards.extend(of_day.map(|shard| TrafficShard { day: day.clone(), shard }));
+    }
+    Ok(shards)
+}
+
+/// Whether a name is a day's.
+fn is_day(name: &str) -> bool {
+    let shape = |(place, byte): (usize, u8)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    name.len() == 10 && name.bytes().enumerate().all(shape)
+}
+
+/// What a day's shard says of the files' sources.
+pub(crate) fn sources_of(meta: &BTreeMap<String, String>) -> Sources {
+    let rows = meta.iter().filter_map(|(key, value)| Some((key.strip_prefix(META_SOURCE)?, value)));
+    rows.map(|(path, hash)| (MeasuredPath::new(path), SourceHash::from_hex(hash.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests;
