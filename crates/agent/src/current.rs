@@ -9,9 +9,9 @@ use playtrace_tracer::Token;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::{engine, entered};
 use crate::frames::lookup;
 use crate::token::TokenObject;
+use crate::{engine, entered};
 
 /// The variable. Asked at each event that may be news; events arrive while the interpreter shuts down and the module's own
 /// names are gone, so it is kept for ever, like its bound methods.

@@ -70,7 +70,8 @@ fn object(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
 pub(crate) fn admit(py: Python<'_>, slug: &Slug, run: &RunToken, what: &str) -> PyResult<()> {
     let Some(engine) = object(py) else { return Ok(()) };
     let token = (!run.is_untokened()).then(|| run.as_str());
-    let Some(reason) = engine.call_method1("admit", (slug.as_str(), token))?.extract::<Option<String>>()? else {
+    let Some(reason) = engine.call_method1("admit", (slug.as_str(), token))?.extract::<Option<String>>()?
+    else {
         return Ok(());
     };
     let lost = if what.is_empty() { reason.clone() } else { format!("{what} is not traced: {reason}") };
@@ -85,7 +86,8 @@ pub(crate) fn joined(py: Python<'_>, opened: Option<(UnitId, Token)>) -> PyResul
     AGENT.with(py, |state| {
         let (Some(engine), Some(agent)) = (&mut state.engine, &state.agent) else { return };
         engine.holders.insert(unit);
-        if let Some(context) = agent.tracer.resolve(token).filter(|context| !engine.members.contains(context)) {
+        if let Some(context) = agent.tracer.resolve(token).filter(|context| !engine.members.contains(context))
+        {
             engine.members.push(context);
         }
     });

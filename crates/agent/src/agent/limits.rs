@@ -65,10 +65,9 @@ impl Agent {
     fn tell_stranger(&self, slug: &Slug, token: &RunToken, record: Record) -> Result<(), AgentError> {
         let place = self.place()?;
         let layout = Layout::new(&place.directory);
-        let Place { role, program, granularity, engine, .. } = place;
+        let Place { role, program, granularity, engine, .. } = &place;
         let recording = Recording { granularity: *granularity, engine: *engine };
-        let mut journal =
-            Journal::open_recording(&layout, slug, token, *role, program, recording, now())?;
+        let mut journal = Journal::open_recording(&layout, slug, token, *role, program, recording, now())?;
         Ok(journal.append(now(), record)?)
     }
 }

@@ -14,10 +14,10 @@ use crate::agent::Agent;
 use crate::error::raise;
 use crate::gate::Gate;
 use crate::room::{Limits, Room};
-use crate::{engine, imports};
 use crate::run::Place;
 use crate::sources::{self, Sources};
 use crate::state::{AGENT, with_agent};
+use crate::{engine, imports};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
