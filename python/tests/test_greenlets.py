@@ -329,3 +329,39 @@ def test_requests_are_complete(workspace: Workspace) -> None:
     assert _lines(workspace) == {INNER}
     judged = judge(workspace, statuses(outcome))
     assert (judged.status, judged.reasons) == ("complete", [])
+
+
+def test_a_frame_that_waited_when_the_process_began_to_listen(workspace: Workspace) -> None:
+    """Where others wait: in no thread's stack. A block of its own work stands in the middle of it."""
+    source = """
+    import playtrace_agent
+
+
+    def consumer(first, second):
+        first.wait()
+        taken = 1
+        with playtrace_agent.trace("q", "r"):
+            taken += 1
+            second.wait()
+            taken += 1
+        return taken
+    """
+    workspace.write("consumer.py", source)
+    workspace.run(
+        """
+        import gevent, consumer, playtrace_agent
+
+        first, second = gevent.event.Event(), gevent.event.Event()
+        waiting = gevent.spawn(consumer.consumer, first, second)
+        gevent.sleep(0)
+        with playtrace_agent.trace("p", "r"):
+            pass
+        first.set(), gevent.sleep(0)
+        with playtrace_agent.trace("p", "r"):
+            second.set()
+        assert waiting.get() == 3
+        """
+    )
+    found = workspace.look().ledger_lines("q", "r")["profile:q"]["consumer.py"]
+    assert set(found) >= {8, 9, 10}
+    assert "profile:p" not in workspace.look().ledger_lines("p", "r")

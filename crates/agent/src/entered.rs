@@ -32,15 +32,20 @@ pub(crate) fn expect_greenlets() {
     GREENLETS.store(true, Ordering::Relaxed);
 }
 
+/// Whether they may.
+pub(crate) fn greenlets() -> bool {
+    GREENLETS.load(Ordering::Relaxed)
+}
+
 /// The token that the calling frame entered; for [`set`] when it leaves the next one.
 pub(crate) fn here(py: Python<'_>) -> Option<Token> {
-    token(if GREENLETS.load(Ordering::Relaxed) { of(frame(py)) } else { ENTERED.get() })
+    token(if greenlets() { of(frame(py)) } else { ENTERED.get() })
 }
 
 /// The calling frame enters a token, or goes back to what was there before.
 pub(crate) fn set(py: Python<'_>, token: Option<Token>) {
     let raw = token.map_or(0, Token::raw);
-    if !GREENLETS.load(Ordering::Relaxed) {
+    if !greenlets() {
         return ENTERED.set(raw);
     }
     let frame = frame(py);
@@ -56,7 +61,7 @@ pub(crate) fn set(py: Python<'_>, token: Option<Token>) {
 
 /// The token that the running code is within. Runs no Python code.
 pub(crate) fn running(py: Python<'_>) -> Option<Token> {
-    if !GREENLETS.load(Ordering::Relaxed) {
+    if !greenlets() {
         return token(ENTERED.get());
     }
     if BY_FRAME.try_with(|entered| entered.borrow().is_empty()).unwrap_or(true) {

@@ -17,7 +17,7 @@ use crate::agent::Agent;
 use crate::error::AgentError;
 use crate::frames::Frames;
 use crate::state::AGENT;
-use crate::{callbacks, frames};
+use crate::{callbacks, entered, frames, registry};
 
 const SCOUT: &str = "playtrace scout";
 const READER: &str = "playtrace reader";
@@ -213,13 +213,18 @@ fn objects_of(
 
 /// The work of `token` goes on in the frames that are running: those of interest must report what it lacks.
 pub(crate) fn rearm_stack(py: Python<'_>, token: Token) {
+    let greenlets = entered::greenlets();
     let any_code = AGENT.with(py, |state| !state.objects.is_empty()).unwrap_or(false);
-    if !any_code {
+    if !any_code && !greenlets {
         return;
     }
     let Some(monitor) = AGENT.with(py, |state| state.monitor.clone()).flatten() else { return };
     let innermost = frames::innermost(py);
-    let _ = monitor.frames.outwards(innermost, &mut |_, code| {
+    let _ = monitor.frames.outwards(innermost, &mut |frame, code| {
+        if greenlets {
+            // It may have waited, seen by nobody, when the process began to listen.
+            registry::scout_frame(frame, code);
+        }
         let needed = AGENT.with(py, |state| {
             let agent = state.agent.as_mut()?;
             let id = *agent.codes.get(&(code.as_ptr() as usize))?;

@@ -181,6 +181,13 @@ pub(crate) fn scout_running(py: Python<'_>) -> PyResult<()> {
     running.into_iter().try_for_each(|(frame, code)| register(&code, |_| Some(frame)).map(drop))
 }
 
+/// Looks at the code of a frame that goes on. A fault is nothing that the app has to hear of: the next frame of this code is another chance.
+pub(crate) fn scout_frame(frame: &Bound<'_, PyAny>, code: &Bound<'_, PyAny>) {
+    if registered(code.py(), code.as_ptr()).is_none() {
+        let _ = register(code, |_| Some(frame.clone()));
+    }
+}
+
 fn register<'py>(
     code: &Bound<'py, PyAny>,
     frame: impl FnOnce(Python<'py>) -> Option<Bound<'py, PyAny>>,
