@@ -133,8 +133,8 @@ def serving(
             process.wait()
             pytest.fail(f"the server does not stop:\n{log.read_text()}")
     said = log.read_text()
-    assert refusing or "not traced" not in said, said
-    assert not any(words in said for words in ("may be incomplete", "left out", "Traceback")), said
+    unwanted = ("may be incomplete", "left out", "Traceback" if refusing else "not traced")
+    assert not any(words in said for words in unwanted), said
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, said: Callable[[], str]) -> None:
