@@ -104,7 +104,7 @@ FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-trace-compares -Clink-dead-code --cfg fuzzing
 
 .PHONY: fuzz
-fuzz:  ## Fuzz what reads files of others, a minute each (FUZZ_SECONDS); what it finds is put into fuzz/findings
+fuzz:  ## Fuzz what reads files and headers of others, a minute each (FUZZ_SECONDS); what it finds is put into fuzz/findings
 	@echo '==> building the fuzz targets'
 	@RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --release --locked --manifest-path fuzz/Cargo.toml --target $(FUZZ_HOST) \
 		--target-dir target/fuzz

@@ -159,7 +159,7 @@ def test_a_healthy_stack_is_ok_in_every_respect(patient: Stack) -> None:
     report = doctor(patient)
     assert {check["status"] for check in report.checks.values()} == {"ok"}, report.ended.out
     report.is_well()
-    assert len(report.checks) == 22
+    assert len(report.checks) == 23
     assert "keep their lines apart" in report.text("probe.concurrency")
     assert "web processes" in report.text("directory.writable")
 

@@ -130,8 +130,8 @@ def serving(
             process.wait()
             pytest.fail(f"the server does not stop:\n{log.read_text()}")
     said = log.read_text()
-    assert refusing or "not traced" not in said, said
-    assert not any(words in said for words in ("may be incomplete", "left out", "Traceback")), said
+    unwanted = ("may be incomplete", "left out", "Traceback" if refusing else "not traced")
+    assert not any(words in said for words in unwanted), said
 
 
 def _stopped(process: subprocess.Popen[bytes], end: signal.Signals, said: Callable[[], str]) -> bool:

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 #: Untraced requests alone, and each after hostile ones, in turn: what these take, and what a hostile one takes.
 DRIVER = """
 import json, logging, os, statistics, sys, time
-import playtrace_agent.wsgi
+import playtrace_agent.runtime, playtrace_agent.wsgi
 import app
 from signing import headers
 
@@ -59,6 +59,9 @@ def files():
     return sum(len(names) for _, _, names in os.walk(os.environ["PROFILE_COVERAGE_DIR"]))
 
 
+# What a process does once something was traced there.
+rests = []
+playtrace_agent.runtime.rest = lambda: rests.append(1)
 plain = environ()
 for _ in range(200):
     call(plain)
@@ -77,6 +80,7 @@ print(json.dumps({
     "alone_us": statistics.median(alone) * 1e6,
     "grown": resident() - room,
     "files": files() - before,
+    "rests": len(rests),
     "monitored": bool(sys.monitoring.get_tool(3) or sys.monitoring.get_tool(4)),
 }))
 """
@@ -98,4 +102,4 @@ def test_untraced_requests_among_hostile_ones(workspace: Workspace, name: str, v
     # Ten thousand in a second are a fifth of one processor at most.
     assert found["hostile_us"] < 100
     assert found["grown"] < 2_000_000
-    assert (found["files"], found["monitored"]) == (0, False)
+    assert (found["files"], found["rests"], found["monitored"]) == (0, 0, False)

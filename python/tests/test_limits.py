@@ -81,6 +81,26 @@ def test_the_size_of_the_shard(limited: Workspace) -> None:
     check(limited, outcome, "PROFILE_COVERAGE_MAX_SHARD", 1)
 
 
+def test_what_was_taken_away_is_not_full_any_more(limited: Workspace) -> None:
+    """Merged, say. The process has not written since, because it may not."""
+    body = """
+import os, pathlib, shutil
+data = pathlib.Path(os.environ["PROFILE_COVERAGE_DIR"])
+client.get("/1", run=RUN)
+while client.statuses[-1] == "on":
+    client.get("/1", run=RUN)
+TAKE
+client.get("/1", run=RUN)
+"""
+    for run_token in ("'r'", "None"):
+        shard = "[path.unlink() for path in data.glob('p.coverage.*')]"
+        ledger = "shutil.rmtree(data / '.playtrace')"
+        for take, limit in ((shard, {"MAX_SHARD": "1kB"}), (ledger, {"MAX_LEDGER": "2kB"})):
+            outcome = run(limited, body.replace("RUN", run_token).replace("TAKE", take), **limit)
+            *_, full, again = statuses(outcome)
+            assert (str(full)[:3], again) == ("off", "on"), statuses(outcome)
+
+
 def test_contexts(limited: Workspace) -> None:
     """A run has two for itself, each request one more until its body is closed."""
     body = """

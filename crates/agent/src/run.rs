@@ -182,10 +182,14 @@ impl Run {
         Ok(())
     }
 
-    /// How many bytes the shard and the ledger of this process have.
-    pub(crate) fn sizes(&self) -> (u64, u64) {
-        let shard = self.shard.as_ref().map_or(0, ShardWriter::size);
-        (shard, self.journal.as_ref().map_or(0, Journal::length))
+    /// Whether the shard of this process has so many bytes. One that was merged and taken away has none.
+    pub(crate) fn fills_shard(&self, limit: u64) -> bool {
+        self.shard.as_ref().is_some_and(|shard| limit < u64::MAX && shard.size() >= limit)
+    }
+
+    /// The same of the ledger.
+    pub(crate) fn fills_ledger(&self, limit: u64) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.length() >= limit && journal.is_whole())
     }
 
     /// Whether a shard was written and somebody took it away since.

@@ -42,12 +42,11 @@ impl Agent {
             return Some(Full::new("PROFILE_COVERAGE_MAX_CONTEXTS", what, contexts));
         }
         if let Some(run) = id.and_then(|id| self.runs.get(&id)) {
-            let (shard_size, ledger_size) = run.sizes();
-            if shard_size >= shard {
+            if run.fills_shard(shard) {
                 let what = "this process's shard of the run has so many bytes";
                 return Some(Full::new("PROFILE_COVERAGE_MAX_SHARD", what, shard));
             }
-            if ledger_size >= ledger {
+            if run.fills_ledger(ledger) {
                 let what = "this process's ledger of the run has so many bytes";
                 return Some(Full::new("PROFILE_COVERAGE_MAX_LEDGER", what, ledger));
             }

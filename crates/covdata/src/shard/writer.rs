@@ -77,9 +77,9 @@ impl ShardWriter {
         &self.path
     }
 
-    /// How many bytes it has.
+    /// How many bytes it has; none once somebody took it away.
     pub fn size(&self) -> u64 {
-        self.file.metadata().map_or(0, |meta| meta.len())
+        self.file.metadata().ok().filter(|meta| meta.nlink() > 0).map_or(0, |meta| meta.len())
     }
 
     /// Whether the path still names the file that we opened.
