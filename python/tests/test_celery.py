@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,11 @@ def test_profiles_at_once(workspace: Workspace, redis_url: str, pool: str, proto
     found = compare(workspace, LOAD)
     assert (found.wrong, found.lost) == ([], [])
     judge_all(workspace)
+    # Each execution was promised by the main process before its pool had it.
+    wrote = workspace.look()
+    units = [record["job"] for record in wrote.of_kind("p4", "open", "r") if record["kind"] == "job"]
+    assert sorted(record["job"] for record in wrote.of_kind("p4", "job-start", "r")) == sorted(units)
+    assert {record["worker"] for record in wrote.of_kind("p4", "job-start", "r")} == {f"celery@{socket.gethostname()}"}
     assert not list((workspace.data / ".playtrace" / ".jobs").glob("*"))
 
 
