@@ -128,3 +128,5 @@ KINDS = {
     "linked": lambda n: plain.apply_async((n[0],), link=plain.si(n[1])),
     "rejecting": lambda n: rejecting.delay(n[0]),
 }
+# Celery's proxies of tasks are made once, but not by several threads at once.
+app.finalize()

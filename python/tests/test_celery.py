@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ KINDS = {
 }
 LOAD = Load("celery_app", KINDS, rounds=1)
 QUIET = ("--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat")
+RUN = (sys.executable, "-m", "playtrace_agent", "run", "--")
 POOLS = {"prefork": ("-c", "3", "--max-tasks-per-child", "20"), "threads": ("-c", "4"), "solo": ()}
 
 
@@ -65,20 +67,23 @@ def merged_lines(workspace: Workspace, slug: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("pool", "protocol"),
+    ("pool", "protocol", "line"),
     [
-        ("prefork", "2"),
-        pytest.param("threads", "2", marks=thorough),
-        pytest.param("solo", "2", marks=thorough),
-        pytest.param("threads", "1", marks=thorough),
+        ("prefork", "2", False),
+        pytest.param("prefork", "2", True, marks=thorough),
+        pytest.param("threads", "2", True, marks=thorough),
+        pytest.param("solo", "2", True, marks=thorough),
+        pytest.param("threads", "1", True, marks=thorough),
     ],
 )
-def test_profiles_at_once(workspace: Workspace, redis_url: str, pool: str, protocol: str) -> None:
+def test_profiles_at_once(workspace: Workspace, redis_url: str, pool: str, protocol: str, *, line: bool) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
-    env = {"TEST_REDIS": redis_url, "TEST_BEAT": "1" if pool == "prefork" else None, "TEST_PROTOCOL": protocol}
-    beat = ("-B", "-s", str(workspace.root / "beat")) if pool == "prefork" else ()
-    with running(workspace, worker(pool, *beat), env, signal.SIGTERM) as process:
-        LOAD.send(workspace, env)
+    env: dict[str, str | None] = {"TEST_REDIS": redis_url, "TEST_PROTOCOL": protocol}
+    env["TEST_LINE"] = None if line else "none"
+    beat = ["-B", "-s", str(workspace.root / "beat")] if pool == "prefork" else []
+    env["TEST_BEAT"] = "1" if beat else None
+    with running(workspace, [*(() if line else RUN), *worker(pool, *beat)], env, signal.SIGTERM) as process:
+        LOAD.send(workspace, env if line else {**env, "PROFILE_COVERAGE_HOOKS": "1"})
         LOAD.wait(connection, process)
     if beat:
         assert int(str(connection.get("beats"))) > 0
@@ -88,6 +93,11 @@ def test_profiles_at_once(workspace: Workspace, redis_url: str, pool: str, proto
     found = compare(workspace, LOAD)
     assert (found.wrong, found.lost) == ([], [])
     judge_all(workspace)
+    # Each execution was promised by the main process before its pool had it.
+    wrote = workspace.look()
+    units = [record["job"] for record in wrote.of_kind("p4", "open", "r") if record["kind"] == "job"]
+    assert sorted(record["job"] for record in wrote.of_kind("p4", "job-start", "r")) == sorted(units)
+    assert {record["worker"] for record in wrote.of_kind("p4", "job-start", "r")} == {f"celery@{socket.gethostname()}"}
     assert not list((workspace.data / ".playtrace" / ".jobs").glob("*"))
 
 

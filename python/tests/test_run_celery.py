@@ -62,7 +62,8 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(tmp_path_factory.mktemp("redis"))
 
 
-@pytest.mark.parametrize(("pool", "imported"), [("prefork", "first"), pytest.param("threads", "late", marks=thorough)])
+@thorough
+@pytest.mark.parametrize(("pool", "imported"), [("prefork", "first"), ("threads", "late")])
 def test_tasks_are_traced(workspace: Workspace, redis_url: str, pool: str, imported: str) -> None:
     workspace.write("app.py", APP)
     workspace.write("tasks.py", TASKS)
