@@ -82,7 +82,9 @@ fn other(root: &Path) -> Result<(), Failure> {
     }
     let older = venv::make_older(root)?;
     if older.is_none() {
-        step::say("not run: this machine has no CPython 3.11, which coverage.py traces (`pyenv install 3.11`)");
+        step::say(
+            "not run: this machine has no CPython 3.11, which coverage.py traces (`pyenv install 3.11`)",
+        );
     }
     for venv in [other, older].into_iter().flatten() {
         let wheel = wheel::build(root)?;

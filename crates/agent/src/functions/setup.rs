@@ -10,10 +10,10 @@ use pyo3::prelude::*;
 use super::parse_names;
 use crate::agent::Agent;
 use crate::error::raise;
-use crate::{engine, imports};
 use crate::run::Place;
 use crate::sources::{self, Sources};
 use crate::state::{AGENT, with_agent};
+use crate::{engine, imports};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;

@@ -6,8 +6,8 @@ use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, Sour
 
 use super::{Judgement, judge};
 use crate::{
-    Engine, Entry, Granularity, NewLines, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind, Writer,
-    encode,
+    Engine, Entry, Granularity, NewLines, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind,
+    Writer, encode,
 };
 
 /// A ledger file of a process that ended long ago (its host is this one, its start time no one's).

@@ -6,7 +6,9 @@ use playtrace::finish::{MergeRun, Merged, merge_run};
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::data::ContextPolicy;
 use playtrace_covdata::shard::{ShardDraft, ShardWriter};
-use playtrace_ledger::{Engine, Granularity, Journal, Layout, NewLines, Outcome, ProcessId, Record, Role, UnitKind};
+use playtrace_ledger::{
+    Engine, Granularity, Journal, Layout, NewLines, Outcome, ProcessId, Record, Role, UnitKind,
+};
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
 
 pub(crate) fn slug() -> Slug {

@@ -10,7 +10,9 @@ use playtrace::nightly::job::{Attempt, DataWatch, JobRecord, JobState};
 use playtrace::nightly::list::PlaybackType;
 use playtrace_covdata::data::ContextPolicy;
 use playtrace_covdata::shard::{ShardDraft, ShardWriter};
-use playtrace_ledger::{Engine, Granularity, Journal, Layout, NewLines, Outcome, ProcessId, Record, Role, UnitKind};
+use playtrace_ledger::{
+    Engine, Granularity, Journal, Layout, NewLines, Outcome, ProcessId, Record, Role, UnitKind,
+};
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, SourceHash};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
