@@ -11,7 +11,7 @@ import functools
 import logging
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import coverage
 
@@ -63,7 +63,10 @@ class CoverageEngine:
         self._holders = 0
         self._install: Callable[..., Any] | None = None
         self._armed = 0
-        self._fetched: list[tuple[str, str | None, list[int]]] = []
+        self._fetched: list[tuple[bool, str, str | None, list[int]]] = []
+        #: What is being collected, and the latest of it by thread.
+        self._collected: list[_Collected] = []
+        self._current: dict[int, _Collected] = {}
 
     def admit(self, slug: str, run: str | None) -> str | None:
         """Let a unit of a run in, waiting for others if need be; or say why it can't be traced."""
@@ -140,7 +143,7 @@ class CoverageEngine:
             threading.settrace(hook)
             _settrace(before)
         self._coverage = made
-        if type(tracer).__name__ != "CTracer" or install is None:
+        if type(tracer).__name__ != "CTracer" or not isinstance(getattr(tracer, "data", None), dict) or install is None:
             made.stop()
             raise RuntimeError("its C extension is not installed, or COVERAGE_CORE names another core than ctrace")
         self._install, self._armed = install, 0
@@ -159,7 +162,7 @@ class CoverageEngine:
             threading.settrace(hook)
             _settrace(before)
 
-    def arm(self) -> Callable[[], Any] | None:
+    def arm(self, by_import: bool) -> Callable[[], Any] | None:
         """Prepare the trace function for this thread; what is returned sets it, and is to be called at the very end.
 
         It is told of the frames that run already as if they were entered now: what they go on to execute is to be seen.
@@ -176,36 +179,35 @@ class CoverageEngine:
                 frames.append(frame)
                 frame = frame.f_back
             self._armed += 1
-            return _begin(self._install, frames)
+            collected = _Collected({}, by_import)
+            # In this order: whoever fetches meanwhile keeps what is the latest of a thread.
+            self._current[threading.get_ident()] = collected
+            self._collected.append(collected)
+            return _begin(self._install, frames, collected.data)
         except Exception as error:  # noqa: BLE001 - the app comes first, whatever it is
             _settrace(None)
             runtime.let_through(error)
             self._lose(f"coverage.py could not trace in a thread of traced work: {error!r}")
             return None
 
-    def drain(self) -> list[tuple[str, str | None, list[int]]]:
-        """Return what was executed since the last time: file, module where that matters, lines."""
+    def drain(self) -> list[tuple[bool, str, str | None, list[int]]]:
+        """Return what was executed since the last time: whether by an import, file, its module, lines.
+
+        Lines are taken out one by one: threads that are at work add to the same sets, and what they add in between stays.
+        """
         with self._fetching:
-            try:
-                self._fetch()
-            except Exception as error:
-                runtime.let_through(error)
-                self._lose(f"what coverage.py collected can't be had: {error!r}")
-                raise
+            for collected in [*self._collected]:
+                for file, executed in [*collected.data.items()]:
+                    lines: list[int] = []
+                    if executed:
+                        # Before it is filled: an exception of a signal's handler leaves it to the next one who asks.
+                        self._fetched.append((collected.by_import, file, _module_of(file), lines))
+                    while executed:
+                        lines.append(executed.pop())
+            current = {id(collected) for collected in self._current.values()}
+            self._collected = [collected for collected in self._collected if id(collected) in current]
             fetched, self._fetched = self._fetched, []
         return fetched
-
-    def _fetch(self) -> None:
-        if self._coverage is None:
-            return
-        data = self._coverage.get_data()
-        files = list(data.measured_files())
-        for file in files:
-            lines = data.lines(file)
-            if lines:
-                self._fetched.append((file, _module_of(file), lines))
-        if files:
-            data.purge_files(files)
 
     def _lose(self, reason: str) -> None:
         """Say, and put down for the verdict of the run that is let in, that data is lost. Once a run and reason.
@@ -233,7 +235,14 @@ _WARNINGS = (
 )
 
 
-def _begin(install: Callable[..., Any], frames: list[FrameType]) -> Callable[[], Any]:
+class _Collected(NamedTuple):
+    """What one trace function collects: lines by file."""
+
+    data: dict[str, set[int]]
+    by_import: bool
+
+
+def _begin(install: Callable[..., Any], frames: list[FrameType], data: dict[str, set[int]]) -> Callable[[], Any]:
     """Make a tracer for this thread, and tell it which frames run, the outermost first.
 
     What is returned tells it of the innermost. Whenever a tracer is told of a frame, it sets itself as the thread's
@@ -244,6 +253,7 @@ def _begin(install: Callable[..., Any], frames: list[FrameType]) -> Callable[[],
     _nothing()
     tracer: Any = _gettrace()
     _settrace(None)
+    tracer.data = data
     if not frames:
         return functools.partial(_settrace, tracer)
     for frame in reversed(frames[1:]):

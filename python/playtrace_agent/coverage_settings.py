@@ -11,8 +11,8 @@ from .settings import ENGINE, SettingsError
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: The first release whose data in memory is the same in all threads.
-_OLDEST = (7, 10, 5)
+#: The oldest release that this was tried with.
+_OLDEST = (7, 4)
 #: What has a meaning in a pattern.
 _SPECIAL = frozenset("*?[]{}")
 

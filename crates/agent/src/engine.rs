@@ -2,8 +2,8 @@
 //! the lines are that it hands over.
 //!
 //! coverage.py collects for a whole process and asks nobody whose code it sees. So its trace function is set in a thread just as long as
-//! what runs there belongs to the one run that is let in (`coverage_engine.py` lets in), and what it collected is fetched
-//! wherever work of a run ends, or an import begins or ends. `docs/adr/0011-coverage-engine.md` tells the rest.
+//! what runs there belongs to the one run that is let in (`coverage_engine.py` lets in), anew for an import; and what it collected is
+//! fetched wherever work of a run, or an import, ends. `docs/adr/0011-coverage-engine.md` tells the rest.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -23,12 +23,21 @@ use crate::state::{AGENT, with_agent};
 static PRESENT: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// Whether the trace function is set in this thread.
-    static ON: Cell<bool> = const { Cell::new(false) };
+    /// Whether the trace function is set in this thread, and what for.
+    static ON: Cell<Option<Work>> = const { Cell::new(None) };
 }
 
-/// Lines of a file: its name, the module that runs in it if that is known, line numbers.
-pub(crate) type Collected = Vec<(String, Option<String>, Vec<u32>)>;
+/// What a thread does for the run that is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// The profile's.
+    Own,
+    /// It runs the code of an import.
+    Import,
+}
+
+/// Lines of a file: whether an import ran them, its name, the module that runs in it if that is known, line numbers.
+pub(crate) type Collected = Vec<(bool, String, Option<String>, Vec<u32>)>;
 
 /// What the engine works for.
 pub(crate) struct Engine {
@@ -38,19 +47,11 @@ pub(crate) struct Engine {
     members: Vec<ContextId>,
     /// Units that keep others out until they end.
     holders: BTreeSet<UnitId>,
-    /// The context of the imports under way, and how many there are.
-    importing: Option<(ContextId, u32)>,
-}
-
-impl Engine {
-    fn credited(&self) -> Option<ContextId> {
-        self.importing.map(|(context, _)| context).or_else(|| self.members.first().copied())
-    }
 }
 
 /// Lets the engine be the source of lines in this process.
 pub(crate) fn set(py: Python<'_>, object: Py<PyAny>) {
-    let engine = Engine { object, members: Vec::new(), holders: BTreeSet::new(), importing: None };
+    let engine = Engine { object, members: Vec::new(), holders: BTreeSet::new() };
     AGENT.with(py, |state| state.engine = Some(engine));
     PRESENT.store(true, Ordering::Relaxed);
 }
@@ -111,7 +112,6 @@ pub(crate) fn over(py: Python<'_>) -> PyResult<bool> {
     let drained = drain(py);
     let missed = AGENT.with(py, |state| {
         let (engine, agent) = (state.engine.as_mut()?, state.agent.as_mut()?);
-        engine.importing = None;
         let members = std::mem::take(&mut engine.members);
         Some(agent.miss_threads(&members))
     });
@@ -126,7 +126,6 @@ pub(crate) fn after_fork(py: Python<'_>) -> PyResult<()> {
         if let Some(engine) = &mut state.engine {
             engine.members.clear();
             engine.holders.clear();
-            engine.importing = None;
         }
     });
     engine.call_method0("after_fork").map(drop)
@@ -140,41 +139,45 @@ pub(crate) fn follow(py: Python<'_>) -> PyResult<()> {
 
 #[cold]
 fn switch(py: Python<'_>) -> PyResult<()> {
-    let wanted = current::token(py).is_some_and(|token| is_member(py, token));
-    match (wanted, ON.get()) {
-        (true, false) => on(py),
-        (false, true) => off(py),
-        _ => Ok(()),
+    let wanted = current::token(py).and_then(|token| work_of(py, token));
+    if wanted == ON.get() {
+        return Ok(());
     }
+    off(py)?;
+    wanted.map_or(Ok(()), |work| on(py, work))
 }
 
-fn is_member(py: Python<'_>, token: Token) -> bool {
+/// What the work of a token is to the run that is let in; `None`: it is not that run's.
+fn work_of(py: Python<'_>, token: Token) -> Option<Work> {
     let found = AGENT.with(py, |state| {
         let (engine, agent) = (state.engine.as_ref()?, state.agent.as_mut()?);
         let context = agent.tracer.resolve(token)?;
-        let is_imports = engine.importing.is_some_and(|(import, _)| import == context);
-        let member = is_imports || engine.members.contains(&context);
-        if !member {
-            agent.miss_other(token);
+        if engine.members.contains(&context) {
+            return Some(Work::Own);
         }
-        Some(member)
+        let import = engine.members.first().and_then(|first| agent.import_of(*first));
+        if import == Some(context) {
+            return Some(Work::Import);
+        }
+        agent.miss_other(token);
+        None
     });
-    found.flatten().unwrap_or(false)
+    found.flatten()
 }
 
 /// The trace function is set by the last thing that happens here: nothing of ours runs under it.
-fn on(py: Python<'_>) -> PyResult<()> {
+fn on(py: Python<'_>, work: Work) -> PyResult<()> {
     let Some(engine) = object(py) else { return Ok(()) };
-    let begin = engine.call_method0("arm")?;
+    let begin = engine.call_method1("arm", (work == Work::Import,))?;
     if !begin.is_none() {
         begin.call0()?;
-        ON.set(true);
+        ON.set(Some(work));
     }
     Ok(())
 }
 
 fn off(py: Python<'_>) -> PyResult<()> {
-    if ON.replace(false) {
+    if ON.replace(None).is_some() {
         py.import("sys")?.call_method1("settrace", (py.None(),))?;
     }
     Ok(())
@@ -188,28 +191,11 @@ pub(crate) fn drain(py: Python<'_>) -> PyResult<()> {
     if let Ok(collected) = &collected {
         AGENT.with(py, |state| {
             let (engine, agent) = (state.engine.as_ref()?, state.agent.as_mut()?);
-            agent.credit(engine.credited()?, collected);
+            agent.credit(*engine.members.first()?, collected);
             Some(())
         });
     }
     collected.and(switch(py))
-}
-
-/// An import begins in traced work, or is over.
-pub(crate) fn importing(py: Python<'_>, context: Option<ContextId>) -> PyResult<()> {
-    if !is_present() {
-        return Ok(());
-    }
-    let drained = drain(py);
-    AGENT.with(py, |state| {
-        let Some(engine) = &mut state.engine else { return };
-        let count = engine.importing.map_or(0, |(_, count)| count);
-        engine.importing = match context {
-            Some(context) => Some((engine.importing.map_or(context, |(context, _)| context), count + 1)),
-            None => engine.importing.filter(|_| count > 1).map(|(context, _)| (context, count - 1)),
-        };
-    });
-    drained
 }
 
 /// Whether a unit of that kind is let in by itself: others belong to one that is.

@@ -92,7 +92,7 @@ impl AgentError {
             Self::Covdata(error) => error.code(),
             Self::SwitchedOff { .. } => "PT-AGENT-004",
             Self::NotConfigured => "PT-AGENT-005",
-            Self::Engine { .. } => "PT-AGENT-006",
+            Self::Engine { .. } => "PT-AGENT-008",
         }
     }
 }

@@ -141,16 +141,13 @@ impl<'py> Scope<'py> {
         let begun = AGENT.with(py, |state| state.agent.as_mut()?.begin_import(token)).flatten();
         let Some((run, inner, rearm)) = begun else { return Ok(None) };
         monitor::rearm(py, &rearm);
-        let context = AGENT.with(py, |state| state.agent.as_ref()?.tracer.resolve(inner)).flatten();
-        let begun = engine::importing(py, context);
         let before = current::value(py);
         // No running frame goes on under the import's context, so the stack needs no arming.
         let inner = Bound::new(py, TokenObject::new(0, inner, None));
-        let put = begun.and(inner).and_then(|inner| current::put(py, Some(inner.as_any())).map(|()| inner));
+        let put = inner.and_then(|inner| current::put(py, Some(inner.as_any())).map(|()| inner));
         match put {
             Ok(inner) => Ok(Some(Self { run, before, inner })),
             Err(error) => {
-                let _ = engine::importing(py, None);
                 let _ = current::put(py, before.as_ref());
                 AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.end_import(run)));
                 // Without the engine, no code of Python's has run: the import goes on.
@@ -160,8 +157,9 @@ impl<'py> Scope<'py> {
     }
 
     fn leave(self, py: Python<'py>) -> PyResult<()> {
-        let over = engine::importing(py, None);
         let back = current::put(py, self.before.as_ref());
+        // While the import's context is there to take its lines.
+        let over = if engine::is_present() { engine::drain(py) } else { Ok(()) };
         // SAFETY: the lock is held, and it is our object.
         let is_over = unsafe { ffi::Py_REFCNT(self.inner.as_ptr()) } == 1;
         let unit = AGENT.with(py, |state| {

@@ -7,21 +7,28 @@ use super::{Agent, RunId, UnitId};
 use crate::engine::Collected;
 
 impl Agent {
-    /// Records lines as a context's. Files that are not of interest are left out.
+    /// Records lines as a context's, and those that an import ran as its run's import's. Files that are not of interest are left out.
     pub(crate) fn credit(&mut self, context: ContextId, collected: &Collected) {
         self.notice_fork();
-        for (file, module, lines) in collected {
+        let import = self.import_of(context);
+        for (imported, file, module, lines) in collected {
             let Some(id) = self.sources.decide_known(file, module.as_deref()) else { continue };
             let Self { tracer, credited, .. } = self;
             let code = *credited.entry(id).or_insert_with(|| tracer.add_code(id, 1));
+            let context = if *imported { import } else { Some(context) };
+            // A run that was switched off has no token.
+            let Some(token) = context.and_then(|context| self.tracer.token_of(context)) else { continue };
             for line in lines {
-                // A run that was switched off has no token.
-                let Some(token) = self.tracer.token_of(context) else { return };
                 if let Some(fresh) = self.tracer.line(code, *line, token) {
                     self.keep(fresh);
                 }
             }
         }
+    }
+
+    /// The import context of the run that a context belongs to.
+    pub(crate) fn import_of(&self, context: ContextId) -> Option<ContextId> {
+        Some(self.runs.get(self.owners.get(&context)?)?.import)
     }
 
     /// Whether a thread's unit of one of those contexts is open.
