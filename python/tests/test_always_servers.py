@@ -61,7 +61,7 @@ def never():
     return "never"
 
 
-TASKS = {"pid": pid, "real": real, "both": both, "profiled": profiled}
+TASKS = {"pid": pid, "real": real, "both": both, "profiled": profiled, "nobody": str}
 """,
     (),
     "import playtrace_agent.flask\nplaytrace_agent.flask.init_app(application)\n",
