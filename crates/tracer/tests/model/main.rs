@@ -31,6 +31,7 @@ fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
         1 => context.clone().prop_map(Op::Drain),
         2 => Just(Op::Disarm),
         1 => (0..SHAPES.len()).prop_map(Op::Recompile),
+        1 => Just(Op::Renew),
     ];
     let fork = (0..contexts).prop_map(|keep| Op::Fork { keep });
     proptest::collection::vec(prop_oneof![60 => op, 1 => Just(Op::NoticeFork), 1 => fork], 0..140)
@@ -66,6 +67,13 @@ proptest! {
     #[test]
     fn where_entries_are_all_that_is_wanted_none_is_lost(ops in ops(4)) {
         prop_assert_eq!(run_as(Kind::Symbols, ops).lost_or_wrong(), BTreeMap::new());
+    }
+
+    #[test]
+    fn nobodys_work_loses_no_entry_and_takes_none(ops in ops(4)) {
+        for kind in [Kind::Lines, Kind::Steps, Kind::Symbols] {
+            prop_assert_eq!(run_with_anyone(kind, ops.clone()).lost_or_wrong(), BTreeMap::new());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_tracer::{
-    Arm, CodeId, ContextId, Entry, FileId, Followed, Lacked, Redundant, Token, Tracer, Trail, Wants, Way,
+    Arm, CodeId, ContextId, Disarm, Entry, FileId, Followed, Lacked, Redundant, Token, Tracer, Trail, Wants, Way,
 };
 
 /// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.
@@ -51,6 +51,8 @@ pub(crate) enum Op {
     Drain(usize),
     Disarm,
     Recompile(usize),
+    /// A day is over.
+    Renew,
     /// A forked child records its first line, and nobody has told of the fork yet.
     NoticeFork,
     Fork {
@@ -122,6 +124,8 @@ pub(crate) struct World {
     mutation: Mutation,
     asleep: BTreeSet<usize>,
     kind: Kind,
+    /// What nobody's work entered, if that is recorded.
+    pub(crate) anyone: Option<FileLines>,
 }
 
 impl World {
@@ -138,7 +142,15 @@ impl World {
             mutation,
             asleep: BTreeSet::new(),
             kind: Kind::Lines,
+            anyone: None,
         }
+    }
+
+    /// From now on, what nobody's work enters is recorded.
+    pub(crate) fn begin_anyone(&mut self) {
+        let rearm = self.tracer.begin_anyone().unwrap();
+        self.rearm(&rearm);
+        self.anyone = Some(FileLines::new());
     }
 
     fn wants_entries(&self, context: usize) -> bool {
@@ -291,9 +303,13 @@ impl World {
             }
             Op::Drain(context) => self.drain(context),
             Op::Disarm => {
-                for (id, _) in self.tracer.disarm() {
+                for (id, disarm) in self.tracer.disarm() {
                     let index = self.index(id);
                     let lines = (1..=SHAPES[index]).collect();
+                    if disarm == Disarm::Lines {
+                        self.silenced[index].lines_off = true;
+                        continue;
+                    }
                     self.silenced[index] =
                         Silenced { resumes: lines, lines: BTreeSet::new(), lines_off: true, start: true };
                 }
@@ -304,6 +320,14 @@ impl World {
                     self.tracer.remove_codes(&[self.codes[code]]);
                     self.codes[code] = self.tracer.add_code(FileId(u32::try_from(code).unwrap()), 1);
                     self.silenced[code] = Silenced::default();
+                    self.silenced[code].lines_off = !self.tracer.wants_lines_of(self.codes[code]);
+                }
+            }
+            Op::Renew => {
+                let rearm = self.tracer.renew_anyone();
+                self.rearm(&rearm);
+                if let Some(anyone) = &mut self.anyone {
+                    anyone.clear();
                 }
             }
             Op::NoticeFork => {
@@ -330,6 +354,11 @@ impl World {
         if let Some(context) = self.running(thread).filter(|context| self.wants_entries(*context)) {
             self.contexts[context].lines.insert((u32::try_from(code).unwrap(), 1));
         }
+        // A token that names nothing any more is somebody's all the same.
+        let outside = self.threads[thread].token.is_none();
+        if let Some(anyone) = self.anyone.as_mut().filter(|_| outside) {
+            anyone.insert((u32::try_from(code).unwrap(), 1));
+        }
         let silenced = match way {
             Way::Start => self.silenced[code].start,
             Way::Resume { at } => self.silenced[code].resumes.contains(&at),
@@ -338,7 +367,8 @@ impl World {
             return;
         }
         let (id, token) = (self.codes[code], self.threads[thread].token);
-        let (entry, _) = self.tracer.enter(id, way, token);
+        let (entry, _) =
+            if outside { self.tracer.enter_for_anyone(id, way) } else { self.tracer.enter(id, way, token) };
         match entry {
             Entry::Keep => {}
             Entry::Silence => {
@@ -474,6 +504,16 @@ impl World {
 
     pub(crate) fn lost_or_wrong(&self) -> BTreeMap<usize, (FileLines, FileLines)> {
         let mut faults = BTreeMap::new();
+        if let Some(anyone) = &self.anyone {
+            let found = self.tracer.anyones();
+            let whole: FileLines = found
+                .iter()
+                .flat_map(|(file, lines)| lines.iter().map(|line| (file.0, line)).collect::<Vec<_>>())
+                .collect();
+            if whole != *anyone {
+                faults.insert(CONTEXTS, (anyone - &whole, &whole - anyone));
+            }
+        }
         for (index, context) in self.contexts.iter().enumerate() {
             let Some(id) = context.id else { continue };
             let whole: BTreeSet<(u32, u32)> = self
@@ -505,6 +545,16 @@ pub(crate) fn run_in(mut world: World, ops: &[Op]) -> World {
 pub(crate) fn run_as(kind: Kind, ops: Vec<Op>) -> World {
     let mut world = World::new(Mutation::None);
     world.kind = kind;
+    let first = (kind == Kind::Steps).then_some(Op::Activate(0));
+    let all: Vec<Op> = first.into_iter().chain(ops).collect();
+    run_in(world, &all)
+}
+
+/// A world in which what nobody's work enters is recorded, too.
+pub(crate) fn run_with_anyone(kind: Kind, ops: Vec<Op>) -> World {
+    let mut world = World::new(Mutation::None);
+    world.kind = kind;
+    world.begin_anyone();
     let first = (kind == Kind::Steps).then_some(Op::Activate(0));
     let all: Vec<Op> = first.into_iter().chain(ops).collect();
     run_in(world, &all)
