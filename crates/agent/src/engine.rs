@@ -3,7 +3,7 @@
 //!
 //! coverage.py collects for a whole process and asks nobody whose code it sees. So its trace function is set in a thread just as long as
 //! what runs there belongs to the one run that is let in (`coverage_engine.py` lets in), anew for an import; and what it collected is
-//! fetched wherever work of a run, or an import, ends. `docs/adr/0011-coverage-engine.md` tells the rest.
+//! fetched wherever work of a run, or an import, ends. `docs/adr/0012-coverage-engine.md` tells the rest.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
