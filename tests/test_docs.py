@@ -128,7 +128,7 @@ def test_what_docker_commands_do_inside_a_container_works_here(reader: Stack, tm
 
 
 def type_tutorial(page: Path, tmp_path: Path, directory: str) -> str:
-    """Type what a tutorial says, in an empty directory. Packages come from the tests' environment, not from an index."""
+    """Type what a tutorial says, in an empty directory. Packages come from the environment of the tests."""
     redis, web = str(free_port()), str(free_port())
     site = Path(sysconfig.get_paths()["purelib"])
     packages = f"lib/{site.parent.name}/{site.name}"
@@ -146,6 +146,8 @@ def type_tutorial(page: Path, tmp_path: Path, directory: str) -> str:
         "6379": redis,
         "redis-server": str(surroundings.redis_server()),
         "python3 -m venv .venv": f"{sys.executable} -m venv .venv\necho {site} > .venv/{packages}/all.pth",
+        # Into the environment that the page makes, although it sees the tests' own.
+        '"$PLAYTRACE_CHECKOUT"/dist': '--force-reinstall --no-deps "$PLAYTRACE_CHECKOUT"/dist',
         "python3.12": f"python{sys.version_info.major}.{sys.version_info.minor}",
     }
     for old, new in changes.items():
