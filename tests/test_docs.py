@@ -30,6 +30,11 @@ from stack_services import free_port  # isort: skip
 
 QUICK_START = DOCS / "dev-notes" / "profile-coverage.md"
 TUTORIAL = DOCS / "tutorial.md"
+# The others: the directory that they make, and what they say that their session does not reach.
+SHORT_TUTORIALS = {
+    DOCS / "tutorial-fastapi.md": ("garden", {"garden.harvest", "plants.harvest"}),
+    DOCS / "tutorial-django.md": ("library", {"library.views.fine"}),
+}
 # `test_workflows.py`, `test_docker.py`, `test_check.py`, `test_perf.py`, and the agent's `test_run_command.py` and
 # `test_wsgi_frameworks.py` run what these say.
 ELSEWHERE = {
@@ -39,7 +44,7 @@ ELSEWHERE = {
 PAGES = [
     page
     for page in documents.every_document()
-    if documents.blocks(page, "bash") and page not in ELSEWHERE | {QUICK_START, TUTORIAL}
+    if documents.blocks(page, "bash") and page not in ELSEWHERE | {QUICK_START, TUTORIAL, *SHORT_TUTORIALS}
 ]
 PAGE_SECONDS = 220.0
 
@@ -122,8 +127,8 @@ def test_what_docker_commands_do_inside_a_container_works_here(reader: Stack, tm
     assert (tmp_path / ".coverage").is_file()
 
 
-def test_the_tutorial_works(tmp_path: Path) -> None:
-    """From an empty directory to the list of gaps. Packages come from the tests' environment instead of an index."""
+def type_tutorial(page: Path, tmp_path: Path, directory: str) -> str:
+    """Type what a tutorial says, in an empty directory. Packages come from the environment of the tests."""
     redis, web = str(free_port()), str(free_port())
     site = Path(sysconfig.get_paths()["purelib"])
     packages = f"lib/{site.parent.name}/{site.name}"
@@ -133,13 +138,16 @@ def test_the_tutorial_works(tmp_path: Path) -> None:
     (checkout / "dist").mkdir()
     (wheel,) = (surroundings.REPOSITORY / "dist").glob("playtrace_agent-*.whl")
     (checkout / "dist" / wheel.name).symlink_to(wheel)
-    text = script_of(TUTORIAL)
+    text = script_of(page)
     changes = {
         "~/src/playtrace": str(checkout),
         "127.0.0.1:8000": f"127.0.0.1:{web}",
+        "--port 8000": f"--port {web}",
         "6379": redis,
         "redis-server": str(surroundings.redis_server()),
         "python3 -m venv .venv": f"{sys.executable} -m venv .venv\necho {site} > .venv/{packages}/all.pth",
+        # Into the environment that the page makes, although it sees the tests' own.
+        '"$PLAYTRACE_CHECKOUT"/dist': '--force-reinstall --no-deps "$PLAYTRACE_CHECKOUT"/dist',
         "python3.12": f"python{sys.version_info.major}.{sys.version_info.minor}",
     }
     for old, new in changes.items():
@@ -160,15 +168,33 @@ def test_the_tutorial_works(tmp_path: Path) -> None:
         said, _ = shell.communicate(timeout=PAGE_SECONDS)
     finally:
         stop_session(shell.pid)
-    logs = "\n".join(path.read_text(encoding="utf-8") for path in (tmp_path / "shop").glob("*.log"))
+    logs = "\n".join(path.read_text(encoding="utf-8") for path in (tmp_path / directory).glob("*.log"))
     assert shell.returncode == 0, f"{said}\n{logs}"
     assert "x-profile-trace-status: on" in said.lower()
+    return said
+
+
+def gaps_of(directory: Path) -> set[str]:
+    """What a tutorial's session does not reach, by the list that it ends with."""
+    return {line.split()[-1] for line in (directory / "out" / "gaps.txt").read_text("utf-8").splitlines()}
+
+
+def test_the_tutorial_works(tmp_path: Path) -> None:
+    """From an empty directory to the list of gaps."""
+    said = type_tutorial(TUTORIAL, tmp_path, "shop")
     assert [line for line in said.splitlines() if line.startswith("Verdict: ")] == [
         "Verdict: consistent",
         "Verdict: complete",
     ]
-    gaps = {line.split()[-1] for line in (tmp_path / "shop" / "out" / "gaps.txt").read_text("utf-8").splitlines()}
-    assert gaps == {"shop.job", "shop.refunds", "work.refund"}, "as the tutorial says"
+    assert gaps_of(tmp_path / "shop") == {"shop.job", "shop.refunds", "work.refund"}, "as the tutorial says"
+
+
+@pytest.mark.parametrize("page", SHORT_TUTORIALS, ids=lambda page: page.stem)
+def test_a_short_tutorial_works(page: Path, tmp_path: Path) -> None:
+    directory, gaps = SHORT_TUTORIALS[page]
+    said = type_tutorial(page, tmp_path, directory)
+    assert [line for line in said.splitlines() if line.startswith("Verdict: ")] == ["Verdict: complete"]
+    assert gaps_of(tmp_path / directory) == gaps, "as the tutorial says"
 
 
 def stop_session(leader: int) -> None:

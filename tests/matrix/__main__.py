@@ -9,6 +9,8 @@ import argparse
 import json
 import os
 import platform
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,12 +30,14 @@ _PATIENCE = 4 * 3600
 def main() -> int:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", action="append", help="lines whose group/name holds this; can be repeated")
+    parser.add_argument("--only", action="append", help="lines whose group/name this pattern finds; can be repeated")
     parser.add_argument("--python", action="append", choices=table.PYTHONS, help="only this one; can be repeated")
     parser.add_argument("--page", action="store_true", help="only write the page, from the results that there are")
     options = parser.parse_args()
+    # A shell lets what it starts in the background ignore it, and so would servers that tests stop with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not options.page:
-        rows = [row for row in table.ROWS if any(word in row.id for word in options.only or [""])]
+        rows = [row for row in table.ROWS if any(re.search(pattern, row.id) for pattern in options.only or [""])]
         for version in options.python or table.PYTHONS:
             for environment in sorted({row.environment for row in rows}):
                 _run(version, environment, [row for row in rows if row.environment == environment])
