@@ -23,6 +23,7 @@ def test_what_serves_all_is_nobodys_whoever_makes_it(workspace: Workspace) -> No
             assert gevent.spawn(work.inner).get() == gevent.get_hub().threadpool.apply(work.inner)
             pool = gevent.threadpool.ThreadPool(2)
             executor = gevent.threadpool.ThreadPoolExecutor(2)
+            pool.size = 2
             assert pool.map(lambda _: work.inner(), range(4)) == [executor.submit(work.inner).result()] * 4
         for one in (gevent.spawn(work.other), gevent.get_hub().threadpool.spawn(work.other), pool.spawn(work.other)):
             one.get()
@@ -30,6 +31,10 @@ def test_what_serves_all_is_nobodys_whoever_makes_it(workspace: Workspace) -> No
         """
     )
     assert lines_of(workspace) == {INNER}
+    # Nothing that lives on keeps it open.
+    wrote = workspace.look()
+    assert wrote.of_kind("p", "left", "r") == []
+    assert "_begin" not in {record["what"] for record in wrote.of_kind("p", "open", "r")}
     judged = judge(workspace, None)
     assert (judged.status, judged.reasons) == ("consistent", [])
 
@@ -179,5 +184,8 @@ def test_eventlets_hub_and_threads_are_nobodys_whoever_makes_them(workspace: Wor
         warnings="ignore",  # it says of itself that it is deprecated
     )
     assert lines_of(workspace) == {INNER}
+    # Nothing that lives on keeps it open.
+    wrote = workspace.look()
+    assert wrote.of_kind("p", "left", "r") == []
     judged = judge(workspace, None)
     assert (judged.status, judged.reasons) == ("consistent", [])
