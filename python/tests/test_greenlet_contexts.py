@@ -176,3 +176,26 @@ def test_a_frame_that_waited_when_the_process_began_to_listen(workspace: Workspa
     found = workspace.look().ledger_lines("q", "r")["profile:q"]["consumer.py"]
     assert set(found) >= {8, 9, 10}
     assert "profile:p" not in workspace.look().ledger_lines("p", "r")
+
+
+def test_an_interpreter_whose_types_look_otherwise(workspace: Workspace) -> None:
+    workspace.write("work.py", WORK)
+    outcome = workspace.run(
+        """
+        import logging, playtrace_agent
+        from playtrace_agent import _native
+
+        logging.basicConfig(format="LOG %(message)s")
+        _native.follow_greenlets = lambda kind: False
+        with playtrace_agent.trace("q", "r"):
+            pass
+        import gevent, work
+
+        with playtrace_agent.trace("p", "r"):
+            work.other()
+            assert gevent.spawn(work.inner).get() == b"inner"
+        """
+    )
+    assert outcome.err.count("greenlets are not followed") == 1
+    assert lines_of(workspace) == {OTHER}
+    assert judge(workspace, None).names("greenlets are not followed")
