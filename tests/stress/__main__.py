@@ -15,7 +15,7 @@ from tests.stress import pythons, results, scenarios
 from tests.stress.mutations import MUTATIONS, Mutation, Workshop
 from tests.stress.scenarios import Outcome, Scenario, Stress
 
-_KNOWN = {scenario.name: scenario for scenario in (*scenarios.SCENARIOS, *scenarios.FINER)}
+_KNOWN = {scenario.name: scenario for scenario in (*scenarios.SCENARIOS, *scenarios.QUEUES, *scenarios.FINER)}
 # What the other Python runs; all of it is on this one.
 _ON_OTHER = (scenarios.GTHREAD,)
 
