@@ -95,8 +95,11 @@ def may_fail(take_back: Callable[[BaseException], None]) -> None:
         _enqueueing.calls[-1].append(take_back)
 
 
-def withdrawing(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function that enqueues: what was promised in a call that fails is taken back."""
+def withdrawing(original: Callable[..., Any], *, together: bool = False) -> Callable[..., Any]:
+    """Wrap a function that enqueues: what was promised in a call that fails is taken back.
+
+    ``together``: what calls within it have promised, too. Where each of these sends its own job, it is on its way.
+    """
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -108,7 +111,7 @@ def withdrawing(original: Callable[..., Any]) -> Callable[..., Any]:
                 take_back(error)
             raise
         inner = _enqueueing.calls.pop()
-        if _enqueueing.calls:
+        if together and _enqueueing.calls:
             _enqueueing.calls[-1].extend(inner)
         return result
 

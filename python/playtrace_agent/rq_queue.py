@@ -31,7 +31,8 @@ def install() -> None:
     job_class.create = classmethod(_create(job_class.create.__func__))
     job_class.to_dict = _to_dict(job_class.to_dict)
     for name in ("enqueue_call", "enqueue_many", "enqueue_job", "schedule_job"):
-        wrap(Queue, name, jobs.withdrawing)
+        # One may only add to the pipeline of another one.
+        wrap(Queue, name, functools.partial(jobs.withdrawing, together=True))
     wrap(Queue, "run_sync", _run_sync)
     runtime.tell_setup("rq-queue")
 

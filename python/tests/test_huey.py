@@ -124,7 +124,7 @@ import pytest
 import playtrace_agent
 import playtrace_agent.huey
 import redis
-from huey import MemoryHuey, RedisHuey
+from huey import MemoryHuey, RedisHuey, group
 
 playtrace_agent.huey.install()
 down = RedisHuey("down", url="redis://127.0.0.1:1")
@@ -151,9 +151,36 @@ def placeless():
     pass
 
 
+half, calls = MemoryHuey("half"), []
+put = half.storage.enqueue
+
+
+def enqueue(*args):
+    calls.append(args)
+    if len(calls) == 2:
+        raise OSError("full")
+    return put(*args)
+
+
+half.storage.enqueue = enqueue
+
+
+@half.task()
+def first():
+    pass
+
+
+@half.task()
+def second():
+    pass
+
+
 with playtrace_agent.trace("p", "r"):
     with pytest.raises(redis.ConnectionError):
         refused()
+with playtrace_agent.trace("half", "r"):
+    with pytest.raises(OSError):
+        half.enqueue(group([first.s(), second.s()]))
 with playtrace_agent.trace("q", "r"):
     placeless()
 """,
@@ -163,6 +190,10 @@ with playtrace_agent.trace("q", "r"):
     assert len(workspace.look().of_kind("p", "withdrawn", "r")) == 1
     judged = judge(workspace, [], slug="p", run="r")
     assert (judged.status, judged.reasons) == ("complete", []), judged
+    # What a group has sent before is on its way.
+    half = judge(workspace, [], slug="half", run="r")
+    assert half.names("first) was enqueued and has not been started"), half
+    assert len(half.reasons) == 1, half
     placeless = judge(workspace, [], slug="q", run="r")
     assert placeless.status == "failed"
     assert placeless.names("Json leaves no place for profile_trace_slug"), placeless

@@ -15,7 +15,8 @@ from tests.stress import processes, pythons, results, scenarios
 from tests.stress.mutations import MUTATIONS, Mutation, Workshop
 from tests.stress.scenarios import Outcome, Scenario, Stress
 
-_KNOWN = {scenario.name: scenario for scenario in (*scenarios.SCENARIOS, *scenarios.FINER, scenarios.PROCESSES)}
+_ALL = (*scenarios.SCENARIOS, *scenarios.QUEUES, *scenarios.FINER, scenarios.PROCESSES)
+_KNOWN = {scenario.name: scenario for scenario in _ALL}
 # What the other Python runs; all of it is on this one.
 _ON_OTHER = (scenarios.GTHREAD,)
 

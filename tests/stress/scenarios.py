@@ -68,7 +68,9 @@ GEVENT = Scenario(
 FORKING = Scenario("rq-forking", rq="work", workers=4, short=80)
 SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=150)
 CELERY = Scenario("celery", celery=("--pool", "prefork", "--concurrency", "4"), workers=1, requests=2_000, short=80)
-SCENARIOS = (SYNC, GTHREAD, UVICORN, GEVENT, FORKING, SIMPLE, CELERY)
+SCENARIOS = (SYNC, GTHREAD, UVICORN, GEVENT, FORKING, SIMPLE)
+# `make test` has other tests of these.
+QUEUES = (CELERY,)
 # The same where the functions that each request enters are recorded besides, and where each request has a context of
 # its own; left out where the agent does not do it.
 BY_STEP = replace(GTHREAD, name="gunicorn-gthread-steps", granularity="steps")
