@@ -193,7 +193,7 @@ class CoverageEngine:
     def drain(self) -> list[tuple[bool, str, str | None, list[int]]]:
         """Return what was executed since the last time: whether by an import, file, its module, lines.
 
-        Lines are taken out one by one: threads that are at work add to the same sets, and what they add in between stays.
+        Lines are taken out one by one: threads at work add to the same sets, and what they add in between stays.
         """
         with self._fetching:
             for collected in [*self._collected]:

@@ -526,3 +526,24 @@ def test_an_interpreter_that_can_not_be_traced_runs_the_app_untouched(app: Works
     assert outcome.err.count("nothing is traced in process") == 1
     assert "a free-threaded build" in outcome.err
     assert not app.data.exists()
+
+
+def test_requests_told_apart_wait_for_each_other(app: Workspace) -> None:
+    app.run(
+        """
+        from client import *
+        began, go = inside()
+        asked = Asked("p")
+        first = started("held", "p")
+        assert began.wait(60) and asked.event.wait(60)
+        asked.event.clear()
+        second = started("dogwood", "p")
+        assert asked.event.wait(60)
+        go.set()
+        first.join(), second.join()
+        assert STATUSES == {"held": "on", "dogwood": "on"}
+        """,
+        env={**ENGINE, "PROFILE_COVERAGE_GRANULARITY": "request"},
+    )
+    found = [files["work.py"] for context, files in sorted(app.look().contexts().items())]
+    assert sorted(found) == sorted([ASH, DOGWOOD])
