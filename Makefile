@@ -15,7 +15,7 @@ ON_OTHER := $(patsubst %,python/tests/test_%.py,attribution beside_others code_l
 	pool_results pools processes process_load loky) $(wildcard python/tests/test_harmless_*.py)
 # CPython 3.11, where coverage.py is the source of lines.
 OLDER := .tools/older-python/bin/python
-ON_OLDER := python/tests/test_coverage_engine.py
+ON_OLDER := $(patsubst %,python/tests/test_%.py,coverage_engine coverage_engine_beside imports rq)
 PROGRAM := target/release/playtrace
 PATHS := python demo tests benches docker docs
 

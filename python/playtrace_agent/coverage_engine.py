@@ -193,7 +193,7 @@ class CoverageEngine:
     def drain(self) -> list[tuple[bool, str, str | None, list[int]]]:
         """Return what was executed since the last time: whether by an import, file, its module, lines.
 
-        Lines are taken out one by one: threads that are at work add to the same sets, and what they add in between stays.
+        Lines are taken out one by one: threads at work add to the same sets, and what they add in between stays.
         """
         with self._fetching:
             for collected in [*self._collected]:
@@ -201,7 +201,7 @@ class CoverageEngine:
                     lines: list[int] = []
                     if executed:
                         # Before it is filled: an exception of a signal's handler leaves it to the next one who asks.
-                        self._fetched.append((collected.by_import, file, _module_of(file), lines))
+                        self._fetched.append((collected.by_import, file, _modules().get(file), lines))
                     while executed:
                         lines.append(executed.pop())
             current = {id(collected) for collected in self._current.values()}
@@ -281,15 +281,11 @@ def _in_event_loop() -> bool:
         return False
 
 
-def _module_of(file: str) -> str | None:
-    """Return the name of the module of a file, as far as it is known: packages may be what is to be measured."""
-    return _names().get(file)
-
-
 _known: tuple[int, dict[str, str]] = (0, {})
 
 
-def _names() -> dict[str, str]:
+def _modules() -> dict[str, str]:
+    """Return the names of modules by file, as far as they are known: packages may be what is to be measured."""
     global _known  # noqa: PLW0603 - the process has one `sys.modules`
     count = len(sys.modules)
     if _known[0] != count:

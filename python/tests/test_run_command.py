@@ -61,7 +61,7 @@ def test_help_shows_how() -> None:
         (["no-such-command"], 127, "no-such-command: there is no such command"),
         (["./plain"], 126, "./plain: can't be executed"),
         (["./without"], 2, "where playtrace-agent is not installed"),
-        (["./old"], 2, "which is Python 3.10: tracing needs 3.12 or newer"),
+        (["./old"], 2, "which is Python 3.9: tracing needs 3.10 or newer"),
         (["./half"], 2, "playtrace_agent_child.pth is missing"),
         (["./broken"], 2, "which does not work: broken on purpose"),
     ],
@@ -71,7 +71,7 @@ def test_what_can_not_be_run_is_refused(workspace: Workspace, words: list[str], 
     base = getattr(sys, "_base_executable", None)
     script(workspace.app / "without", f"#!{base}\n")
     for name, does in {
-        "old": "echo '[[3, 10], true, true]'",
+        "old": "echo '[[3, 9], true, true]'",
         "half": "echo '[[3, 12], true, false]'",
         "broken": "echo broken on purpose >&2",
     }.items():

@@ -139,6 +139,26 @@ fn without_a_manifest_the_best_is_consistent() {
 }
 
 #[test]
+fn a_process_that_coverage_py_traced_is_named_and_lowers_nothing() {
+    let mut web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1])]);
+    let native = judged(vec![player(1, vec![], passed()), web.clone()]);
+    assert_eq!(native.verdict.notes, Vec::<String>::new());
+    let Some(Entry { record: Record::Boot { engine, .. }, .. }) = web.entries.first_mut() else {
+        panic!("a ledger begins with its boot record");
+    };
+    *engine = Engine::Coverage;
+    let line = String::from_utf8(encode(&web.entries[0]).unwrap()).unwrap();
+    assert!(line.contains(r#""engine":"coverage""#), "{line}");
+    let judgement = judged(vec![player(1, vec![], passed()), web]);
+    assert_eq!(judgement.verdict.status, Status::Complete);
+    assert!(
+        judgement.verdict.notes[0].contains("was traced by coverage.py: one run at a time"),
+        "{:?}",
+        judgement.verdict
+    );
+}
+
+#[test]
 fn a_process_that_dies_at_work_loses_data() {
     let web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1]), open("2", 2)]);
     let judgement = judged(vec![player(2, vec![], passed()), web]);
