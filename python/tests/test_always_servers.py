@@ -77,7 +77,7 @@ def gunicorn(*options: str) -> list[str]:
 def test_flask_under_gunicorn(workspace: Workspace, options: tuple[str, ...], count: int) -> None:
     workspace.write("app.py", FLASK.text + FLASK.wrap)
     with serving(workspace, gunicorn(*options), end=signal.SIGTERM, env=ALWAYS) as url:
-        pids = set()
+        pids: set[str] = set()
         while len(pids) < 2:
             pids.add(get(url + "/work/pid")[0])
         for name in ("real", "both"):
