@@ -22,7 +22,7 @@ from .results import TARGETS, Row, not_measured, worst
 from .setting import Setting
 
 _HOW = "make bench-tracer"
-_BODY_ROWS = ("off", "never", "idle", "fixed", "cpu", "cpu-request", "flat-request")
+_BODY_ROWS = ("off", "never", "idle", "always", "fixed", "cpu", "cpu-request", "flat-request")
 
 
 def say(what: str) -> None:

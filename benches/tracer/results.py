@@ -17,6 +17,7 @@ TARGETS: dict[str, tuple[str, float]] = {
     "off": ("ratio", 1.00),
     "never": ("ratio", 1.01),
     "idle": ("ratio", 1.02),
+    "always": ("ratio", 1.02),
     "fixed": ("µs a request", 20.0),
     "cpu": ("ratio", 1.05),
     "cpu-request": ("ratio", 1.10),

@@ -1,4 +1,4 @@
-"""Rows that time the same bodies in several processes: off, never, idle, fixed, cpu, cpu-request, flat-request."""
+"""Rows that time the same bodies in several processes: off, never, idle, always, fixed, cpu and their like."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ _UNTRACED_WAYS: _Ways = {
     "off": (("trivial", *UNTRACED_VIEWS, "loops", "calls"), 1),
     "never": ((*(body for body in _UNTRACED_BODIES if "flat" not in body),), 1),
     "idle": (_UNTRACED_BODIES, 1),
+    "always": ((*(body for body in _UNTRACED_BODIES if "flat" not in body),), 1),
 }
 TRACED = ("agent", "request", "steps", "ctrace", "sysmon")
 #: How often a body is run, three times over, before it is timed.
@@ -70,7 +71,7 @@ class Measured:
     """All samples, and what else was found out."""
 
     samples: Samples
-    #: Of requests without the header: off, never, idle.
+    #: Of requests without the header: off, never, idle, always.
     untraced: Samples
     #: Why a way could not be measured.
     missing: dict[str, str]
@@ -212,6 +213,15 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
     ratio(f"idle.calls.{version}", "idle", ("calls", "recursion", "flask.calls"))
     ratio(f"idle.flat.{version}", "idle", ("flat", "flask.flat"))
     ratio(f"idle.one-line.{version}", "idle", ("one-line",), target=1.05)
+    always: dict[str, Sequence[str]] = {
+        "cpu": _FEW_CPU,
+        "flask": UNTRACED_VIEWS,
+        "trivial": ("flask.trivial",),
+        "calls": ("calls", "recursion", "flask.calls"),
+        "one-line": ("one-line",),
+    }
+    for name, timed in always.items():
+        ratio(f"always.{name}.{version}", "always", timed)
     peers = ("ctrace", "sysmon", "slipcover")
     ratio(f"cpu.all.{version}", "agent", CPU, (*peers, "steps"))
     for body in (*CPU, *BESIDES):

@@ -23,6 +23,7 @@ AGENT_WAYS = {
     "agent": "profile",
     "never": None,
     "idle": None,
+    "always": None,
     "request": "request",
     "steps": "steps",
     "symbol": "symbol",
@@ -64,7 +65,9 @@ class Setting:
         inside = way
         if way in AGENT_WAYS:
             env |= self.agent_environment(directory, AGENT_WAYS[way])
-            inside = way if way in ("never", "idle") else "agent"
+            inside = way if way in ("never", "idle", "always") else "agent"
+            if way == "always":
+                env["PROFILE_COVERAGE_ALWAYS"] = "symbols"
         elif way in ("ctrace", "sysmon"):
             env["COVERAGE_CORE"] = way
         elif way == "slipcover":

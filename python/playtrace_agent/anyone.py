@@ -1,7 +1,7 @@
 """Real traffic: which functions requests and jobs enter that belong to no profile.
 
-``PROFILE_COVERAGE_ALWAYS=symbols`` asks for it. The native part records; here it is told that such work begins, so that nothing
-of the start-up counts, and that the clock is looked at now and then.
+``PROFILE_COVERAGE_ALWAYS=symbols`` asks for it. The native part records; here it is told that such work begins, so that
+nothing of the start-up counts, and that the clock is looked at now and then.
 """
 
 from __future__ import annotations

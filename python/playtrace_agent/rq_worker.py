@@ -19,20 +19,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("playtrace_agent")
 _installed = False
 
-#: Is told of jobs that belong to no profile.
-meet: Callable[[], None] | None = None
-
 #: In a work horse that is a program of its own: its job's run, where the worker had to find it out without the meta.
 recovered: Run | None = None
 
 
 def install() -> None:
     """Trace the jobs of every class of worker. Once."""
-    global _installed, meet
+    global _installed  # noqa: PLW0603 - the process has one `rq`
     if _installed:
         return
     _installed = True
-    meet = anyone.meeting()
     import rq.worker
     from rq.job import Job
 
@@ -137,8 +133,10 @@ def traced(job: Any, work: Callable[[], Any], *, by_worker: bool) -> Any:
     """Do a job's work as work of its profile, if it has one."""
     unit = _begin(job, by_worker=by_worker)
     if unit is None:
-        if meet is not None and not job.__dict__.get(RUNNING) and not job.__dict__.get(OWED):
-            meet()
+        if not job.__dict__.get(RUNNING) and not job.__dict__.get(OWED):
+            meet = anyone.meeting()
+            if meet is not None:
+                meet()
         return work()
     setattr(job, RUNNING, True)
     try:

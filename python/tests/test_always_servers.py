@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 from asgi_harness import HARNESS
+from judged import judge
 from rq_stage import serve
 from serving import App, get, serving
 from traffic import ALWAYS, entered, shards
@@ -77,7 +78,7 @@ def gunicorn(*options: str) -> list[str]:
 def test_flask_under_gunicorn(workspace: Workspace, options: tuple[str, ...], count: int) -> None:
     workspace.write("app.py", FLASK.text + FLASK.wrap)
     with serving(workspace, gunicorn(*options), end=signal.SIGTERM, env=ALWAYS) as url:
-        pids = set()
+        pids: set[str] = set()
         while len(pids) < 2:
             pids.add(get(url + "/work/pid")[0])
         for name in ("real", "both"):
@@ -243,7 +244,7 @@ def test_the_gaps_say_what_real_traffic_runs_and_no_profile_does(workspace: Work
         """,
         env=ALWAYS,
     )
-    playtrace(workspace, "combine", "p")
+    judge(workspace, None)
     playtrace(workspace, "index", "build", "app", "--output", "out/coverage-symbols.json")
     playtrace(workspace, "report", "--format", "json")
     said = playtrace(workspace, "matrix")
@@ -276,7 +277,7 @@ def test_the_gaps_say_what_real_traffic_runs_and_no_profile_does(workspace: Work
     assert "app.py: on 3 days real traffic ran another version of it" in said
     # What lies there is listed, and goes when it is old.
     listed = playtrace(workspace, "shards")
-    assert listed.count("anyone  2024-10-0") == 3
+    assert listed.count("\nanyone   2024-10-0") == 3
     assert "3 of real traffic" in listed
     playtrace(workspace, "prune", "--older-than", "1d", "--now", "2124-10-05T00:00:00Z")
     assert not shards(workspace)

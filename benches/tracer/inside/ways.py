@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: where the floor is measured, code objects are listened to.
 UNTRACED = ("twin", "slipcover", "floor")
 #: The agent, with its switch on; what differs is the environment and what is sent.
-AGENT = ("agent", "never", "idle")
+AGENT = ("agent", "never", "idle", "always")
 COVERAGE = ("ctrace", "sysmon")
 
 
