@@ -31,19 +31,6 @@ TOOL = [sys.executable, str(Path(__file__).with_name("process_tool.py"))]
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 
-class Busy:
-    """How many requests are served now, and how many were at most."""
-
-    now = most = 0
-    lock = threading.Lock()
-
-    def change(self, by: int) -> None:
-        """Count one more, or one less."""
-        with self.lock:
-            self.now += by
-            self.most = max(self.most, self.now)
-
-
 def executor(leaf: Callable[[], str], method: str) -> str:
     """Call it in a worker of `concurrent.futures`."""
     return EXECUTORS[method].submit(leaf).result()  # type: ignore[no-any-return]
@@ -190,19 +177,14 @@ def one_of(said: Iterable[str]) -> str:
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """Answer with what the function said, and by which process."""
     path = environ["PATH_INFO"]
-    said = "most"
-    if path != "/most":
+    answer = "done"
+    if path != "/ready":
         _, way, method, name = path.split("/")
-        BUSY.change(1)
-        try:
-            said = globals()[way](getattr(leaves, name), method)
-        finally:
-            BUSY.change(-1)
+        answer = f"{globals()[way](getattr(leaves, name), method)} {os.getpid()}"
     start_response("200 OK", [("Content-Type", "text/plain")])
-    yield f"{said if path != '/most' else os.getpid()} {BUSY.most if path == '/most' else os.getpid()}".encode()
+    yield answer.encode()
 
 
-BUSY = Busy()
 JOBLIB = threading.Lock()
 traced = playtrace_agent.wsgi.TraceMiddleware(app)
 # Made, and their first workers started, before there are threads: what forks later does not count on them.
