@@ -407,8 +407,7 @@ fn gaps(
         .into_iter()
         .map(|(path, statements)| GapFile { path: path.clone(), statements, certain })
         .collect();
-    Gaps { certain, uncertain_because, from_inventory,
-        traffic: None, symbols, files }
+    Gaps { certain, uncertain_because, from_inventory, traffic: None, symbols, files }
 }
 
 /// What a status means for lines that are not in the data.

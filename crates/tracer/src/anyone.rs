@@ -3,12 +3,12 @@
 //! A context as others, with a slot, that wants entries. It differs in how long it runs: for as long as the process, so that a
 //! code object must be silent once it has been entered, whatever the place; and nobody wants lines for most of that time.
 
+use crate::Fresh;
 use crate::code::{Code, CodeId, Reported, Way};
 use crate::context::{Context, ContextId, FileLines, Wants};
 use crate::events::Entry;
 use crate::token::{Token, bit};
 use crate::tracer::{Rearm, Tracer};
-use crate::Fresh;
 
 /// The context of nobody's work.
 #[derive(Debug, Clone, Copy)]

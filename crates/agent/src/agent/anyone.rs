@@ -152,7 +152,9 @@ impl Agent {
     #[inline]
     pub(crate) fn meet_anyone(&mut self) -> Result<Rearm, AgentError> {
         match &mut self.anyone {
-            Some(anyone) if anyone.day.is_none() || anyone.looked.elapsed() >= LOOK_AGAIN => self.look_at_day(),
+            Some(anyone) if anyone.day.is_none() || anyone.looked.elapsed() >= LOOK_AGAIN => {
+                self.look_at_day()
+            }
             _ => Ok(Vec::new()),
         }
     }

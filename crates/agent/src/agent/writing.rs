@@ -79,8 +79,7 @@ impl Agent {
     /// Writes everything that is not written yet.
     pub(crate) fn flush_all(&mut self) -> Vec<Result<Option<Written>, AgentError>> {
         let ids: Vec<RunId> = self.runs.keys().copied().collect();
-        let mut results: Vec<_> =
-            ids.into_iter().map(|id| self.flush_run(id, None, Urgency::Now)).collect();
+        let mut results: Vec<_> = ids.into_iter().map(|id| self.flush_run(id, None, Urgency::Now)).collect();
         results.push(self.write_anyone().map(|()| None));
         results
     }

@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use crate::agent::{Agent, UnitId};
 use crate::ending::{Report, report};
 use crate::error::{AgentError, raise};
-use crate::run::Written;
 use crate::listening::start_monitor;
+use crate::run::Written;
 use crate::state::{AGENT, Listening, with_agent};
 use crate::{current, monitor, registry, token};
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use playtrace_analysis::{Inventory, Matrix, ProfileReport, RunSteps, TrafficDay, build_matrix};
-use playtrace_covdata::{CovdataError, CoverageData};
 use playtrace_covdata::data::traffic_sources;
 use playtrace_covdata::shard::{anyones_label, list_traffic};
+use playtrace_covdata::{CovdataError, CoverageData};
 use playtrace_model::Slug;
 
 use crate::commands::report::DEFAULT_DATA_DIR;

@@ -16,13 +16,18 @@ fn sources(file: &str, hash: &str) -> Sources {
 
 fn add(day: &Path, owner: Owner<'_>, lines: &[u32], hash: &str) -> String {
     let mut draft = ShardDraft::new().unwrap();
-    add_traffic(&mut draft, day, owner, &data("a.py", lines), &sources("a.py", hash), |pid| pid > 1000).unwrap()
+    add_traffic(&mut draft, day, owner, &data("a.py", lines), &sources("a.py", hash), |pid| pid > 1000)
+        .unwrap()
 }
 
 fn lines_in(path: &Path) -> Vec<u32> {
     let read = CoverageData::read(path).unwrap();
     let lines = read.lines();
-    lines.lines_by_file(|label| *label == anyones_label()).values().flat_map(|lines| lines.iter().collect::<Vec<_>>()).collect()
+    lines
+        .lines_by_file(|label| *label == anyones_label())
+        .values()
+        .flat_map(|lines| lines.iter().collect::<Vec<_>>())
+        .collect()
 }
 
 #[test]
