@@ -98,10 +98,11 @@ class Settings:
             STRICT: "1" if self.strict else "0",
             GRANULARITY: self.granularity,
             DISABLE: ",".join(sorted(self.disabled)),
-            ALWAYS: "symbols" if self.always else "",
         }
         if self.config is not None:
             variables[CONFIG] = str(self.config)
+        if self.always:
+            variables[ALWAYS] = "symbols"
         return variables
 
 

@@ -54,13 +54,15 @@ pub fn add_traffic(
     if !day.join(&places[0]).exists() {
         places.extend(ended(day, &own, has_ended)?);
     }
-    for name in &places {
+    for (at, name) in places.iter().enumerate() {
         match add_to(&day.join(name), data, &meta) {
             Ok(Added::Everything) => return Ok(name.clone()),
             // Other code than was running there, not there, or broken: not for us.
             Ok(Added::NothingAsMetaDiffers)
             | Err(CovdataError::ShardMoved { .. } | CovdataError::Missing { .. }) => {}
-            Err(error) => return Err(error),
+            Err(error) if at == 0 => return Err(error),
+            // Another process's, another user's maybe.
+            Err(_) => {}
         }
     }
     let mut names = std::iter::once(own.to_string())
