@@ -50,25 +50,32 @@ pub fn add_traffic(
         .collect();
     let slug = Slug::parse(ANYONE).map_err(|_| CovdataError::Missing { path: day.to_owned() })?;
     let own = ShardName { random: letters(start), ..ShardName::fresh(&slug, host, pid) };
-    let mut places = vec![own.to_string()];
-    if !day.join(&places[0]).exists() {
-        places.extend(ended(day, &own, has_ended)?);
-    }
-    for (at, name) in places.iter().enumerate() {
-        match add_to(&day.join(name), data, &meta) {
-            Ok(Added::Everything) => return Ok(name.clone()),
-            // Other code than was running there, not there, or broken: not for us.
-            Ok(Added::NothingAsMetaDiffers)
-            | Err(CovdataError::ShardMoved { .. } | CovdataError::Missing { .. }) => {}
-            Err(error) if at == 0 => return Err(error),
-            // Another process's, another user's maybe.
-            Err(_) => {}
+    let of = (&slug, &RunToken::untokened());
+    let name = own.to_string();
+    let is_new = !day.join(&name).exists();
+    for other in if is_new { ended(day, &own, has_ended)? } else { Vec::new() } {
+        // Where it can't be added, it is not for us.
+        if matches!(add_to(&day.join(&other), data, &meta), Ok(Added::Everything)) {
+            return Ok(other);
         }
     }
-    let mut names = std::iter::once(own.to_string())
-        .chain(std::iter::repeat_with(|| ShardName::fresh(&slug, host, pid).to_string()));
-    let name = || names.next().unwrap_or_default();
-    create_as(draft, day, name, (&slug, &RunToken::untokened()), data, &meta)
+    // A forked sibling may be as far.
+    if is_new && let Some(made) = create_as(draft, day, &name, of, data, &meta)? {
+        return Ok(made);
+    }
+    match add_to(&day.join(&name), data, &meta) {
+        Ok(Added::Everything) => return Ok(name),
+        // Other code ran there, or it was taken away or broken since.
+        Ok(Added::NothingAsMetaDiffers)
+        | Err(CovdataError::ShardMoved { .. } | CovdataError::Missing { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    loop {
+        let name = ShardName::fresh(&slug, host, pid).to_string();
+        if let Some(made) = create_as(draft, day, &name, of, data, &meta)? {
+            return Ok(made);
+        }
+    }
 }
 
 /// The shards that processes of this host left which have ended, if there are many.

@@ -87,3 +87,21 @@ fn what_is_broken_is_left_alone() {
     assert_ne!(first, second);
     assert_eq!(lines_in(&day.path().join(second)), [1]);
 }
+
+#[test]
+fn processes_that_begin_at_once_share_a_file() {
+    let day = tempfile::tempdir().unwrap();
+    let barrier = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for line in 1..=4 {
+            let (day, barrier) = (day.path(), &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                add(day, ("web", 7, 99), &[line], "aa");
+            });
+        }
+    });
+    let names: Vec<_> = fs_err::read_dir(day.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(lines_in(&names[0]), [1, 2, 3, 4]);
+}
