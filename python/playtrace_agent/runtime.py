@@ -225,11 +225,9 @@ def say(level: int, message: str, *args: object) -> None:
     before = native.held()
     try:
         # Within the block: a signal's handler may raise as soon as this has been done.
-        native.hold(None)
-        native.step_aside()
+        native.hold(False)
         log.log(level, message, *args)
     finally:
-        native.step_back()
         native.hold(before)
 
 

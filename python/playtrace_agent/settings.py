@@ -137,12 +137,13 @@ class Settings:
             SIGNED: "1" if self.secret or self.signed_only else "0",
             ALLOW: self.allow or "",
             **{name: str(self.limits[what]) for name, (what, _) in LIMITS.items()},
-            ALWAYS: "symbols" if self.always else "",
         }
         if self.engine:
             variables[ENGINE] = self.engine
         if self.config is not None:
             variables[CONFIG] = str(self.config)
+        if self.always:
+            variables[ALWAYS] = "symbols"
         return variables
 
 

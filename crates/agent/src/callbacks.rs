@@ -220,7 +220,9 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
         agent.notice_fork();
         let (entry, fresh) = match token {
             // An import's code, say, runs for whoever comes first.
-            Err(Nobodys::Outside) if !current::is_aside() => (agent.tracer.enter_for_anyone(id, way).0, None),
+            Err(Nobodys::Outside) if !current::is_aside(py) => {
+                (agent.tracer.enter_for_anyone(id, way).0, None)
+            }
             other => agent.tracer.enter(id, way, other.ok()),
         };
         if let Some(fresh) = fresh {

@@ -33,7 +33,7 @@ static BASE: AtomicU64 = AtomicU64::new(0);
 static MEANINGS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// How many imports and messages of ours this thread is in: what they run is nobody's, and no traffic either.
+    /// How many imports this thread is in: what they run is nobody's, and no traffic either.
     static ASIDE: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -175,8 +175,14 @@ pub(crate) fn step_back() {
 }
 
 /// Whether this thread runs what is no traffic.
-pub(crate) fn is_aside() -> bool {
-    ASIDE.get() > 0
+pub(crate) fn is_aside(py: Python<'_>) -> bool {
+    ASIDE.get() > 0 || value(py).is_some_and(|value| is_no_traffic(&value))
+}
+
+/// Whether this is what the variable holds for what is nobody's and no traffic either.
+pub(crate) fn is_no_traffic(value: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: only its address is asked for.
+    value.as_ptr() == unsafe { ffi::Py_False() }
 }
 
 /// The process's own token.

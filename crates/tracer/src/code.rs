@@ -68,6 +68,7 @@ pub(crate) enum Reported {
 
 /// Masks hold a bit for each slot.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact by itself
 pub(crate) struct Code {
     pub(crate) file: FileId,
     /// `co_firstlineno`.

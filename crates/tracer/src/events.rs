@@ -186,7 +186,8 @@ impl Tracer {
         let known = *code.known(way) | anyone;
         if self.active & !known == 0 {
             // Nobody's work stays as long as the process does: there is nothing to wait for.
-            if !(alone && anyone != 0) && !code.spend_entry() {
+            let is_enough = (alone && anyone != 0) || code.spend_entry();
+            if !is_enough {
                 return (Entry::Keep, None);
             }
             if !code.entries_silenced {

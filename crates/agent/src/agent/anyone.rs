@@ -25,7 +25,7 @@ use crate::sources::Sources;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// What is new is written after this time; after each time, the next one is longer: most is entered by the first requests.
 const FIRST: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// Milliseconds.
 const DAY: u64 = 24 * 60 * 60 * 1000;

@@ -21,7 +21,8 @@ fn held(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     current::value(py)
 }
 
-/// Sets that, for code that is about to be called and comes back: what the thread works for stays the same.
+/// Sets that, for code that is about to be called and comes back: what the thread works for stays the same. `False` is nobody's, too, and no
+/// traffic either: what `anyone` does not get.
 ///
 /// A signal's handler may raise as soon as this returns: ask `held` before a `try` block, and call this within it.
 #[pyfunction]
@@ -45,7 +46,7 @@ fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Optio
 /// What the variable is to hold for `to`.
 fn named<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(to) = to else { return Ok(None) };
-    if to.is_instance_of::<TokenObject>() || to.is(py.Ellipsis()) {
+    if to.is_instance_of::<TokenObject>() || to.is(py.Ellipsis()) || current::is_no_traffic(to) {
         return Ok(Some(to.clone()));
     }
     Ok(token_of(py, to.extract()?))

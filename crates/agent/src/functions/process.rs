@@ -19,8 +19,6 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rest, module)?)?;
     module.add_function(wrap_pyfunction!(traffic, module)?)?;
     module.add_function(wrap_pyfunction!(pretend, module)?)?;
-    module.add_function(wrap_pyfunction!(step_aside, module)?)?;
-    module.add_function(wrap_pyfunction!(step_back, module)?)?;
     Ok(())
 }
 
@@ -143,16 +141,4 @@ fn pretend(py: Python<'_>, moment: Option<u64>) -> PyResult<()> {
         agent.pretend(moment);
         Ok(())
     })
-}
-
-/// What this thread runs is no traffic until [`step_back`].
-#[pyfunction]
-fn step_aside() {
-    current::step_aside();
-}
-
-/// What this thread runs may be traffic again.
-#[pyfunction]
-fn step_back() {
-    current::step_back();
 }

@@ -44,36 +44,42 @@ pub fn add_traffic(
     sources: &Sources,
     has_ended: impl Fn(u32) -> bool,
 ) -> Result<String, CovdataError> {
-    let meta: Vec<(String, String)> =
-        sources.iter().map(|(path, hash)| (format!("{META_SOURCE}{path}"), hash.as_str().to_owned())).collect();
+    let meta: Vec<(String, String)> = sources
+        .iter()
+        .map(|(path, hash)| (format!("{META_SOURCE}{path}"), hash.as_str().to_owned()))
+        .collect();
     let slug = Slug::parse(ANYONE).map_err(|_| CovdataError::Missing { path: day.to_owned() })?;
     let own = ShardName { random: letters(start), ..ShardName::fresh(&slug, host, pid) };
-    let mut places = vec![own.to_string()];
-    if !day.join(&places[0]).exists() {
-        places.extend(ended(day, &own, has_ended)?);
-    }
-    for name in &places {
-        match add_to(&day.join(name), data, &meta) {
-            Ok(Added::Everything) => return Ok(name.clone()),
-            // Other code than was running there, not there, or broken: not for us.
-            Ok(Added::NothingAsMetaDiffers)
-            | Err(CovdataError::ShardMoved { .. } | CovdataError::Missing { .. }) => {}
-            Err(error) => return Err(error),
+    let of = (&slug, &RunToken::untokened());
+    let name = own.to_string();
+    let is_new = !day.join(&name).exists();
+    for other in if is_new { ended(day, &own, has_ended)? } else { Vec::new() } {
+        // Where it can't be added, it is not for us.
+        if matches!(add_to(&day.join(&other), data, &meta), Ok(Added::Everything)) {
+            return Ok(other);
         }
     }
-    let mut names = std::iter::once(own.to_string()).chain(std::iter::repeat_with(|| {
-        ShardName::fresh(&slug, host, pid).to_string()
-    }));
-    let name = || names.next().unwrap_or_default();
-    create_as(draft, day, name, (&slug, &RunToken::untokened()), data, &meta)
+    // A forked sibling may be as far.
+    if is_new && let Some(made) = create_as(draft, day, &name, of, data, &meta)? {
+        return Ok(made);
+    }
+    match add_to(&day.join(&name), data, &meta) {
+        Ok(Added::Everything) => return Ok(name),
+        // Other code ran there, or it was taken away or broken since.
+        Ok(Added::NothingAsMetaDiffers)
+        | Err(CovdataError::ShardMoved { .. } | CovdataError::Missing { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    loop {
+        let name = ShardName::fresh(&slug, host, pid).to_string();
+        if let Some(made) = create_as(draft, day, &name, of, data, &meta)? {
+            return Ok(made);
+        }
+    }
 }
 
 /// The shards that processes of this host left which have ended, if there are many.
-fn ended(
-    day: &Path,
-    own: &ShardName,
-    has_ended: impl Fn(u32) -> bool,
-) -> Result<Vec<String>, CovdataError> {
+fn ended(day: &Path, own: &ShardName, has_ended: impl Fn(u32) -> bool) -> Result<Vec<String>, CovdataError> {
     let fault = |source| CovdataError::Io { action: "list", path: day.to_owned(), source };
     let mut names: Vec<ShardName> = Vec::new();
     for entry in fs_err::read_dir(day).map_err(fault)? {
@@ -129,7 +135,9 @@ pub fn list_traffic(coverage_dir: &Path) -> Result<Vec<TrafficShard>, CovdataErr
 
 /// Whether a name is a day's.
 fn is_day(name: &str) -> bool {
-    let shape = |(place, byte): (usize, u8)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    let shape = |(place, byte): (usize, u8)| {
+        if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
+    };
     name.len() == 10 && name.bytes().enumerate().all(shape)
 }
 

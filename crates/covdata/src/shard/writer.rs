@@ -58,7 +58,11 @@ impl ShardWriter {
         let image = draft
             .filled((slug, run), data, &[], (&mut files, &mut contexts))
             .map_err(|source| CovdataError::Sqlite { action: "prepare", path: dir.to_owned(), source })?;
-        let (path, file_name, file) = place(dir, &image, || ShardName::fresh(slug, host, pid).to_string())?;
+        let placed = place(dir, &image, || Some(ShardName::fresh(slug, host, pid).to_string()))?;
+        // Names do not run out.
+        let Some((path, file_name, file)) = placed else {
+            return Err(CovdataError::Missing { path: dir.to_owned() });
+        };
         let identity = file.metadata().map(|meta| identity(&meta)).map_err(|source| CovdataError::Io {
             action: "make a shard in",
             path: dir.to_owned(),
@@ -315,22 +319,22 @@ fn row_id(db: &Connection, insert: &str, select: &str, value: &str) -> rusqlite:
     Ok((known, false))
 }
 
-/// Writes `image` beside its place and gives it a name that was free.
+/// Writes `image` beside its place and gives it the first name that is free; `None` where there is none.
 fn place(
     dir: &Path,
     image: &[u8],
-    mut name: impl FnMut() -> String,
-) -> Result<(PathBuf, String, File), CovdataError> {
+    mut name: impl FnMut() -> Option<String>,
+) -> Result<Option<(PathBuf, String, File)>, CovdataError> {
     let fault = |source| CovdataError::Io { action: "make a shard in", path: dir.to_owned(), source };
     let group = fs_err::metadata(dir).map_err(fault)?.gid();
     let mut file = tempfile::Builder::new().prefix(".playtrace-").tempfile_in(dir).map_err(fault)?;
     file.write_all(image).map_err(fault)?;
     share(file.as_file(), group).map_err(fault)?;
     loop {
-        let file_name = name();
+        let Some(file_name) = name() else { return Ok(None) };
         let path = dir.join(&file_name);
         match file.persist_noclobber(&path) {
-            Ok(file) => return Ok((path, file_name, file)),
+            Ok(file) => return Ok(Some((path, file_name, file))),
             Err(taken) if taken.error.kind() == std::io::ErrorKind::AlreadyExists => file = taken.file,
             Err(error) => return Err(fault(error.error)),
         }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_tracer::{
-    Arm, CodeId, ContextId, Disarm, Entry, FileId, Followed, Lacked, Redundant, Token, Tracer, Trail, Wants, Way,
+    Arm, CodeId, ContextId, Disarm, Entry, FileId, Followed, Lacked, Redundant, Token, Tracer, Trail, Wants,
+    Way,
 };
 
 /// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.

@@ -16,13 +16,18 @@ fn sources(file: &str, hash: &str) -> Sources {
 
 fn add(day: &Path, owner: Owner<'_>, lines: &[u32], hash: &str) -> String {
     let mut draft = ShardDraft::new().unwrap();
-    add_traffic(&mut draft, day, owner, &data("a.py", lines), &sources("a.py", hash), |pid| pid > 1000).unwrap()
+    add_traffic(&mut draft, day, owner, &data("a.py", lines), &sources("a.py", hash), |pid| pid > 1000)
+        .unwrap()
 }
 
 fn lines_in(path: &Path) -> Vec<u32> {
     let read = CoverageData::read(path).unwrap();
     let lines = read.lines();
-    lines.lines_by_file(|label| *label == anyones_label()).values().flat_map(|lines| lines.iter().collect::<Vec<_>>()).collect()
+    lines
+        .lines_by_file(|label| *label == anyones_label())
+        .values()
+        .flat_map(|lines| lines.iter().collect::<Vec<_>>())
+        .collect()
 }
 
 #[test]
@@ -81,4 +86,22 @@ fn what_is_broken_is_left_alone() {
     let second = add(day.path(), ("web", 7, 99), &[1], "aa");
     assert_ne!(first, second);
     assert_eq!(lines_in(&day.path().join(second)), [1]);
+}
+
+#[test]
+fn processes_that_begin_at_once_share_a_file() {
+    let day = tempfile::tempdir().unwrap();
+    let barrier = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for line in 1..=4 {
+            let (day, barrier) = (day.path(), &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                add(day, ("web", 7, 99), &[line], "aa");
+            });
+        }
+    });
+    let names: Vec<_> = fs_err::read_dir(day.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(lines_in(&names[0]), [1, 2, 3, 4]);
 }

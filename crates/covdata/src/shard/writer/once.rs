@@ -47,17 +47,18 @@ pub(in crate::shard) fn add_to(
     Ok(Added::Everything)
 }
 
-/// Makes a shard under the first of the names that is free; it appears whole.
+/// Makes a shard; it appears whole. `None` where that name is taken.
 pub(in crate::shard) fn create_as(
     draft: &mut ShardDraft,
     dir: &Path,
-    mut name: impl FnMut() -> String,
+    name: &str,
     of: (&Slug, &RunToken),
     data: &LineData,
     meta: &[(String, String)],
-) -> Result<String, CovdataError> {
+) -> Result<Option<String>, CovdataError> {
     let image = draft
         .filled(of, data, meta, (&mut HashMap::new(), &mut HashMap::new()))
         .map_err(|source| CovdataError::Sqlite { action: "prepare", path: dir.to_owned(), source })?;
-    place(dir, &image, &mut name).map(|(_, file_name, _)| file_name)
+    let mut names = std::iter::once(name.to_owned());
+    place(dir, &image, || names.next()).map(|placed| placed.map(|(_, file_name, _)| file_name))
 }
