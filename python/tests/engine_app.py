@@ -72,8 +72,9 @@ def name():
 """
 #: Answers `/<name>` with what the function of that name returns.
 CLIENT = """
-import logging, threading
+import threading
 import playtrace_agent.wsgi
+from playtrace_agent.coverage_engine import CoverageEngine
 import work
 
 logging.basicConfig(level=logging.INFO, format="LOG %(levelname)s %(message)s")
@@ -98,16 +99,16 @@ def get(name, slug=None, run="r"):
     return dict(seen).get("X-Profile-Trace-Status")
 
 
-class Asked(logging.Handler):
-    # Is told when a traced request has arrived, before it is let in.
+class Asked:
+    # Is told when a traced request of a profile has arrived, before it is let in.
     def __init__(self, slug):
-        super().__init__()
-        self.words, self.event = f"header seen: profile {slug},", threading.Event()
-        logging.getLogger("playtrace_agent").addHandler(self)
+        self.slug, self.event, self.admit = slug, threading.Event(), CoverageEngine.admit
+        CoverageEngine.admit = lambda engine, slug, run: self.tell(engine, slug, run)
 
-    def emit(self, record):
-        if self.words in record.getMessage():
+    def tell(self, engine, slug, run):
+        if slug == self.slug:
             self.event.set()
+        return self.admit(engine, slug, run)
 
 
 def inside(name="held"):
