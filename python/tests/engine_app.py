@@ -72,9 +72,8 @@ def name():
 """
 #: Answers `/<name>` with what the function of that name returns.
 CLIENT = """
-import threading
+import logging, threading
 import playtrace_agent.wsgi
-from playtrace_agent.coverage_engine import CoverageEngine
 import work
 
 logging.basicConfig(level=logging.INFO, format="LOG %(levelname)s %(message)s")
@@ -102,6 +101,7 @@ def get(name, slug=None, run="r"):
 class Asked:
     # Is told when a traced request of a profile has arrived, before it is let in.
     def __init__(self, slug):
+        from playtrace_agent.coverage_engine import CoverageEngine
         self.slug, self.event, self.admit = slug, threading.Event(), CoverageEngine.admit
         CoverageEngine.admit = lambda engine, slug, run: self.tell(engine, slug, run)
 
