@@ -34,6 +34,7 @@ TUTORIAL = DOCS / "tutorial.md"
 SHORT_TUTORIALS = {
     DOCS / "tutorial-fastapi.md": ("garden", {"garden.harvest", "plants.harvest"}),
     DOCS / "tutorial-django.md": ("library", {"library.views.fine"}),
+    DOCS / "tutorial-celery.md": ("shop", {"shop.job", "shop.refunds", "tasks.refund"}),
 }
 # `test_workflows.py`, `test_docker.py`, `test_check.py`, `test_perf.py`, and the agent's `test_run_command.py` and
 # `test_wsgi_frameworks.py` run what these say.

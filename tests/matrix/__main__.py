@@ -90,6 +90,7 @@ def _tests(python: Path, rows: Iterable[table.Row]) -> dict[str, Any]:
             recorder.RESULTS: str(written),
             recorder.DISTRIBUTIONS: " ".join(sorted({name for row in rows for name in row.distributions.split()})),
             recorder.CHOSEN: str(chosen),
+            "PLAYTRACE_TEST_QUEUES": "all",
             "PLAYTRACE_TEST_REDIS_SERVER": str(REPOSITORY / ".tools" / "redis-server"),
             "PLAYTRACE_TEST_PROGRAM": str(REPOSITORY / "target" / "release" / "playtrace"),
         }
