@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import anyone, leftovers, runtime, units
+from . import leftovers, runtime, units
 from .opening import ADDRESS, RUN_HEADER, SIGNATURE_HEADER, SLUG_HEADER, STATUS_HEADER, STEP_HEADER, Opening
 from .steps import Outside, Within
 
@@ -40,25 +40,25 @@ class TraceMiddleware:
         """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
         self.app = app
         self._on = runtime.start("web")
-        self._meet: Callable[[], None] | None = None
+        #: Is called for requests without the header: all that these pay for.
+        self._untraced: Callable[[], object] | None = None
         if self._on:
             self._opening = Opening(refusal)
-            self._meet = anyone.meeting()
+            self._untraced = self._opening.untraced
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Answer a request; what has no such header (``lifespan`` has none) goes straight to the app."""
         if not (self._on and _has_header(scope)):
-            if self._on and self._opening.let_in:
-                runtime.rest()
             if self._on and scope.get("type") == "lifespan":
                 return await self._live(scope, receive, send)
-            if self._meet is not None:
-                self._meet()
+            if self._untraced is not None:
+                self._untraced()
             return await self.app(scope, receive, send)
         environ = _environ(scope)
         if self._opening.is_open(environ[SLUG_HEADER], environ):
             return await self.app(scope, receive, send)
         unit, refused = self._opening.open(environ[SLUG_HEADER], environ)
+        self._untraced = self._opening.untraced
         if unit is None:
             return await self.app(scope, receive, _saying(send, f"off; {refused}".encode()))
         outside = Outside()

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from . import runtime, units
+from . import anyone, runtime, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +38,9 @@ class Opening:
         """``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
         self._refusal = refusal
         self._open = runtime.native.open_request
-        #: Whether there may be something to listen for: a request was let in. Whoever is refused changes nothing.
-        self.let_in = False
+        self._meet = anyone.meeting()
+        #: What is to be called for a request without the header, if anything is.
+        self.untraced: Callable[[], None] | None = self._meet
 
     def is_open(self, slug: str, environ: Environ) -> bool:
         """Say whether a middleware around this one has opened it: apps may be wrapped within each other.
@@ -57,7 +58,7 @@ class Opening:
                 return None, self._refuse(refused, environ)
             self._refusal = None
             unit, first = self._open(slug, environ)
-            self.let_in = True
+            self._let_in()
             if log.isEnabledFor(logging.INFO):
                 runtime.say(logging.INFO, "header seen: profile %s, process %d, %s", slug, os.getpid(), _what(environ))
             if first:
@@ -70,15 +71,24 @@ class Opening:
         except runtime.native.FullError as error:
             return None, self._refuse(str(error), environ)
         except runtime.native.SwitchedOffError as error:
-            self.let_in = True
+            self._let_in()
             return None, _for_header(str(error))
         except (ValueError, runtime.native.TraceError) as error:
-            self.let_in = True
+            self._let_in()
             return None, self._refuse(str(error), environ)
         except Exception as error:  # noqa: BLE001 - the request comes first
             runtime.let_through(error)
             return None, self._refuse(f"the agent failed: {error!r}", environ)
         return units.Unit(unit), None
+
+    def _let_in(self) -> None:
+        """Note that there may be something to listen for from now on. Whoever is refused changes nothing."""
+        if self.untraced is self._meet:
+            self.untraced = runtime.rest if self._meet is None else self._rest_and_meet
+
+    def _rest_and_meet(self) -> None:
+        runtime.rest()
+        anyone.meet()
 
     def _refuse(self, reason: str, environ: Environ) -> str:
         """Log a reason, once, and make it fit into a header."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import anyone, runtime, units
+from . import runtime, units
 from .opening import SLUG_HEADER, STATUS_HEADER, Opening
 
 if TYPE_CHECKING:
@@ -23,27 +23,27 @@ class TraceMiddleware:
         """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
         self.app = app
         self._on = runtime.start("web")
-        self._meet: Callable[[], None] | None = None
+        #: Is called for requests without the header: all that these pay for.
+        self._untraced: Callable[[], object] | None = None
         if self._on:
             from . import body
 
             native = runtime.native
             self._opening = Opening(refusal)
-            self._meet = anyone.meeting()
+            self._untraced = self._opening.untraced
             self._answer = native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell).answer
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; one without the header goes straight to the app."""
         slug = environ.get(SLUG_HEADER)
         if slug is None or not self._on:
-            if self._on and self._opening.let_in:
-                runtime.rest()
-            if self._meet is not None:
-                self._meet()
+            if self._untraced is not None:
+                self._untraced()
             return self.app(environ, start_response)
         if self._opening.is_open(slug, environ):
             return self.app(environ, start_response)
         unit, refused = self._opening.open(slug, environ)
+        self._untraced = self._opening.untraced
         if unit is None:
             return self.app(environ, _with_status(start_response, f"off; {refused}"))
         return self._answer(unit, self.app, environ, start_response)

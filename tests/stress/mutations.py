@@ -119,7 +119,7 @@ MUTATIONS = (
     # A context is entered in the middle of a loop whose lines are silenced.
     Mutation(
         "current-stack-not-rearmed",
-        (Edit(_MONITOR, "if !any_code {", "if true || !any_code {"),),
+        (Edit(_MONITOR, "if !any_code && !greenlets {", "if true {"),),
         _shown_by("switched", 600, threads=2, only=("switched",), alone=1),
     ),
     # Calls are made under contexts that are no more, and whose slots are others' by then.

@@ -97,7 +97,8 @@ impl Room {
                     // Their types differ from system to system.
                     #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
                     let free = (disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64);
-                    free
+                    // What is no disk has no room that could be full.
+                    if disk.blocks() == 0 { u64::MAX } else { free }
                 });
                 self.free = Some((Instant::now(), free));
                 free
