@@ -53,17 +53,20 @@ stack: setup  ## Run the demo's services in the foreground and print their URLs
 test: setup check  ## Unit, property and end-to-end tests
 	@echo '==> Rust tests'
 	@PLAYTRACE_TEST_PYTHON=$(CURDIR)/$(PYTHON) cargo test --release --locked --workspace --quiet
-	@echo '==> agent tests; beside them, on the other CPython, those that depend on the interpreter'
+	@echo '==> agent tests, two files at once; beside them, on other CPythons, those that depend on the interpreter'
 	@cargo xtask other
 	@export PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM); \
-		log=.tools/other-python.log; other=true; \
-		if [ -x $(OTHER) ]; then \
-			$(OTHER) -m pytest -p no:cacheprovider $(ON_OTHER) >"$$log" 2>&1 & other="wait $$!"; \
-		fi; \
-		$(PYTHON) -m pytest python/tests || failed=1; \
-		$$other || failed=1; \
-		if [ -x $(OTHER) ]; then cat "$$log"; fi; \
-		if [ -x $(OLDER) ]; then $(OLDER) -m pytest -p no:cacheprovider $(ON_OLDER) || failed=1; fi; \
+		log=.tools/other-pythons.log; \
+		others() { \
+			other=0; \
+			if [ -x $(OTHER) ]; then $(OTHER) -m pytest -p no:cacheprovider $(ON_OTHER) || other=1; fi; \
+			if [ -x $(OLDER) ]; then $(OLDER) -m pytest -p no:cacheprovider $(ON_OLDER) || other=1; fi; \
+			return $$other; \
+		}; \
+		others >"$$log" 2>&1 & \
+		$(PYTHON) -m pytest python/tests -n 2 --dist loadfile || failed=1; \
+		wait $$! || failed=1; \
+		cat "$$log"; \
 		exit $${failed:-0}
 	@echo '==> end-to-end tests, several files at once: they mostly wait'
 	@mkdir -p .tools/program && cp -f $(PROGRAM) target/release/wctl .tools/program/
