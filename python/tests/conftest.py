@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # The installed wheel is what is tested: `python -m pytest` puts the directory above, with the bare sources, first.
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parents[1]]
 
+# What a shell script starts with `&` ignores Ctrl-C, and so would the servers that are stopped by it here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Seconds. Beside a compiler, a driver that starts ten interpreters may get a hundredth of a processor.
 PATIENCE = 200

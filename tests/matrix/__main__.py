@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -34,8 +33,6 @@ def main() -> int:
     parser.add_argument("--python", action="append", choices=table.PYTHONS, help="only this one; can be repeated")
     parser.add_argument("--page", action="store_true", help="only write the page, from the results that there are")
     options = parser.parse_args()
-    # A shell lets what it starts in the background ignore it, and so would servers that tests stop with it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not options.page:
         rows = [row for row in table.ROWS if any(re.search(pattern, row.id) for pattern in options.only or [""])]
         for version in options.python or table.PYTHONS:
