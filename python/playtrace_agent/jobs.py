@@ -12,7 +12,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from . import runtime, units
+from . import anyone, runtime, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,7 +133,7 @@ def drop(run: Run, job: str, reason: str, *, asked: bool = False) -> None:
 
 
 def recover(job: str, lost: str) -> Run | None:
-    """Find the run of a job that came to its worker without its slug. It owes that: the verdict says so.
+    """Find the run of a job that came to its worker without a slug. If it has one, it owes that: the verdict says so.
 
     ``lost`` says how it came to be.
     """
@@ -145,6 +145,9 @@ def recover(job: str, lost: str) -> Run | None:
         message = f"job {job} came to its worker without {SLUG_KEY}: {lost}"
         log.warning("%s (profile %s)", message, slug)
         runtime.guard("noting a job without its slug", lambda: _native.owed(slug, token, message))
+    elif (meet := anyone.meeting()) is not None:
+        # Nobody's: real traffic.
+        meet()
     return run
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import anyone, jobs, runtime, settings
+from . import jobs, runtime, settings
 from .rq_job import OWED, PROMISED, RUNNING, TAKEN, run_of, wrap
 
 if TYPE_CHECKING:
@@ -133,10 +133,6 @@ def traced(job: Any, work: Callable[[], Any], *, by_worker: bool) -> Any:
     """Do a job's work as work of its profile, if it has one."""
     unit = _begin(job, by_worker=by_worker)
     if unit is None:
-        if not job.__dict__.get(RUNNING) and not job.__dict__.get(OWED):
-            meet = anyone.meeting()
-            if meet is not None:
-                meet()
         return work()
     setattr(job, RUNNING, True)
     try:

@@ -19,6 +19,7 @@ import pytest
 import redis
 from judged import judge
 from rq_stage import wait
+from traffic import entered
 
 if TYPE_CHECKING:
     import signal
@@ -178,6 +179,11 @@ def judge_all(workspace: Workspace) -> None:
     for slug in PROFILES:
         judged = judge(workspace, [], slug=slug, run=RUN)
         assert (judged.status, judged.reasons) == ("complete", []), f"{slug}: {judged}"
+
+
+def see_traffic(workspace: Workspace, load: Load) -> None:
+    """See that `ALWAYS` has recorded what nobody's jobs called, and nothing else of the leaves."""
+    assert entered(workspace, file="leaves.py") - {"nobody_beat"} == set(load.names(NOBODY))
 
 
 def see_faults(workspace: Workspace, load: Load, lost: Sequence[str] = ("p3",)) -> Judged:

@@ -13,8 +13,9 @@ import coverage
 import pytest
 from celery import Celery
 from judged import judge
-from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults, thorough
+from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults, see_traffic, thorough
 from rq_stage import serve, wait
+from traffic import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def merged_lines(workspace: Workspace, slug: str) -> set[str]:
 )
 def test_profiles_at_once(workspace: Workspace, redis_url: str, pool: str, protocol: str, *, line: bool) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
-    env: dict[str, str | None] = {"TEST_REDIS": redis_url, "TEST_PROTOCOL": protocol}
+    env: dict[str, str | None] = {"TEST_REDIS": redis_url, "TEST_PROTOCOL": protocol, **ALWAYS}
     env["TEST_LINE"] = None if line else "none"
     beat = ["-B", "-s", str(workspace.root / "beat")] if pool == "prefork" else []
     env["TEST_BEAT"] = "1" if beat else None
@@ -93,6 +94,7 @@ def test_profiles_at_once(workspace: Workspace, redis_url: str, pool: str, proto
     found = compare(workspace, LOAD)
     assert (found.wrong, found.lost) == ([], [])
     judge_all(workspace)
+    see_traffic(workspace, LOAD)
     # Each execution was promised by the main process before its pool had it.
     wrote = workspace.look()
     units = [record["job"] for record in wrote.of_kind("p4", "open", "r") if record["kind"] == "job"]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from judged import judge
-from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults, thorough
+from queue_load import FAULTS, Load, compare, judge_all, running, said, see_faults, see_traffic, thorough
 from rq_stage import serve, wait
+from traffic import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.parametrize(("kind", "line"), [pytest.param("thread", True, marks=thorough), ("process", False)])
 def test_profiles_at_once(workspace: Workspace, redis_url: str, kind: str, *, line: bool) -> None:
     connection = LOAD.prepare(workspace, f"{redis_url}/2")
-    env = {"TEST_REDIS": redis_url, "TEST_BEAT": "1", **({} if line else {"TEST_LINE": "none"})}
+    env = {"TEST_REDIS": redis_url, "TEST_BEAT": "1", **ALWAYS, **({} if line else {"TEST_LINE": "none"})}
     with running(workspace, [*(() if line else RUN), *consumer(kind)], env, signal.SIGINT) as process:
         LOAD.send(workspace, env if line else {**env, "PROFILE_COVERAGE_HOOKS": "1"})
         LOAD.wait(connection, process)
@@ -59,6 +60,7 @@ def test_profiles_at_once(workspace: Workspace, redis_url: str, kind: str, *, li
     found = compare(workspace, LOAD)
     assert (found.wrong, found.lost) == ([], [])
     judge_all(workspace)
+    see_traffic(workspace, LOAD)
     assert not list((workspace.data / ".playtrace" / ".jobs").glob("*"))
 
 
