@@ -124,6 +124,7 @@ def serving(
     try:
         _wait(process, url, log.read_text)
         yield url
+        _settle(workspace)
     finally:
         if not _stopped(process, end, log.read_text):
             process.kill()
@@ -132,6 +133,14 @@ def serving(
     said = log.read_text()
     unwanted = ("may be incomplete", "left out", "Traceback" if refusing else "not traced")
     assert not any(words in said for words in unwanted), said
+
+
+def _settle(workspace: Workspace) -> None:
+    """Wait until the requests are over: answers are sent before that, and a server may end its threads as they are."""
+    deadline = time.monotonic() + PATIENCE
+    while any(workspace.look().unclosed(slug, "r") for slug in LINES):
+        assert time.monotonic() < deadline, "requests do not end"
+        time.sleep(0.05)
 
 
 def _stopped(process: subprocess.Popen[bytes], end: signal.Signals, said: Callable[[], str]) -> bool:

@@ -81,12 +81,27 @@ fn make_in(root: &Path, dir: &str, made_from: &Python, files: &[&str]) -> Result
     }
     step::run(Command::new(&made_from.program).args(["-I", "-m", "venv"]).arg(&venv.dir))?;
     step::say("installing the Python requirements (pinned, with hashes)");
-    let mut install = venv.pip("install");
-    install.arg("--require-hashes");
-    for file in &requirements {
-        install.arg("-r").arg(file);
-    }
-    step::run(&mut install)?;
+    install(&venv, &root.join("requirements/uv.txt"), &requirements)?;
     stamp.set()?;
     Ok(venv)
+}
+
+/// Installs by uv, which takes seconds where pip takes a minute; by pip where uv can't (it does not read pip's configuration).
+fn install(venv: &Venv, uv: &Path, requirements: &[PathBuf]) -> Result<(), Failure> {
+    step::run(venv.pip("install").arg("--require-hashes").arg("-r").arg(uv))?;
+    let mut by_uv = Command::new(venv.dir.join("bin/uv"));
+    by_uv.args(["pip", "install", "--quiet", "--python"]).arg(venv.python());
+    if let Err(fault) = step::run(with_hashes(&mut by_uv, requirements)) {
+        step::say(&format!("once more with pip: {fault}"));
+        return step::run(with_hashes(&mut venv.pip("install"), requirements));
+    }
+    Ok(())
+}
+
+fn with_hashes<'a>(install: &'a mut Command, requirements: &[PathBuf]) -> &'a mut Command {
+    install.arg("--require-hashes");
+    for file in requirements {
+        install.arg("-r").arg(file);
+    }
+    install
 }
