@@ -6,6 +6,7 @@ import logging
 import platform
 import sys
 import sysconfig
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import settings
@@ -25,6 +26,13 @@ class Chosen(NamedTuple):
     #: For people.
     by: str
     granularity: str
+
+    def possible(self, wanted: settings.Settings) -> settings.Settings:
+        """Return the settings without what the engine can't do; that is said."""
+        if self.engine == COVERAGE and wanted.always:
+            log.warning("real traffic is not recorded: %s needs the native engine (sys.monitoring)", settings.ALWAYS)
+            return replace(wanted, always=False)
+        return wanted
 
     def listen(self, native: ModuleType, wanted: settings.Settings) -> None:
         """Have the native part listen to the engine, if it is not its own."""

@@ -109,6 +109,7 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
         return
     wanted = settings.load(environ, app_dir)
     chosen = interpreter.choose(wanted, quiet=role not in _SERVING)
+    wanted = chosen.possible(wanted)
     try:
         from . import _native
     except ImportError as error:

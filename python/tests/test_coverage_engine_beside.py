@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engine_app import ASH, CEDAR, ENGINE, prepare
 from judged import judge
+from traffic import ALWAYS, shards
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -171,3 +172,10 @@ def test_an_interpreter_that_can_not_be_traced_runs_the_app_untouched(app: Works
     assert outcome.err.count("nothing is traced in process") == 1
     assert "a free-threaded build" in outcome.err
     assert not app.data.exists()
+
+
+def test_real_traffic_is_said_not_to_be_recorded(app: Workspace) -> None:
+    outcome = app.run("from client import *\nget('ash')\nget('cedar', 'a')", env={**ENGINE, **ALWAYS})
+    assert outcome.err.count("real traffic is not recorded: PROFILE_COVERAGE_ALWAYS needs the native engine") == 1
+    assert shards(app) == []
+    assert app.look().lines("a", "work.py") == CEDAR
