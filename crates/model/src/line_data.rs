@@ -42,6 +42,20 @@ impl LineData {
         }
     }
 
+    /// What is in this and not in `other`. A file without lines is never left over.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut left = Self::new();
+        for (context, path, lines) in self.iter() {
+            let known = other.context(context).and_then(|files| files.get(path));
+            let new = known.map_or_else(|| lines.clone(), |known| lines.difference(known));
+            if !new.is_empty() {
+                left.add(context, path, &new);
+            }
+        }
+        left
+    }
+
     /// Every (context, file, lines), sorted by context, then by file.
     pub fn iter(&self) -> impl Iterator<Item = (&ContextLabel, &MeasuredPath, &LineBits)> {
         self.contexts
@@ -107,6 +121,21 @@ mod tests {
             prop_assert_eq!(union(&a, &b), union(&b, &a));
             prop_assert_eq!(union(&union(&a, &b), &c), union(&a, &union(&b, &c)));
             prop_assert_eq!(union(&a, &a), a);
+        }
+
+        #[test]
+        fn a_difference_is_what_the_other_one_lacks(a in data(), b in data()) {
+            let left = a.difference(&b);
+            for (context, path, lines) in a.iter() {
+                let of = |data: &LineData| {
+                    data.context(context).and_then(|files| files.get(path)).cloned().unwrap_or_default()
+                };
+                let (left, known) = (of(&left), of(&b));
+                for line in lines.iter() {
+                    prop_assert_eq!(left.contains(line), !known.contains(line));
+                }
+            }
+            prop_assert!(left.difference(&a).is_empty());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The end of a traced run: wait until its records are there, merge its shards, give the verdict.
 
+mod clear;
 mod complete;
 mod earlier;
 mod granularity;

@@ -16,15 +16,7 @@ pub(super) fn complete(
     behind: &LineData,
     shards: &CoverageData,
 ) -> Result<(), CovdataError> {
-    let mut missing = LineData::new();
-    let shards = shards.lines();
-    for (context, path, lines) in behind.iter() {
-        let known = shards.context(context).and_then(|files| files.get(path));
-        let new = known.map_or_else(|| lines.clone(), |known| lines.difference(known));
-        if !new.is_empty() {
-            missing.add(context, path, &new);
-        }
-    }
+    let missing = behind.difference(&shards.lines());
     if missing.is_empty() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use playtrace_covdata::data::{ContextPolicy, Ownership};
-use playtrace_covdata::merge::{MergeOptions, MergeOutcome, merge, remove_inputs};
+use playtrace_covdata::merge::{MergeOptions, MergeOutcome, merge};
 use playtrace_covdata::shard::{ShardInfo, list_of};
 use playtrace_covdata::{CovdataError, CoverageData};
 use playtrace_ledger::judge::{Judgement, judge};
@@ -12,6 +12,7 @@ use playtrace_ledger::{Journal, Layout, Record, Role, RunLedger};
 use playtrace_model::{RunToken, Slug, Status};
 
 use super::VerdictFile;
+use super::clear::remove_merged;
 use super::complete::complete;
 use super::earlier::Earlier;
 use super::lock::{self, MergeLock};
@@ -142,10 +143,7 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     note_merge(&layout, &verdict, present, data_file);
     earlier.clear_others(data_file);
     if !wanted.keep_shards {
-        let kept = remove_inputs(&outcome, data_file);
-        problems.extend(
-            kept.into_iter().map(|(path, why)| format!("{} was merged and stays: {why}", path.display())),
-        );
+        problems.extend(remove_merged(&outcome, data_file, wanted.contexts));
     }
     if place.usual {
         runs::retire_older(&layout, slug, &verdict, &shards);

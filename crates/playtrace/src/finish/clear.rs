@@ -1,0 +1,96 @@
+//! Taking away the shards that a merge has read.
+
+use std::path::Path;
+
+use playtrace_covdata::CovdataError;
+use playtrace_covdata::data::{ContextPolicy, Measured};
+use playtrace_covdata::merge::{MergeOptions, MergeOutcome, merge, remove_inputs};
+
+/// How often a shard that was written to meanwhile is looked at again.
+const LOOKS: usize = 3;
+
+/// Removes the inputs of a merge whose data is safe on disk in `data_file`; a sentence for each that stays.
+///
+/// A process that caught up while we merged wrote lines that its ledger had told already (ADR-0002): its shard has changed
+/// and goes all the same, as long as the merged file has all that it holds.
+pub(super) fn remove_merged(
+    outcome: &MergeOutcome,
+    data_file: &Path,
+    contexts: ContextPolicy,
+) -> Vec<String> {
+    let mut kept = remove_inputs(outcome, data_file);
+    for _ in 0..LOOKS {
+        kept = kept
+            .into_iter()
+            .flat_map(|(path, why)| {
+                if !matches!(why, CovdataError::Changed { .. }) {
+                    return vec![(path, why)];
+                }
+                let options = MergeOptions { contexts, ..MergeOptions::default() };
+                match merge(std::slice::from_ref(&path), &options) {
+                    Ok(again) if has_all_of(outcome, &again) => remove_inputs(&again, data_file),
+                    _ => vec![(path, why)],
+                }
+            })
+            .collect();
+    }
+    kept.into_iter().map(|(path, why)| format!("{} was merged and stays: {why}", path.display())).collect()
+}
+
+/// Whether `merged` has every line of `other`. Branches are nobody's that writes a ledger.
+fn has_all_of(merged: &MergeOutcome, other: &MergeOutcome) -> bool {
+    other.problems.is_empty()
+        && !matches!(other.data.measured, Measured::Arcs(_))
+        && other.data.lines().difference(&merged.data.lines()).is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use playtrace_covdata::data::Ownership;
+    use playtrace_covdata::shard::{ShardDraft, ShardWriter};
+    use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken};
+
+    use super::*;
+
+    fn lines(context: &str, lines: &[u32]) -> LineData {
+        let mut data = LineData::new();
+        data.add(
+            &ContextLabel::new(context),
+            &MeasuredPath::new("/app/a.py"),
+            &lines.iter().copied().collect(),
+        );
+        data
+    }
+
+    /// A shard with line 1 is merged, and gets `late` before it would be taken away; `told` is what the ledger added.
+    fn left(contexts: ContextPolicy, told: &[u32], late: &[u32]) -> (Vec<String>, bool) {
+        let dir = tempfile::tempdir().unwrap();
+        let of = (&"a".parse().unwrap(), &RunToken::untokened());
+        let label = "profile:a:step:1";
+        let mut draft = ShardDraft::new().unwrap();
+        let mut writer =
+            ShardWriter::create(&mut draft, dir.path(), of, ("host", 1), &lines(label, &[1])).unwrap();
+        let shard = writer.path().to_owned();
+        let mut outcome = merge(std::slice::from_ref(&shard), &MergeOptions::default()).unwrap();
+        assert!(outcome.data.add_lines(&lines(label, told)));
+        outcome.data.relabel(contexts);
+        writer.add(&lines(label, late)).unwrap();
+        let output = dir.path().join("a.coverage");
+        outcome.data.write(&output, &Ownership::default()).unwrap();
+        (remove_merged(&outcome, &output, contexts), shard.exists())
+    }
+
+    #[test]
+    fn a_shard_that_caught_up_with_its_ledger_goes() {
+        for contexts in [ContextPolicy::Keep, ContextPolicy::Profile, ContextPolicy::Drop] {
+            assert_eq!(left(contexts, &[2, 3], &[2, 3]), (Vec::new(), false), "{contexts:?}");
+        }
+    }
+
+    #[test]
+    fn one_with_lines_that_nobody_else_has_stays() {
+        let (sentences, exists) = left(ContextPolicy::Keep, &[2], &[2, 3]);
+        assert!(exists);
+        assert!(sentences.len() == 1 && sentences[0].contains("merge again"), "{sentences:?}");
+    }
+}
