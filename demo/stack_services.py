@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 # In the environment of everything that a stack starts; how descendants in other process groups are found.
 MARKER = "PLAYTRACE_DEMO_STACK"
 
+# Below what Linux (32768 and more) and macOS (49152 and more) use for outgoing connections.
+_OUR_PORTS = (10_000, 32_000)
 _TAIL_LINES = 25
 _POLL_SECONDS = 0.05
 
@@ -125,10 +128,15 @@ def wait_until(ready: Callable[[], bool], what: str, services: Sequence[Service]
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that nobody has now.
+
+    None of those that the kernel gives to outgoing connections: one of them could have it before we listen.
+    """
+    while True:
+        port = random.randrange(*_OUR_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def port_is_taken(port: int) -> bool:

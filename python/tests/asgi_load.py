@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from judged import judge
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -263,13 +263,6 @@ def judge_all(workspace: Workspace, each: int) -> None:
     for profile in range(PROFILES):
         judged = judge(workspace, ["on"] * each, slug=f"slug-{profile}", run=RUN)
         assert (judged.status, judged.reasons) == ("complete", []), (profile, judged)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from ports import free_port
 from rq.command import send_stop_job_command
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
@@ -56,8 +57,7 @@ def wait(ready: Callable[[], bool], saying: Callable[[], object] = lambda: "", s
 def serve(directory: Path) -> Iterator[str]:
     """Run a Redis of our own; yields its URL."""
     server = needed("PLAYTRACE_TEST_REDIS_SERVER", "a redis-server")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],
         stdout=subprocess.DEVNULL,

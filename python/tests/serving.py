@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import PATIENCE
 from judged import judge
+from ports import free_port
 
 if TYPE_CHECKING:
     import signal
@@ -81,13 +81,6 @@ class App:
         """Return the numbers of the answering lines."""
         lines = [line.strip() for line in self.text.lstrip("\n").splitlines()]
         return sorted(lines.index(text) + 1 for text in self.answering)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens to."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def get(url: str, **headers: str) -> tuple[str, str | None]:
