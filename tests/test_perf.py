@@ -49,7 +49,7 @@ def test_both_budgets_of_a_profile_with_a_job_are_measured_and_nothing_is_left(
     before = sandboxes(stack)
     output, markdown = tmp_path / "perf-baseline.json", tmp_path / "summary.md"
     budgets = ["--max-overhead", "2000%", "--max-idle-overhead", "2000%"]
-    arguments: list[str | Path] = ["--plain-url", plain, "--rounds", "8", *budgets]
+    arguments: list[str | Path] = ["--plain-url", plain, "--rounds", "8", "--max-rounds", "8", *budgets]
     arguments += ["--output", output, "--markdown", markdown]
     playtrace(stack, "perf", little_profiles.JOB, *arguments).expect(0)
     document = json.loads(output.read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def test_an_app_with_an_agent_is_not_taken_for_one_without(stack: Stack, tmp_pat
 
 def test_the_same_program_twice_is_compared(stack: Stack, tmp_path: Path) -> None:
     def measure(*more: str) -> Ended:
-        argv: list[str | Path] = [surroundings.program(), "perf", little_profiles.PAGE, "--rounds", "8"]
+        argv: list[str | Path] = [surroundings.program(), "perf", little_profiles.PAGE, "--rounds", "8", "--max-rounds", "8"]
         argv += ["--max-overhead", "2000%", *more]
         return run(argv, environment(stack), cwd=tmp_path).expect(0)
 
@@ -96,7 +96,7 @@ def test_the_command_of_the_documentation_runs(stack: Stack, plain: str, tmp_pat
     changed = {"http://127.0.0.1:8080/weppcloud": stack.app_url, "http://127.0.0.1:8081/weppcloud": plain}
     changed |= {"25%": "2000%", "5%": "2000%", "legacy-palouse": little_profiles.PAGE}
     words = [changed.get(word, word) for word in words if word != "single-storm"]
-    words = [str(surroundings.program()), *words[1:], "--rounds", "8"]
+    words = [str(surroundings.program()), *words[1:], "--rounds", "8", "--max-rounds", "8"]
     first = [word for word in words if word not in ("--compare", "artifacts/perf-baseline.json")]
     run(first, environment(stack), cwd=tmp_path).expect(0)
     run(words, environment(stack), cwd=tmp_path).expect(0)

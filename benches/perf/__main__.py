@@ -30,7 +30,7 @@ def main() -> int:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(prog="python -m benches.perf", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=36)
     given = parser.parse_args()
     load = [round(load, 1) for load in os.getloadavg()]
     trials: dict[float, list[Trial]] = {PLANTED: [], 0.0: []}
@@ -40,10 +40,9 @@ def main() -> int:
             print(
                 f"==> trial {number} of {given.trials}, planted {planted:.0%}: {done[-1]}", file=sys.stderr, flush=True
             )
-    rows = [
-        row("a planted slowdown of 10 % is found", trials[PLANTED]),
-        row("none is found where there is none", trials[0.0]),
-    ]
+    found = row("a planted slowdown of 10 % is found", trials[PLANTED])
+    # That nothing is found means something only where something would have been: in the trials between, it was.
+    rows = [found, row("none is found where there is none", trials[0.0], clear=found["met"] is True)]
     document = {
         "machine": {
             "cpus": os.cpu_count(),
@@ -63,12 +62,15 @@ def main() -> int:
     return 0
 
 
-def row(ident: str, trials: Sequence[Trial]) -> dict[str, Any]:
-    """A row of the result: how many trials are right; nine in ten should be."""
+def row(ident: str, trials: Sequence[Trial], *, clear: bool = False) -> dict[str, Any]:
+    """A row of the result: how many trials are right; nine in ten should be.
+
+    `clear` says that the machine is known to be quiet enough for these trials.
+    """
     right, told = sum(trial.is_right for trial in trials), sum(trial.can_tell for trial in trials)
     target = -(-len(trials) * 9 // 10)
-    # What is found is found on any machine; that nothing is found means something only where something would have been.
-    clear = told >= target or (right >= target and all(trial.planted > 0 for trial in trials))
+    # What is found is found on any machine.
+    clear = clear or told >= target or (right >= target and all(trial.planted > 0 for trial in trials))
     return {
         "id": ident,
         "value": right,

@@ -74,6 +74,8 @@ def trial(planted: float, rounds: int) -> Trial:
                 url,
                 "--rounds",
                 str(rounds),
+                "--max-rounds",
+                str(rounds),
             ]
             command += ["--profiles-root", "profiles", "--preset", "preset.toml", "--json"]
             env = {name: value for name, value in os.environ.items() if not name.startswith("PROFILE_")}

@@ -19,6 +19,9 @@ use crate::perf::{Arm, show};
 use crate::service::console::Console;
 use crate::service::settings::{self, Settings};
 
+/// The most rounds.
+const MOST: usize = 200;
+
 /// Measure what tracing costs on your own profiles, and whether a budget holds.
 ///
 /// Replays each profile again and again: against the app without the agent (--plain-url), with the agent and without the header, and traced;
@@ -38,6 +41,12 @@ pub struct Args {
     /// How often each profile is replayed in each way.
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = rounds)]
     rounds: usize,
+    /// How often at most, as long as two replays in the same way differ by more than --precision [default: four times --rounds].
+    #[arg(long, value_name = "NUMBER", value_parser = rounds)]
+    max_rounds: Option<usize>,
+    /// How far two replays in the same way may differ, with confidence [default: the smallest budget].
+    #[arg(long, value_name = "PERCENT", value_parser = budget)]
+    precision: Option<f64>,
     /// Rounds before those that don't count.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     warmup: usize,
@@ -87,6 +96,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         let why = "neither --base-url nor PROFILE_PLAYBACK_BASE_URL says where the app is";
         return Err(Failure::new(Exit::Usage, "PT-PERF-006", why));
     };
+    let smallest_budget = if args.plain_url.is_some() {
+        args.max_overhead.min(args.max_idle_overhead)
+    } else {
+        args.max_overhead
+    };
     let asked = Asked {
         base: BaseUrl::parse(&base)?,
         plain: args.plain_url.as_deref().map(BaseUrl::parse).transpose()?,
@@ -97,6 +111,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         coverage_dir: known.coverage_dir,
         job_timeout: args.job_timeout.map(Duration::from_secs),
         rounds: args.rounds,
+        max_rounds: args.max_rounds.unwrap_or((4 * args.rounds).min(MOST)),
+        precision: args.precision.unwrap_or(smallest_budget) - 1.0,
         warmup: args.warmup,
     };
     let library = Library::new(args.profiles_root.unwrap_or(known.profiles_root));
@@ -138,6 +154,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         },
         settings: Measurement {
             rounds: args.rounds,
+            max_rounds: Some(asked.max_rounds),
+            precision: Some(asked.precision),
             confidence: CONFIDENCE,
             max_overhead: args.max_overhead,
             max_idle_overhead: args.max_idle_overhead,
@@ -157,8 +175,8 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 
 fn rounds(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(rounds) if (FEWEST..=200).contains(&rounds) => Ok(rounds),
-        _ => Err(format!("a number from {FEWEST} to 200: with fewer, nothing can be told")),
+        Ok(rounds) if (FEWEST..=MOST).contains(&rounds) => Ok(rounds),
+        _ => Err(format!("a number from {FEWEST} to {MOST}: with fewer, nothing can be told")),
     }
 }
 

@@ -80,6 +80,13 @@ pub fn analyse(profile: &str, measured: &Measured, budgets: Budgets) -> ProfileC
     cost
 }
 
+/// How far from 1 the ratio of two twins reaches, by what was measured so far; `None` where nothing can be told yet.
+pub fn noise(measured: &Measured) -> Option<f64> {
+    let cost = analyse("", measured, Budgets { traced: f64::MAX, idle: f64::MAX });
+    let rows = cost.rows.iter().filter(|row| row.kind != Kind::Endpoint);
+    rows.map(|row| row.control.stray()).max_by(f64::total_cmp)
+}
+
 fn series(measured: &Measured, of: impl Fn(&Sample) -> f64) -> Series {
     let mut series = Series::new();
     for round in &measured.rounds {

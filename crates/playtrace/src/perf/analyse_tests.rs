@@ -79,6 +79,17 @@ fn twins_that_differ_make_it_inconclusive() {
 }
 
 #[test]
+fn noise_is_how_far_the_twins_differ_whatever_tracing_costs() {
+    let quiet = noise(&measured(true, |arm, _| if arm == Arm::Traced { 9.0 } else { 1.0 })).unwrap();
+    assert!(quiet < 0.01, "{quiet}");
+    let twins = noise(&measured(true, |arm, _| if arm == Arm::Twin { 1.2 } else { 1.0 })).unwrap();
+    assert!((0.15..0.21).contains(&twins), "{twins}");
+    let mut few = measured(true, |_, _| 1.0);
+    few.rounds.truncate(FEWEST - 1);
+    assert_eq!(noise(&few), None);
+}
+
+#[test]
 fn outliers_are_named_and_do_not_decide() {
     let mut odd = measured(true, |_, _| 1.0);
     odd.rounds[4].get_mut(&Arm::Traced).unwrap().steps[1] = 30.0;

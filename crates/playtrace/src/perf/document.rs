@@ -50,6 +50,12 @@ pub struct Machine {
 pub struct Settings {
     /// Rounds that count.
     pub rounds: usize,
+    /// So many at most where the machine is noisy; absent in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rounds: Option<usize>,
+    /// How far two twins were to differ at most (0.05 is 5 %).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
     /// The confidence of each interval.
     pub confidence: f64,
     /// The budget of a traced replay, as a ratio.

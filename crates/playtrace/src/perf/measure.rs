@@ -13,6 +13,7 @@ use playtrace_replay::{
 };
 use uuid::Uuid;
 
+use super::analyse::noise;
 use super::leftovers::Leftovers;
 use super::{Arm, route};
 use crate::exit::Exit;
@@ -44,8 +45,22 @@ pub struct Asked {
     pub job_timeout: Option<Duration>,
     /// Rounds that count.
     pub rounds: usize,
+    /// So many at most, as long as the twins differ by more than [`Self::precision`].
+    pub max_rounds: usize,
+    /// How far from 1 the ratio of two twins may reach for the measurement to tell something.
+    pub precision: f64,
     /// Rounds before them that don't: caches are filled, modules imported.
     pub warmup: usize,
+}
+
+impl Asked {
+    /// Whether another round is wanted. The twins decide, who say nothing about tracing: were it the costs, a measurement
+    /// would be likelier to end while chance makes them look better or worse than they are.
+    fn wants_more(&self, measured: &Measured) -> bool {
+        let done = measured.rounds.len();
+        done < self.rounds
+            || (done < self.max_rounds && noise(measured).is_none_or(|noise| noise > self.precision))
+    }
 }
 
 /// What one replay took, in seconds.
@@ -84,7 +99,7 @@ pub async fn measure(asked: &Asked, profile: &Profile, listener: &dyn Listener) 
     let arms = Arm::all(asked.plain.is_some());
     let mut measured = Measured::default();
     let mut round = 0;
-    while measured.rounds.len() < asked.rounds && !measured.given_up {
+    while !measured.given_up && asked.wants_more(&measured) {
         let counts = round >= asked.warmup;
         let mut samples = BTreeMap::new();
         for arm in Arm::order(&arms, round) {
@@ -101,7 +116,11 @@ pub async fn measure(asked: &Asked, profile: &Profile, listener: &dyn Listener) 
         round += 1;
         measured.given_up = measured.failures.len() >= FAILURES;
         let number = measured.rounds.len() + 1;
-        let what = if counts { format!("round {number} of {}", asked.rounds) } else { "warm-up".to_owned() };
+        let what = match number {
+            _ if !counts => "warm-up".to_owned(),
+            number if number <= asked.rounds => format!("round {number} of {}", asked.rounds),
+            _ => format!("noisy, so round {number} of at most {}", asked.max_rounds),
+        };
         listener.line(&Line::context().plain(&format!("{}: {what}: {}", profile.slug, brief(&samples))));
         if counts && samples.len() == arms.len() {
             measured.rounds.push(samples);

@@ -35,6 +35,8 @@ fn document(traced: f64, idle: Option<f64>) -> Document {
         machine: Machine { system: "linux x86_64".to_owned(), processors: 2, load: Some([0.5, 1.0]) },
         settings: Settings {
             rounds: 16,
+            max_rounds: Some(64),
+            precision: Some(0.05),
             confidence: 0.99,
             max_overhead: 1.25,
             max_idle_overhead: 1.05,

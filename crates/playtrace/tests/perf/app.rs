@@ -136,6 +136,9 @@ impl World {
             "--preset",
             "preset.toml",
         ]);
+        if !more.contains(&"--max-rounds") {
+            command.args(["--max-rounds", "8"]);
+        }
         let output = command.args(["--base-url", &self.url]).args(more).output().unwrap();
         Ended {
             code: output.status.code().unwrap(),

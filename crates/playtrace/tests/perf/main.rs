@@ -82,6 +82,17 @@ fn what_noise_hides_is_inconclusive() {
 }
 
 #[test]
+fn as_long_as_the_twins_differ_it_goes_on() {
+    let world = World::new(App { jitter_ms: 12, ..App::with_agent() });
+    for (precision, rounds) in [("0.01%", 11), ("10000%", 8)] {
+        let ended = world.perf(&["--max-overhead", "1000%", "--precision", precision, "--max-rounds", "11"]);
+        assert_eq!(ended.document["profiles"][0]["rounds"], rounds, "{precision}: {ended:?}");
+        playtrace_testkit::schema::check(&ended.document, "perf");
+        assert_eq!(ended.err.contains("noisy, so round 11 of at most 11"), rounds == 11, "{}", ended.err);
+    }
+}
+
+#[test]
 fn an_app_that_is_said_to_have_no_agent_and_has_one_is_refused() {
     let world = World::new(App::with_agent());
     let other = world.start(App::with_agent());
