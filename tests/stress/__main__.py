@@ -51,9 +51,9 @@ def _other(options: argparse.Namespace) -> str | None:
     """Return the other Python, with all that it needs, where something is to run on it."""
     names = {scenario.name for scenario in _ON_OTHER}
     asked = any(_FAULTS[name].on_other for name in options.mutation)
-    if options.mutation or (options.no_mutations and options.scenario):
-        if not asked and not names & set(options.scenario):
-            return None
+    few = options.mutation or (options.no_mutations and options.scenario)
+    if few and not asked and not names & set(options.scenario):
+        return None
     found: str | None = options.other_python or pythons.find_other()
     if found is None:
         print(f"CPython {pythons.OTHER} is not here: it is left out. Name one with --other-python.")
@@ -80,7 +80,9 @@ class _Bench:
         """Return what is to be run on which Python."""
         wanted = [scenario for name, scenario in _KNOWN.items() if not names or name in names]
         pairs = [(self.pythons[0], scenario) for scenario in wanted]
-        return pairs + [(python, scenario) for python in self.pythons[1:] for scenario in wanted if scenario in _ON_OTHER]
+        return pairs + [
+            (python, scenario) for python in self.pythons[1:] for scenario in wanted if scenario in _ON_OTHER
+        ]
 
     def measure(self, python: str, scenario: Scenario, count: int) -> None:
         """Run a scenario, if that can be, and add its rows."""

@@ -46,7 +46,9 @@ def engine() -> AsyncEngine:
         connection.create_function("called", 1, leaves.in_function)
 
     @event.listens_for(made.sync_engine, "before_cursor_execute")
-    def before(_connection: object, _cursor: object, _statement: str, _parameters: object, context: Any, _: bool) -> None:
+    def before(
+        _connection: object, _cursor: object, _statement: str, _parameters: object, context: Any, _: bool
+    ) -> None:
         context.execution_options.get(CALLED, int)()
 
     return made

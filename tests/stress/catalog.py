@@ -174,7 +174,10 @@ ARQ = replace(
 QUEUES = (
     CELERY,
     replace(
-        CELERY, name="celery-threads", command=(*_CELERY, "--pool", "threads", "--concurrency", "8", *_QUIET), threads=True
+        CELERY,
+        name="celery-threads",
+        command=(*_CELERY, "--pool", "threads", "--concurrency", "8", *_QUIET),
+        threads=True,
     ),
     replace(
         CELERY,

@@ -207,7 +207,10 @@ class Workshop:
             shutil.copyfile(path, mine / relative)
         # The workspace's, should the installed ones be older.
         shutil.copytree(
-            self.repository / "python/playtrace_agent", mine / "playtrace_agent", dirs_exist_ok=True, ignore=_NOT_SOURCES
+            self.repository / "python/playtrace_agent",
+            mine / "playtrace_agent",
+            dirs_exist_ok=True,
+            ignore=_NOT_SOURCES,
         )
         for edit in mutation.edits:
             replace(edit, file=edit.file.removeprefix(_PYTHON)).apply(mine)
