@@ -79,7 +79,7 @@ FAULTS = (
         "threads-kept-for-the-first-request",
         (Edit(f"{_AGENT}propagation.py", "    _serving[id(target)] = target, initializer\n", "    return\n"),),
         _under(HYPERCORN, 300),
-        says="thread",
+        says="within traced work: whose it is can't be told",
     ),
     # A thread of the server's goes on in the context of the request that it has answered.
     Mutation(
