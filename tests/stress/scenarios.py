@@ -24,7 +24,7 @@ from stack_services import Service, free_port, redis_command, wait_until  # isor
 _START_SECONDS = 300.0
 _END_SECONDS = 900.0
 _GRACE_SECONDS = 60.0
-_NO_LIMIT = "1000000"
+_NO_LIMIT = "0"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import rq
 from rq.worker import SimpleWorker
 
 from tests.stress import jobs
+from tests.stress.app import SWITCH_SECONDS
 
 
 def send(query: Mapping[str, str]) -> None:
@@ -36,7 +37,7 @@ def work(*, simple: bool) -> None:
     else:
         # The parent gets no threads.
         importlib.import_module("stresswork.kinds")
-        sys.setswitchinterval(jobs.SWITCH_SECONDS)
+        sys.setswitchinterval(SWITCH_SECONDS)
     cls = SimpleWorker if simple else rq.Worker
     cls([jobs.RQ_QUEUE], connection=redis.Redis.from_url(jobs.redis_url())).work(logging_level="WARNING")
 
