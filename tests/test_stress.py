@@ -7,13 +7,14 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.oracle import surroundings
 from tests.stress import catalog, check, leaves, plan, pythons, results, verdicts
-from tests.stress.catalog import FINER, SCENARIOS, Scenario
+from tests.stress.catalog import FINER, SCENARIOS, UVICORN, Scenario
 from tests.stress.check import Found, Record
 from tests.stress.faults import FAULTS
 from tests.stress.mutations import MUTATIONS, Edit, MovedOnError
@@ -31,7 +32,8 @@ def stress(tmp_path_factory: pytest.TempPathFactory) -> Stress:
 def test_every_line_is_where_it_belongs(stress: Stress, scenario: Scenario) -> None:
     if not pythons.does(sys.executable, scenario.granularity):
         pytest.skip(f"the agent does not know the granularity {scenario.granularity!r}")
-    outcome = stress.run(scenario, scenario.short)
+    # Judging takes a third of the time: one is enough here.
+    outcome = stress.run(replace(scenario, judged=scenario is UVICORN), scenario.short)
     reasons = outcome.verdicts.reasons if outcome.verdicts else []
     assert outcome.clean, "\n".join([outcome.line, *outcome.counts.examples, *reasons])
     assert outcome.counts.requests == scenario.short
@@ -195,6 +197,12 @@ def test_what_is_not_installed_is_said(tmp_path: Path) -> None:
     results.write(tmp_path / "stress.json", [row], ["3.12"])
     (said,) = json.loads((tmp_path / "stress.json").read_text())["rows"]
     assert (said["value"], said["met"], said["not_run"]) == (None, "not run", "huey is not installed")
+    # What is run by itself leaves the rest.
+    others = [results.Row("arq 3.12", value, "lines", 0, "lower", {}) for value in (1, 0)]
+    for other in others:
+        results.write(tmp_path / "stress.json", [other], ["3.12"], add=True)
+    rows = json.loads((tmp_path / "stress.json").read_text())["rows"]
+    assert [(row["id"], row["met"]) for row in rows] == [("huey 3.12", "not run"), ("arq 3.12", True)]
 
 
 def test_runs_and_their_steps() -> None:
@@ -203,6 +211,16 @@ def test_runs_and_their_steps() -> None:
         found = verdicts.runs(REQUESTS, EXPECTED, jobs=jobs)
         assert sorted(found) == both
         assert (found[both[0]], found[both[1]]) == ([], steps)
+
+
+def test_a_run_without_its_ledger_is_not_complete(tmp_path: Path) -> None:
+    judged = verdicts.judge(
+        surroundings.program(), tmp_path / "coverage", {("stress-1", "round-0"): [3], ("p", "r"): []}
+    )
+    assert judged.counts == {"complete": 1, "partial": 1}
+    assert judged.incomplete == 1
+    (reason,) = judged.reasons
+    assert reason.startswith("stress-1 round-0: partial: data lost: step 3 "), reason
 
 
 @pytest.mark.parametrize("text", ["nothing of it", "old old"], ids=["gone", "twice"])

@@ -43,7 +43,9 @@ def main() -> int:
         if not options.mutation:
             bench.mutate_processes()
     print(results.table(bench.rows))
-    results.write(options.results, bench.rows, bench.versions)
+    # A part of it leaves what is known of the rest.
+    part = options.scenario or options.mutation or options.no_mutations or options.only_mutations
+    results.write(options.results, bench.rows, bench.versions, add=bool(part))
     return 0 if all(row.met for row in bench.rows) else 1
 
 

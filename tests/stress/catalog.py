@@ -54,10 +54,8 @@ _HYPERCORN = ("hypercorn", "--bind", "127.0.0.1:PORT", "--keep-alive", "300", "-
 _CELERY = ("celery", "-A", "tests.stress.queues.celery", "worker", "--loglevel", "WARNING")
 _QUIET = ("--without-gossip", "--without-mingle")
 
-SYNC = Scenario("gunicorn-sync", gunicorn("sync", "--workers", "4"), judged=False)
-GTHREAD = Scenario(
-    "gunicorn-gthread", gunicorn("gthread", "--workers", "2", "--threads", "5"), threads=True, judged=False
-)
+SYNC = Scenario("gunicorn-sync", gunicorn("sync", "--workers", "4"))
+GTHREAD = Scenario("gunicorn-gthread", gunicorn("gthread", "--workers", "2", "--threads", "5"), threads=True)
 UVICORN = Scenario(
     "uvicorn",
     (*_UVICORN, "--workers", "2", "--factory", _ASGI),
@@ -73,14 +71,9 @@ GEVENT = Scenario(
     among=plan.GREEN,
     threads=True,
     short=150,
-    judged=False,
 )
-FORKING = Scenario(
-    "rq-forking", ("tests.stress.queues.rq", "work"), way="job", queue="rq", workers=4, short=80, judged=False
-)
-SIMPLE = Scenario(
-    "rq-simple", ("tests.stress.queues.rq", "simple"), way="job", queue="rq", workers=3, short=150, judged=False
-)
+FORKING = Scenario("rq-forking", ("tests.stress.queues.rq", "work"), way="job", queue="rq", workers=4, short=80)
+SIMPLE = Scenario("rq-simple", ("tests.stress.queues.rq", "simple"), way="job", queue="rq", workers=3, short=150)
 # What `make test` runs in its short form; of the others the agent's own tests are one.
 SCENARIOS = (SYNC, GTHREAD, UVICORN, GEVENT, FORKING, SIMPLE)
 

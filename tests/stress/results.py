@@ -121,15 +121,19 @@ def _counts(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def write(path: Path, rows: Sequence[Row], pythons: Sequence[str]) -> None:
-    """Write the results file."""
+def write(path: Path, rows: Sequence[Row], pythons: Sequence[str], *, add: bool = False) -> None:
+    """Write the results file; `add` leaves what it says of other things than these."""
     always = ("playtrace-agent", "coverage", "flask", "gunicorn", "rq", "redis")
     packages = sorted({*always, *(name for scenario in catalog.ALL for name in scenario.needs)})
-    document = {
+    document: dict[str, Any] = {
         "machine": {"cpus": os.cpu_count(), "system": platform.system(), "processor": platform.machine()},
         "versions": {"python": list(pythons), **{name: _version(name) for name in packages}},
         "rows": [row.document() for row in rows],
     }
+    if add and path.is_file():
+        ours = {row.id for row in rows}
+        others = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        document["rows"] = [row for row in others if row["id"] not in ours] + document["rows"]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,8 +190,10 @@ def _running(services: list[_Service]) -> Iterator[list[_Service]]:
         for service in services:
             service.check()
     finally:
-        for service in services:
-            service.stop(_GRACE_SECONDS)
+        # Each, also where one does not end.
+        with ExitStack() as ends:
+            for service in reversed(services):
+                ends.callback(service.stop, _GRACE_SECONDS)
     for service in services:
         if "Traceback" in service.tail(10_000):
             raise load.LoadError(f"{service.name} failed:\n{service.tail()}")
