@@ -214,9 +214,8 @@ def test_runs_and_their_steps() -> None:
 
 
 def test_a_run_without_its_ledger_is_not_complete(tmp_path: Path) -> None:
-    judged = verdicts.judge(
-        surroundings.program(), tmp_path / "coverage", {("stress-1", "round-0"): [3], ("p", "r"): []}
-    )
+    expected = {("stress-1", "round-0"): [3], ("p", "r"): []}
+    judged = verdicts.judge(surroundings.program(), tmp_path / "coverage", [], expected)
     assert judged.counts == {"complete": 1, "partial": 1}
     assert judged.incomplete == 1
     (reason,) = judged.reasons

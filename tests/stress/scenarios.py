@@ -112,12 +112,13 @@ class Stress:
             if answer != known[request.work].answer:
                 raise load.LoadError(f"{request}: answered {answer!r}, not {known[request.work].answer!r}")
         compare = check.by_request if scenario.granularity == "request" else check.by_profile
-        counts = compare(check.read_shards(out / "coverage"), requests, served, known, self.measured)
+        shards = check.read_shards(out / "coverage")
+        counts = compare(check.together(shards), requests, served, known, self.measured)
         within = check.within_processes(list(served.values()))
         judged = None
         if scenario.judged:
             runs = verdicts.runs(requests, known, jobs=bool(scenario.queue))
-            judged = verdicts.judge(surroundings.program(), out / "coverage", runs)
+            judged = verdicts.judge(surroundings.program(), out / "coverage", shards, runs)
         # Thousands of shards; what they said is counted.
         shutil.rmtree(out / "coverage")
         shutil.rmtree(out / "judged", ignore_errors=True)

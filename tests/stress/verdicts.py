@@ -56,15 +56,18 @@ def runs(requests: Sequence[Request], known: Mapping[Work, Expected], *, jobs: b
     return found
 
 
-def judge(program: Path, coverage: Path, expected: Mapping[Run, Sequence[int]]) -> Verdicts:
+def judge(
+    program: Path, coverage: Path, shards: Sequence[check.Shard], expected: Mapping[Run, Sequence[int]]
+) -> Verdicts:
     """Have the program judge each run. Shards and ledgers are moved: each run gets a directory of its own.
 
     With all of them in one, each merge would look at thousands of shards.
     """
     apart = coverage.with_name("judged")
-    for path, slug, run, _ in check.shards(coverage):
+    for shard in shards:
+        slug, run, _ = shard.owner
         (apart / run).mkdir(parents=True, exist_ok=True)
-        path.rename(apart / run / path.name)
+        shard.path.rename(apart / run / shard.path.name)
         expected = {(slug, run): (), **expected}
     for slug, run in expected:
         ledgers = coverage / _LEDGERS / slug / run
