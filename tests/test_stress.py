@@ -220,6 +220,9 @@ def test_a_run_without_its_ledger_is_not_complete(tmp_path: Path) -> None:
     assert judged.incomplete == 1
     (reason,) = judged.reasons
     assert reason.startswith("stress-1 round-0: partial: data lost: step 3 "), reason
+    many: dict[verdicts.Run, list[int]] = {("p", f"r{number}"): [] for number in range(5)}
+    few = verdicts.judge(surroundings.program(), tmp_path / "coverage", [], many, 2)
+    assert str(few) == "verdicts 2 complete (of 5 runs)"
 
 
 @pytest.mark.parametrize("text", ["nothing of it", "old old"], ids=["gone", "twice"])

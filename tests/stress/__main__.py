@@ -33,7 +33,7 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     out: Path = options.out.resolve()
     shutil.rmtree(out / "runs", ignore_errors=True)
-    bench = _Bench(out, _other(options))
+    bench = _Bench(out, _other(options), options.verdicts)
     if not options.only_mutations and not options.mutation:
         for python, scenario in bench.scenarios(options.scenario):
             bench.measure(python, scenario, options.requests or scenario.requests)
@@ -66,8 +66,9 @@ def _other(options: argparse.Namespace) -> str | None:
 class _Bench:
     """Runs scenarios on one Python or the other, and collects rows."""
 
-    def __init__(self, out: Path, other: str | None) -> None:
+    def __init__(self, out: Path, other: str | None, most_verdicts: int | None) -> None:
         self.out = out
+        self.most_verdicts = most_verdicts
         self.pythons = [sys.executable, *([other] if other else [])]
         self.versions = [pythons.version(python) for python in self.pythons]
         self.rows: list[results.Row] = []
@@ -76,7 +77,8 @@ class _Bench:
 
     def _stress(self, python: str, base: str, label: str = "") -> Stress:
         version = pythons.version(base)
-        return Stress(self.out / "runs" / (label or version), python, surroundings.redis_server(), version)
+        out, redis = self.out / "runs" / (label or version), surroundings.redis_server()
+        return Stress(out, python, redis, version, most_verdicts=self.most_verdicts)
 
     def scenarios(self, names: Sequence[str]) -> list[tuple[str, Scenario]]:
         """Return what is to be run on which Python."""
@@ -159,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     only = "only this one; can be repeated"
     parser.add_argument("--scenario", action="append", default=[], choices=list(_KNOWN), help=only)
     parser.add_argument("--requests", type=int, help="so many in each scenario")
+    parser.add_argument("--verdicts", type=int, help="so many runs in each scenario are judged, not all")
     parser.add_argument("--other-python", help=f"a CPython {pythons.OTHER}; found by itself if it is installed")
     parser.add_argument("--no-mutations", action="store_true")
     parser.add_argument("--only-mutations", action="store_true")

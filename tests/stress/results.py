@@ -67,7 +67,7 @@ def of_scenario(outcome: Outcome, planned: int) -> list[Row]:
         Row(f"{name} overlapping", share, "share of requests", OVERLAPPING, "higher", {}),
     ]
     if outcome.verdicts is not None:
-        of = {"verdicts": dict(sorted(outcome.verdicts.counts.items()))}
+        of = {"verdicts": dict(sorted(outcome.verdicts.counts.items())), "runs": outcome.verdicts.runs}
         rows.append(Row(f"{name} verdicts", outcome.verdicts.incomplete, "verdicts not complete", 0, "lower", of))
     return rows
 

@@ -54,8 +54,11 @@ class Outcome:
 class Stress:
     """A Python with the agent, a measured package, and what is known about it."""
 
-    def __init__(self, out: Path, python: str, redis_server: Path, version: str) -> None:
+    def __init__(
+        self, out: Path, python: str, redis_server: Path, version: str, *, most_verdicts: int | None = None
+    ) -> None:
         self.out = out
+        self.most_verdicts = most_verdicts
         self.python = python
         self.version = version
         self.redis_server = redis_server
@@ -118,7 +121,7 @@ class Stress:
         judged = None
         if scenario.judged:
             runs = verdicts.runs(requests, known, jobs=bool(scenario.queue))
-            judged = verdicts.judge(surroundings.program(), out / "coverage", shards, runs)
+            judged = verdicts.judge(surroundings.program(), out / "coverage", shards, runs, self.most_verdicts)
         # Thousands of shards; what they said is counted.
         shutil.rmtree(out / "coverage")
         shutil.rmtree(out / "judged", ignore_errors=True)

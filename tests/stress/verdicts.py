@@ -33,6 +33,8 @@ class Verdicts:
     counts: Counter[str] = field(default_factory=Counter)
     # Why it is not *complete*: run, verdict, reason.
     reasons: list[str] = field(default_factory=list)
+    # How many runs there are, judged or not.
+    runs: int = 0
 
     @property
     def incomplete(self) -> int:
@@ -40,7 +42,8 @@ class Verdicts:
         return self.counts.total() - self.counts["complete"]
 
     def __str__(self) -> str:
-        return "verdicts " + ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
+        said = "verdicts " + ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
+        return said if self.counts.total() == self.runs else f"{said} (of {self.runs} runs)"
 
 
 def runs(requests: Sequence[Request], known: Mapping[Work, Expected], *, jobs: bool) -> dict[Run, list[int]]:
@@ -57,11 +60,15 @@ def runs(requests: Sequence[Request], known: Mapping[Work, Expected], *, jobs: b
 
 
 def judge(
-    program: Path, coverage: Path, shards: Sequence[check.Shard], expected: Mapping[Run, Sequence[int]]
+    program: Path,
+    coverage: Path,
+    shards: Sequence[check.Shard],
+    expected: Mapping[Run, Sequence[int]],
+    most: int | None = None,
 ) -> Verdicts:
-    """Have the program judge each run. Shards and ledgers are moved: each run gets a directory of its own.
+    """Have the program judge each run, or as many as `most`, evenly chosen. Each gets a directory of its own.
 
-    With all of them in one, each merge would look at thousands of shards.
+    Shards and ledgers are moved there. With all of them in one, each merge would look at thousands of shards.
     """
     apart = coverage.with_name("judged")
     for shard in shards:
@@ -74,9 +81,10 @@ def judge(
         (apart / run / _LEDGERS / slug).mkdir(parents=True, exist_ok=True)
         if ledgers.is_dir():
             ledgers.rename(apart / run / _LEDGERS / slug / run)
-    verdicts = Verdicts()
+    verdicts = Verdicts(runs=len(expected))
+    chosen = sorted(expected)[:: -(-len(expected) // most) if most else 1]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        work = pool.map(lambda one: (one, _judge(program, apart / one[1], one, expected[one])), sorted(expected))
+        work = pool.map(lambda one: (one, _judge(program, apart / one[1], one, expected[one])), chosen)
         for (slug, run), (status, reasons) in work:
             verdicts.counts[status] += 1
             verdicts.reasons += [f"{slug} {run}: {status}: {reason}" for reason in reasons]
