@@ -97,7 +97,6 @@ FAULTS = (
     Mutation(
         "greenlets-begin-empty-in-a-worker", _GREENLETS, _under(_BY_NAME["celery-gevent"], 200, "greenlet", "turns")
     ),
-    Mutation("the-bridge-s-greenlets-begin-empty", _GREENLETS, _under(ALCHEMY, 300, "run_sync", "spawned")),
     # What a connection's thread calls is work of whoever opened the connection.
     Mutation(
         "a-driver-s-thread-is-not-followed",
