@@ -131,9 +131,9 @@ def write(path: Path, rows: Sequence[Row], pythons: Sequence[str], *, add: bool 
         "rows": [row.document() for row in rows],
     }
     if add and path.is_file():
-        ours = {row.id for row in rows}
-        others = json.loads(path.read_text(encoding="utf-8"))["rows"]
-        document["rows"] = [row for row in others if row["id"] not in ours] + document["rows"]
+        ours, before = {row.id for row in rows}, json.loads(path.read_text(encoding="utf-8"))
+        document["rows"] = [row for row in before["rows"] if row["id"] not in ours] + document["rows"]
+        document["versions"]["python"] = sorted({*before["versions"]["python"], *pythons})
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
