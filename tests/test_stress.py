@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.oracle import surroundings
-from tests.stress import check, leaves, plan, pythons, results
+from tests.stress import catalog, check, leaves, plan, pythons, results, verdicts
+from tests.stress.catalog import FINER, SCENARIOS, UVICORN, Scenario
 from tests.stress.check import Found, Record
+from tests.stress.faults import FAULTS
 from tests.stress.mutations import MUTATIONS, Edit, MovedOnError
 from tests.stress.reference import Expected, Place
-from tests.stress.scenarios import FINER, SCENARIOS, Scenario, Stress
+from tests.stress.scenarios import Stress
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +32,10 @@ def stress(tmp_path_factory: pytest.TempPathFactory) -> Stress:
 def test_every_line_is_where_it_belongs(stress: Stress, scenario: Scenario) -> None:
     if not pythons.does(sys.executable, scenario.granularity):
         pytest.skip(f"the agent does not know the granularity {scenario.granularity!r}")
-    outcome = stress.run(scenario, scenario.short)
-    assert outcome.clean, "\n".join([outcome.line, *outcome.counts.examples])
+    # Judging takes a third of the time: one is enough here.
+    outcome = stress.run(replace(scenario, judged=scenario is UVICORN), scenario.short)
+    reasons = outcome.verdicts.reasons if outcome.verdicts else []
+    assert outcome.clean, "\n".join([outcome.line, *outcome.counts.examples, *reasons])
     assert outcome.counts.requests == scenario.short
     assert outcome.counts.overlapping >= results.OVERLAPPING * scenario.short
     assert outcome.counts.alone > 0
@@ -149,12 +156,73 @@ def test_the_plan_is_the_same_each_time_and_no_key_comes_twice_in_a_round() -> N
 
 
 def test_each_mutation_fits_the_source(tmp_path: Path) -> None:
-    for mutation in MUTATIONS:
+    for mutation in (*MUTATIONS, *FAULTS):
         for file in {edit.file for edit in mutation.edits}:
             (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(surroundings.REPOSITORY / file, tmp_path / file)
         for edit in mutation.edits:
             edit.apply(tmp_path)
+
+
+def test_nothing_is_compiled_for_a_fault_of_python_files() -> None:
+    assert all(fault.is_python for fault in FAULTS)
+    assert not any(mutation.is_python for mutation in MUTATIONS)
+
+
+def test_each_scenario_is_described_soundly() -> None:
+    names = [scenario.name for scenario in catalog.ALL]
+    assert len(names) == len(set(names))
+    installed = (surroundings.REPOSITORY / "requirements/dev.txt").read_text(encoding="utf-8")
+    ours = {fault.scenario for fault in FAULTS}
+    for scenario in (*catalog.ALL, *ours):
+        assert bool(scenario.command) != scenario.processes, scenario.name
+        assert scenario.queue or scenario.processes or any("PORT" in word for word in scenario.command), scenario.name
+        assert set(scenario.only) | set(scenario.among) <= {*plan.ASYNC, *plan.GREEN, *plan.BRIDGED}, scenario.name
+        # What only a loop can do is asked of coroutines alone.
+        assert scenario.way == "coroutine" or not set(scenario.among) & {*plan.ASYNC, *plan.BRIDGED} - {*plan.FEATURES}
+        assert scenario.requests >= (2_000 if scenario.queue else 20_000) or scenario in ours or scenario.processes
+        for name in scenario.needs:
+            assert f"\n{name}==" in installed or f"\n{name}[" in installed, f"{scenario.name}: {name}"
+        if scenario.queue:
+            assert importlib.util.find_spec(f"tests.stress.queues.{scenario.queue}") is not None
+    # Each fault that verdicts tell of is run where they are judged.
+    assert all(fault.scenario.judged for fault in FAULTS)
+
+
+def test_what_is_not_installed_is_said(tmp_path: Path) -> None:
+    assert pythons.missing(sys.executable, ["flask", "no-such-distribution"]) == ["no-such-distribution"]
+    row = results.of_what_was_not_run("huey 3.12", "huey is not installed")
+    assert not row.met
+    assert "NOT RUN" in results.table([row])
+    results.write(tmp_path / "stress.json", [row], ["3.12"])
+    (said,) = json.loads((tmp_path / "stress.json").read_text())["rows"]
+    assert (said["value"], said["met"], said["not_run"]) == (None, "not run", "huey is not installed")
+    # What is run by itself leaves the rest.
+    others = [results.Row("arq 3.12", value, "lines", 0, "lower", {}) for value in (1, 0)]
+    for other in others:
+        results.write(tmp_path / "stress.json", [other], ["3.12"], add=True)
+    rows = json.loads((tmp_path / "stress.json").read_text())["rows"]
+    assert [(row["id"], row["met"]) for row in rows] == [("huey 3.12", "not run"), ("arq 3.12", True)]
+
+
+def test_runs_and_their_steps() -> None:
+    both = [("inner-1", "round-0"), ("stress-1", "round-0")]
+    for jobs, steps in ((False, [0, 1]), (True, [])):
+        found = verdicts.runs(REQUESTS, EXPECTED, jobs=jobs)
+        assert sorted(found) == both
+        assert (found[both[0]], found[both[1]]) == ([], steps)
+
+
+def test_a_run_without_its_ledger_is_not_complete(tmp_path: Path) -> None:
+    expected = {("stress-1", "round-0"): [3], ("p", "r"): []}
+    judged = verdicts.judge(surroundings.program(), tmp_path / "coverage", [], expected)
+    assert judged.counts == {"complete": 1, "partial": 1}
+    assert judged.incomplete == 1
+    (reason,) = judged.reasons
+    assert reason.startswith("stress-1 round-0: partial: data lost: step 3 "), reason
+    many: dict[verdicts.Run, list[int]] = {("p", f"r{number}"): [] for number in range(5)}
+    few = verdicts.judge(surroundings.program(), tmp_path / "coverage", [], many, 2)
+    assert str(few) == "verdicts 2 complete (of 5 runs)"
 
 
 @pytest.mark.parametrize("text", ["nothing of it", "old old"], ids=["gone", "twice"])

@@ -7,43 +7,54 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.oracle import surroundings
-from tests.stress import processes, pythons, results, scenarios
+from tests.stress import catalog, processes, pythons, results
+from tests.stress.catalog import Scenario
+from tests.stress.faults import FAULTS
 from tests.stress.mutations import MUTATIONS, Mutation, Workshop
-from tests.stress.scenarios import Outcome, Scenario, Stress
+from tests.stress.scenarios import Outcome, Stress
 
-_ALL = (*scenarios.SCENARIOS, *scenarios.QUEUES, *scenarios.FINER, scenarios.PROCESSES)
-_KNOWN = {scenario.name: scenario for scenario in _ALL}
+_KNOWN = {scenario.name: scenario for scenario in catalog.ALL}
+_FAULTS = {mutation.name: mutation for mutation in (*MUTATIONS, *FAULTS)}
 # What the other Python runs; all of it is on this one.
-_ON_OTHER = (scenarios.GTHREAD,)
+_ON_OTHER = (catalog.GTHREAD,)
 
 
 def main() -> int:
     """Run what the command line asks for."""
     options = _parser().parse_args()
+    # What a shell script starts with `&` ignores Ctrl-C, and so would the servers that are stopped by it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     out: Path = options.out.resolve()
     shutil.rmtree(out / "runs", ignore_errors=True)
-    bench = _Bench(out, _other(options))
-    if not options.only_mutations:
+    bench = _Bench(out, _other(options), options.verdicts)
+    if not options.only_mutations and not options.mutation:
         for python, scenario in bench.scenarios(options.scenario):
-            outcome = bench.run(python, scenario, options.requests or scenario.requests)
-            bench.rows += results.of_scenario(outcome, scenario.requests)
+            bench.measure(python, scenario, options.requests or scenario.requests)
     if not options.no_mutations:
-        for mutation in MUTATIONS:
+        for mutation in [_FAULTS[name] for name in options.mutation] or _FAULTS.values():
             bench.mutate(mutation)
-        bench.mutate_processes()
+        if not options.mutation:
+            bench.mutate_processes()
     print(results.table(bench.rows))
-    results.write(options.results, bench.rows, bench.versions)
+    # A part of it leaves what is known of the rest.
+    part = options.scenario or options.mutation or options.no_mutations or options.only_mutations
+    results.write(options.results, bench.rows, bench.versions, add=bool(part))
     return 0 if all(row.met for row in bench.rows) else 1
 
 
 def _other(options: argparse.Namespace) -> str | None:
     """Return the other Python, with all that it needs, where something is to run on it."""
-    names = [scenario.name for scenario in _ON_OTHER]
-    if options.no_mutations and options.scenario and not set(names) & set(options.scenario):
+    names = {scenario.name for scenario in _ON_OTHER}
+    asked = any(_FAULTS[name].on_other for name in options.mutation)
+    few = options.mutation or (options.no_mutations and options.scenario)
+    if few and not asked and not names & set(options.scenario):
         return None
     found: str | None = options.other_python or pythons.find_other()
     if found is None:
@@ -55,8 +66,9 @@ def _other(options: argparse.Namespace) -> str | None:
 class _Bench:
     """Runs scenarios on one Python or the other, and collects rows."""
 
-    def __init__(self, out: Path, other: str | None) -> None:
+    def __init__(self, out: Path, other: str | None, most_verdicts: int | None) -> None:
         self.out = out
+        self.most_verdicts = most_verdicts
         self.pythons = [sys.executable, *([other] if other else [])]
         self.versions = [pythons.version(python) for python in self.pythons]
         self.rows: list[results.Row] = []
@@ -65,18 +77,32 @@ class _Bench:
 
     def _stress(self, python: str, base: str, label: str = "") -> Stress:
         version = pythons.version(base)
-        return Stress(self.out / "runs" / (label or version), python, surroundings.redis_server(), version)
+        out, redis = self.out / "runs" / (label or version), surroundings.redis_server()
+        return Stress(out, python, redis, version, most_verdicts=self.most_verdicts)
 
-    def scenarios(self, names: list[str]) -> list[tuple[str, Scenario]]:
+    def scenarios(self, names: Sequence[str]) -> list[tuple[str, Scenario]]:
         """Return what is to be run on which Python."""
         wanted = [scenario for name, scenario in _KNOWN.items() if not names or name in names]
         pairs = [(self.pythons[0], scenario) for scenario in wanted]
-        pairs += [(python, scenario) for python in self.pythons[1:] for scenario in wanted if scenario in _ON_OTHER]
-        asked = {scenario.granularity for scenario in wanted}
-        known = {name for name in asked if pythons.does(self.pythons[0], name)}
-        for name in sorted(asked - known):
-            print(f"this agent does not know the granularity {name!r}: that scenario is left out")
-        return [(python, scenario) for python, scenario in pairs if scenario.granularity in known]
+        return pairs + [
+            (python, scenario) for python in self.pythons[1:] for scenario in wanted if scenario in _ON_OTHER
+        ]
+
+    def measure(self, python: str, scenario: Scenario, count: int) -> None:
+        """Run a scenario, if that can be, and add its rows."""
+        if not self._lacks(python, scenario, f"{scenario.name} {self.stress[python].version}"):
+            self.rows += results.of_scenario(self.run(python, scenario, count), scenario.requests)
+
+    def _lacks(self, python: str, scenario: Scenario, row: str) -> bool:
+        """Say, also in the results, what a Python lacks for a scenario, if it does."""
+        reasons = [f"{name} is not installed" for name in pythons.missing(python, scenario.needs)]
+        if not pythons.does(python, scenario.granularity):
+            reasons.append(f"this agent does not know the granularity {scenario.granularity!r}")
+        if reasons:
+            why = f"{', '.join(reasons)} (CPython {self.stress[python].version})"
+            print(f"{row}: not run: {why}", flush=True)
+            self.rows.append(results.of_what_was_not_run(row, why))
+        return bool(reasons)
 
     def run(self, python: str, scenario: Scenario, count: int) -> Outcome:
         """Run a scenario and say what came of it."""
@@ -86,20 +112,23 @@ class _Bench:
 
     def processes(self, count: int, mutation: str = "") -> Outcome:
         """Run the load whose requests hand their work to other processes; this Python has all that it needs."""
-        return processes.run(self.out / "runs" / "processes", scenarios.PROCESSES, self.versions[0], count, mutation)
+        return processes.run(self.out / "runs" / "processes", catalog.PROCESSES, self.versions[0], count, mutation)
 
     def mutate(self, mutation: Mutation) -> None:
-        """Build a mutated agent, and run it and the right one under the load that shows it."""
+        """Make a mutated agent, and run it and the right one under the load that shows it."""
         print(f"==> mutation {mutation.name}", flush=True)
-        wheel = self.workshop.wheel(mutation, sys.executable)
+        wheel = None if mutation.is_python else self.workshop.wheel(mutation, sys.executable)
         for base in self.pythons if mutation.on_other else self.pythons[:1]:
             version = pythons.version(base)
+            if self._lacks(base, mutation.scenario, f"mutation {mutation.name} {version}"):
+                continue
             name = f"{mutation.name}-{version}"
-            mutant = self._stress(self.workshop.python(wheel, base, name), base, name)
+            edited = self.workshop.python(wheel, base, name) if wheel else self.workshop.edited(mutation, base, name)
+            mutant = self._stress(edited, base, name)
             count = mutation.scenario.requests
             control = _said("control", self.stress[base].run(mutation.scenario, count))
-            caught = _said("mutant", mutant.run(mutation.scenario, count))
-            self.rows += results.of_mutation(mutation.name, caught, control)
+            caught = _said("mutant", mutant.run(mutation.scenario, count, mutant=True), mutation.says)
+            self.rows += results.of_mutation(mutation.name, caught, control, mutation.says)
 
     def mutate_processes(self) -> None:
         """Run that load with an agent with one fault, which is put in at run time, and with the right one."""
@@ -110,11 +139,16 @@ class _Bench:
             self.rows += results.of_mutation(mutation, caught, control)
 
 
-def _said(what: str, outcome: Outcome) -> Outcome:
+def _said(what: str, outcome: Outcome, says: str = "") -> Outcome:
     counts = outcome.counts
     print(f"{what}, CPython {outcome.python}, {outcome.seconds:.0f} s")
     print(f"requests {counts.requests} overlapping {counts.overlapping} wrong {counts.wrong} lost {counts.lost}")
-    for example in counts.examples[:3] if what == "mutant" else counts.examples:
+    few = 3 if what == "mutant" else None
+    examples = counts.examples[:few]
+    if outcome.verdicts is not None:
+        print(outcome.verdicts)
+        examples += (results.told(outcome, says) or outcome.verdicts.reasons)[: few or 40]
+    for example in examples:
         print(f"  {example}")
     sys.stdout.flush()
     return outcome
@@ -124,11 +158,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.stress", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=surroundings.REPOSITORY / "target" / "stress")
     parser.add_argument("--results", type=Path, default=surroundings.REPOSITORY / "benches/results/stress.json")
-    parser.add_argument("--scenario", action="append", choices=list(_KNOWN), help="only this one; can be repeated")
+    only = "only this one; can be repeated"
+    parser.add_argument("--scenario", action="append", default=[], choices=list(_KNOWN), help=only)
     parser.add_argument("--requests", type=int, help="so many in each scenario")
+    parser.add_argument("--verdicts", type=int, help="so many runs in each scenario are judged, not all")
     parser.add_argument("--other-python", help=f"a CPython {pythons.OTHER}; found by itself if it is installed")
     parser.add_argument("--no-mutations", action="store_true")
     parser.add_argument("--only-mutations", action="store_true")
+    parser.add_argument("--mutation", action="append", default=[], choices=list(_FAULTS), help=only)
     return parser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,21 +68,41 @@ class Counts:
                 self.examples.append(f"{kind}: {owner}: {path}:{line} (key {whose}): {text}")
 
 
-def read_shards(directory: Path) -> Found:
+@dataclass(frozen=True)
+class Shard:
+    """A data file of one owner."""
+
+    path: Path
+    owner: Owner
+    # Its lines by context.
+    lines: Mapping[str, set[Place]]
+
+
+def read_shards(directory: Path) -> list[Shard]:
     """Read every shard. Not through coverage.py: there are thousands, and it takes a hundred times as long."""
-    found: Found = defaultdict(lambda: defaultdict(set))
-    for path in sorted(directory.glob("*.coverage.*")):
-        pid = int(path.name.rsplit(".", 2)[1].removeprefix("pid"))
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    return [_read_shard(path) for path in sorted(directory.glob("*.coverage.*"))]
+
+
+def _read_shard(path: Path) -> Shard:
+    pid = int(path.name.rsplit(".", 2)[1].removeprefix("pid"))
+    lines: dict[str, set[Place]] = defaultdict(set)
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         meta = dict(db.execute("select key, value from meta"))
         rows = db.execute(
             "select context.context, file.path, numbits from line_bits "
             "join context on context.id = context_id join file on file.id = file_id"
         )
-        contexts = found[meta["playtrace_slug"], meta["playtrace_run"], pid]
         for context, file, numbits in rows:
-            contexts[context].update((file, line) for line in numbits_to_nums(numbits))
-        db.close()
+            lines[context].update((file, line) for line in numbits_to_nums(numbits))
+    return Shard(path, (meta["playtrace_slug"], meta["playtrace_run"], pid), lines)
+
+
+def together(shards: Iterable[Shard]) -> Found:
+    """Return what all shards hold."""
+    found: Found = defaultdict(lambda: defaultdict(set))
+    for shard in shards:
+        for context, places in shard.lines.items():
+            found[shard.owner][context] |= places
     return found
 
 

@@ -22,6 +22,8 @@ _SHARED = (
     *("switched", "returned", "streamed"),
     *("in_greenlet", "in_inner_greenlet", "in_green_pool", "in_native", "in_raw", "beside_raw", "cleaned_up"),
     *("at_the_end",),
+    *("awaited", "in_group", "timed_out", "sent", "received", "in_worker", "back_in_loop", "afterwards"),
+    *("in_run_sync", "in_session", "in_greenlet_spawn", "in_listener", "in_parameter", "in_function"),
 )
 
 

@@ -6,6 +6,7 @@ has moved on, and the mutation has to follow.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,12 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.stress.catalog import GTHREAD, SYNC, Scenario, gunicorn
 from tests.stress.plan import FORKED
-from tests.stress.scenarios import GTHREAD, SYNC, Scenario
 
 # What a wheel is built of.
 _SOURCES = ("Cargo.toml", "Cargo.lock", "LICENSE", "crates", "xtask", "python")
 _NOT_SOURCES = shutil.ignore_patterns("target", "__pycache__", "*.pyc", "*.so", ".*_cache")
+
+# Where the agent's Python files are, as those of an installed one are in its site-packages.
+_PYTHON = "python/"
 
 _CURRENT = "crates/agent/src/current.rs"
 _MONITOR = "crates/agent/src/monitor.rs"
@@ -80,11 +84,18 @@ class Mutation(Fault):
     scenario: Scenario
     # Whether the other Python has something to tell about it.
     on_other: bool = False
+    # What verdicts must say, where lines are none the worse for it.
+    says: str = ""
+
+    @property
+    def is_python(self) -> bool:
+        """Whether nothing has to be compiled for it."""
+        return all(edit.file.startswith(_PYTHON) for edit in self.edits)
 
 
 def _shown_by(name: str, requests: int, *, threads: int = 5, only: tuple[str, ...] = (), alone: int = 4) -> Scenario:
-    options = ("--worker-class", "gthread", "--workers", "2", "--threads", str(threads))
-    return replace(GTHREAD, name=name, gunicorn=options, only=only, alone=alone, requests=requests)
+    command = gunicorn("gthread", "--workers", "2", "--threads", str(threads))
+    return replace(GTHREAD, name=name, command=command, only=only, alone=alone, requests=requests)
 
 
 MUTATIONS = (
@@ -179,15 +190,41 @@ class Workshop:
 
     def python(self, wheel: Path, base: str, name: str) -> str:
         """Make a virtual environment with the packages of `base`, but this agent; return its Python."""
+        python, mine = self._environment(base, name)
+        install = [base, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
+        subprocess.run([*install, "--target", str(mine), str(wheel)], check=True)
+        return python
+
+    def edited(self, mutation: Mutation, base: str, name: str) -> str:
+        """Make a virtual environment with a copy of the agent of `base` that has the fault; nothing is compiled.
+
+        Raises:
+            MovedOnError: The source has moved on.
+        """
+        python, mine = self._environment(base, name)
+        for relative, path in _agent_files(base):
+            (mine / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, mine / relative)
+        # The workspace's, should the installed ones be older.
+        shutil.copytree(
+            self.repository / "python/playtrace_agent",
+            mine / "playtrace_agent",
+            dirs_exist_ok=True,
+            ignore=_NOT_SOURCES,
+        )
+        for edit in mutation.edits:
+            replace(edit, file=edit.file.removeprefix(_PYTHON)).apply(mine)
+        return python
+
+    def _environment(self, base: str, name: str) -> tuple[str, Path]:
         directory = self.out / "venv" / name
         shutil.rmtree(directory, ignore_errors=True)
         subprocess.run([base, "-m", "venv", "--without-pip", str(directory)], check=True)
-        python = directory / "bin" / "python"
-        mine, theirs = (_site_packages(str(interpreter)) for interpreter in (python, base))
+        python = str(directory / "bin" / "python")
+        mine, theirs = (_site_packages(interpreter) for interpreter in (python, base))
+        # After its own, so that these come first.
         (mine / "base.pth").write_text(f"{theirs}\n", encoding="utf-8")
-        install = [base, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
-        subprocess.run([*install, "--target", str(mine), str(wheel)], check=True)
-        return str(python)
+        return python, mine
 
     def _take_source(self) -> None:
         """Make the copy equal to the workspace; files that are equal already keep their times."""
@@ -215,3 +252,14 @@ class Workshop:
 def _site_packages(python: str) -> Path:
     code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
     return Path(subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+
+
+def _agent_files(python: str) -> list[tuple[str, str]]:
+    """Return the files of its agent, as its distribution lists them, and where they are; not those outside of it."""
+    code = (
+        "import importlib.metadata, json\n"
+        "files = importlib.metadata.distribution('playtrace-agent').files\n"
+        "print(json.dumps([(str(file), str(file.locate())) for file in files if '..' not in file.parts]))"
+    )
+    found = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [(relative, path) for relative, path in json.loads(found) if Path(path).is_file()]

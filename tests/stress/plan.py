@@ -41,6 +41,13 @@ GREEN = (
     *("greenlet", "green_pool", "native", "turns", "killed", "linked"),
 )
 
+# What it can do, besides, where it is a coroutine of the server's loop (or the worker's).
+ASYNC = (*FEATURES, "awaited", "grouped", "timed_out", "channel", "round_trip", "afterwards")
+
+# The same with SQLAlchemy's synchronous code between the loop and a driver's thread.
+BRIDGE = ("run_sync", "session", "spawned", "listener", "parameter", "function")
+BRIDGED = (*BRIDGE, "awaited", "grouped", "timed_out", "pool", "switched", "errors")
+
 # One more, for a load of its own: it forks a server that has threads, which CPython warns of.
 FORKED = "forked"
 

@@ -18,7 +18,7 @@ from tests.stress import check, load
 from tests.stress.scenarios import Outcome
 
 if TYPE_CHECKING:
-    from tests.stress.scenarios import Scenario
+    from tests.stress.catalog import Scenario
 
 # Requests that show a fault.
 FEW = 72

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.oracle.surroundings import REPOSITORY
@@ -42,6 +43,18 @@ def version(python: str) -> str:
     """Its version, `3.12.1`."""
     code = "import platform; print(platform.python_version())"
     return subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def missing(python: str, needs: Sequence[str]) -> list[str]:
+    """Return those distributions that it does not have."""
+    code = (
+        "import sys\nfrom importlib.metadata import PackageNotFoundError, version\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: version(name)\n"
+        "    except PackageNotFoundError: print(name)"
+    )
+    argv = [python, "-c", code, *needs]
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
 def does(python: str, granularity: str) -> bool:

@@ -6,7 +6,9 @@ package is on the path, the agent is off.
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -16,11 +18,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from tests.stress import support
+from tests.stress.catalog import Way
 from tests.stress.leaves import PACKAGE
-from tests.stress.plan import Work
+from tests.stress.plan import BRIDGE, Work
 
 # Measured path and line.
 Place = tuple[str, int]
@@ -40,10 +43,10 @@ class Expected:
     answer: str
 
 
-def find(python: str, env: Mapping[str, str], kinds: Iterable[Work], *, as_jobs: bool) -> dict[Work, Expected]:
+def find(python: str, env: Mapping[str, str], kinds: Iterable[Work], way: Way) -> dict[Work, Expected]:
     """Find the lines of each kind of work, in a process of its own."""
     wanted = sorted(set(kinds))
-    argv = [python, "-m", "tests.stress.reference", "jobs" if as_jobs else "requests"]
+    argv = [python, "-m", "tests.stress.reference", way]
     done = subprocess.run(
         argv, input=json.dumps(wanted), env=dict(env), stdout=subprocess.PIPE, text=True, check=True, timeout=600
     )
@@ -109,28 +112,68 @@ class _Recorder(support.Hooks):
         """Not here: what the child does is nobody's."""
 
 
-def main(*, as_jobs: bool) -> None:
-    """Try each kind of work."""
-    import stresswork  # type: ignore[import-not-found]
+# Does a kind of work and returns what it answers.
+Do = Callable[[int, int, list[str]], str]
+_UNTRACED = {"number": "0", "run": "", "alone": ""}
+
+
+def _as_views() -> Do:
     from flask import Flask
-    from stresswork import kinds
+    from stresswork import kinds  # type: ignore[import-not-found]
     from werkzeug.test import create_environ, run_wsgi_app
 
-    recorder = _Recorder(Path(stresswork.__file__).parents[1])
-    support.hooks = recorder
     app = Flask(__name__)
     app.add_url_rule("/work", view_func=kinds.view)
     environ = create_environ("/work")
 
     def do(profile: int, key: int, features: list[str]) -> str:
-        query = {"number": "0", "run": "", "alone": ""}
-        if as_jobs:
-            return str(kinds.job(profile, key, features, support.Ticket.parse(profile, query)))
-        query |= {"profile": str(profile), "key": str(key), "features": ".".join(features)}
+        query = {**_UNTRACED, "profile": str(profile), "key": str(key), "features": ".".join(features)}
         body, status, _ = run_wsgi_app(app, {**environ, "QUERY_STRING": urllib.parse.urlencode(query)}, buffered=True)
         assert status == "200 OK", status
         return b"".join(body).decode()
 
+    return do
+
+
+def _as_jobs() -> Do:
+    from stresswork import kinds
+
+    def do(profile: int, key: int, features: list[str]) -> str:
+        return str(kinds.job(profile, key, features, support.Ticket.parse(profile, _UNTRACED)))
+
+    return do
+
+
+def _as_coroutines() -> Do:
+    import asyncio
+
+    from tests.stress import asgi_app
+
+    loop = asyncio.new_event_loop()
+
+    async def work(query: dict[str, str]) -> str:
+        said = await asgi_app.work(query)
+        await asgi_app.afterwards(query)
+        return said
+
+    def do(profile: int, key: int, features: list[str]) -> str:
+        query = {**_UNTRACED, "profile": str(profile), "key": str(key), "features": ".".join(features)}
+        return loop.run_until_complete(work(query))
+
+    return do
+
+
+def main(way: Way) -> None:
+    """Try each kind of work."""
+    import stresswork
+
+    recorder = _Recorder(Path(stresswork.__file__).parents[1])
+    support.hooks = recorder
+    wanted = json.load(sys.stdin)
+    bridged = any(name in BRIDGE for _, _, features in wanted for name in features)
+    for module in ("kinds", *(["coroutines"] if way == "coroutine" else []), *(["bridge"] if bridged else [])):
+        importlib.import_module(f"stresswork.{module}")
+    do = {"view": _as_views, "job": _as_jobs, "coroutine": _as_coroutines}[way]()
     # Flask's own first request, and the pool's threads.
     threading.settrace(recorder.trace)
     sys.settrace(recorder.trace)
@@ -138,7 +181,7 @@ def main(*, as_jobs: bool) -> None:
     support.drain()
     files: dict[str, int] = {}
     found = []
-    for profile, key, features in json.load(sys.stdin):
+    for profile, key, features in wanted:
         recorder.begin()
         answer = do(profile, key, features)
         support.drain()
@@ -148,7 +191,10 @@ def main(*, as_jobs: bool) -> None:
     sys.settrace(None)
     assert all(file.startswith(f"{PACKAGE}/") for file in files)
     json.dump({"files": list(files), "work": found}, sys.stdout)
+    sys.stdout.flush()
+    # A driver's threads wait for connections that nobody closes.
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main(as_jobs=sys.argv[1] == "jobs")
+    main(cast("Way", sys.argv[1]))

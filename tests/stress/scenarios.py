@@ -5,79 +5,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.oracle import surroundings
-from tests.stress import check, leaves, load, plan, reference, support, worker
+from tests.stress import check, jobs, leaves, load, plan, reference, support, verdicts
+from tests.stress.catalog import Scenario, Way
 from tests.stress.reference import Expected
 
 from stack_services import Service, free_port, redis_command, wait_until  # isort: skip
 
-_START_SECONDS = 60.0
+_START_SECONDS = 300.0
 _END_SECONDS = 900.0
 _GRACE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What runs, and what is sent to it."""
-
-    name: str
-    # gunicorn's options, or uvicorn's, or the kind of RQ worker, or the options of Celery's.
-    gunicorn: tuple[str, ...] = ()
-    uvicorn: tuple[str, ...] = ()
-    rq: str = ""
-    celery: tuple[str, ...] = ()
-    workers: int = 0
-    only: tuple[str, ...] = ()
-    among: tuple[str, ...] = plan.FEATURES
-    alone: int = plan.ALONE
-    granularity: str = "profile"
-    # How many requests make it a stress, and how many a test.
-    requests: int = 20_000
-    short: int = 300
-    # Whether requests overlap within a process, too.
-    threads: bool = False
-    # The load of `processes.py`, whose requests do what they do in other processes.
-    processes: bool = False
-
-    @property
-    def as_jobs(self) -> bool:
-        """Whether its requests do what jobs do: no Flask is in between."""
-        return bool(self.rq or self.celery or self.uvicorn)
-
-
-SYNC = Scenario("gunicorn-sync", gunicorn=("--worker-class", "sync", "--workers", "4"))
-GTHREAD = Scenario(
-    "gunicorn-gthread", gunicorn=("--worker-class", "gthread", "--workers", "2", "--threads", "5"), threads=True
-)
-UVICORN = Scenario("uvicorn", uvicorn=("--workers", "2"), threads=True)
-GEVENT = Scenario(
-    "gevent",
-    gunicorn=("--worker-class", "gevent", "--workers", "2"),
-    threads=True,
-    among=plan.GREEN,
-    short=150,
-)
-FORKING = Scenario("rq-forking", rq="work", workers=4, short=80)
-SIMPLE = Scenario("rq-simple", rq="simple", workers=3, short=150)
-CELERY = Scenario("celery", celery=("--pool", "prefork", "--concurrency", "4"), workers=1, requests=2_000, short=80)
-SCENARIOS = (SYNC, GTHREAD, UVICORN, GEVENT, FORKING, SIMPLE)
-# `make test` has other tests of these.
-QUEUES = (CELERY,)
-# The same where the functions that each request enters are recorded besides, and where each request has a context of
-# its own; left out where the agent does not do it.
-BY_STEP = replace(GTHREAD, name="gunicorn-gthread-steps", granularity="steps")
-BY_REQUEST = replace(GTHREAD, name="gunicorn-gthread-request", granularity="request")
-FINER = (BY_STEP, BY_REQUEST)
-# Its short form is the agent's `test_process_load.py`.
-PROCESSES = Scenario("processes", requests=2_000, threads=True, processes=True)
+_NO_LIMIT = "0"
 
 
 @dataclass(frozen=True)
@@ -90,6 +37,8 @@ class Outcome:
     # Requests that overlapped another one in the same process.
     within: int
     seconds: float
+    # `None` where they are not asked for.
+    verdicts: verdicts.Verdicts | None = None
 
     @property
     def line(self) -> str:
@@ -98,20 +47,23 @@ class Outcome:
 
     @property
     def clean(self) -> bool:
-        """Whether every line is where it belongs."""
-        return self.counts.wrong == 0 and self.counts.lost == 0
+        """Whether every line is where it belongs, and every verdict says so."""
+        return self.counts.wrong == self.counts.lost == 0 and not (self.verdicts and self.verdicts.incomplete)
 
 
 class Stress:
     """A Python with the agent, a measured package, and what is known about it."""
 
-    def __init__(self, out: Path, python: str, redis_server: Path, version: str) -> None:
+    def __init__(
+        self, out: Path, python: str, redis_server: Path, version: str, *, most_verdicts: int | None = None
+    ) -> None:
         self.out = out
+        self.most_verdicts = most_verdicts
         self.python = python
         self.version = version
         self.redis_server = redis_server
         self.measured = leaves.write(out / "measured")
-        self._known: dict[tuple[plan.Work, bool], Expected] = {}
+        self._known: dict[tuple[plan.Work, Way], Expected] = {}
 
     def environment(self, **more: str) -> dict[str, str]:
         """What its processes are started with; the agent is off unless `more` says otherwise."""
@@ -120,23 +72,23 @@ class Stress:
         path = f"{self.measured.root}{os.pathsep}{surroundings.REPOSITORY}"
         return {**env, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
-    def know(self, requests: Sequence[plan.Request], *, as_jobs: bool) -> dict[plan.Work, Expected]:
+    def know(self, requests: Sequence[plan.Request], way: Way) -> dict[plan.Work, Expected]:
         """Return the lines of these requests; what is not known yet is tried."""
         kinds = {request.work for request in requests}
-        if new := [work for work in kinds if (work, as_jobs) not in self._known]:
-            found = reference.find(self.python, self.environment(), new, as_jobs=as_jobs)
-            self._known |= {(work, as_jobs): lines for work, lines in found.items()}
-        return {work: self._known[work, as_jobs] for work in kinds}
+        if new := [work for work in kinds if (work, way) not in self._known]:
+            found = reference.find(self.python, self.environment(), new, way)
+            self._known |= {(work, way): lines for work, lines in found.items()}
+        return {work: self._known[work, way] for work in kinds}
 
-    def run(self, scenario: Scenario, count: int) -> Outcome:
-        """Run a scenario with so many requests.
+    def run(self, scenario: Scenario, count: int, *, mutant: bool = False) -> Outcome:
+        """Run a scenario with so many requests; a mutant may say of a request that it was not traced.
 
         Raises:
             Exception: It could not be found out whether lines are wrong or lost.
         """
         began = time.monotonic()
         requests = plan.requests(count, scenario.only, scenario.alone, scenario.among)
-        known = self.know(requests, as_jobs=scenario.as_jobs)
+        known = self.know(requests, scenario.way)
         out = self.out / scenario.name
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
@@ -146,10 +98,15 @@ class Stress:
             PROFILE_COVERAGE_DIR=str(out / "coverage"),
             PROFILE_COVERAGE_CONFIG=str(self.measured.root / "coverage.profile-playback.ini"),
             PROFILE_COVERAGE_GRANULARITY=scenario.granularity,
+            # Thousands of runs whose player writes no record there are what its limits are made against.
+            PROFILE_COVERAGE_MAX_RUNS=_NO_LIMIT,
+            PROFILE_COVERAGE_MAX_FILES=_NO_LIMIT,
             **{support.RECORDS: str(records)},
         )
-        run = self._jobs if scenario.rq or scenario.celery else self._requests
-        answers = run(scenario, requests, out, env, records)
+        if scenario.queue:
+            answers = self._jobs(scenario, requests, out, env, records)
+        else:
+            answers = self._requests(scenario, requests, out, env, statuses=not mutant)
         served = {record.number: record for record in check.read_records(records)}
         if len(served) != count:
             raise load.LoadError(f"{scenario.name}: {len(served)} of {count} requests left a record")
@@ -158,61 +115,78 @@ class Stress:
             if answer != known[request.work].answer:
                 raise load.LoadError(f"{request}: answered {answer!r}, not {known[request.work].answer!r}")
         compare = check.by_request if scenario.granularity == "request" else check.by_profile
-        counts = compare(check.read_shards(out / "coverage"), requests, served, known, self.measured)
+        shards = check.read_shards(out / "coverage")
+        counts = compare(check.together(shards), requests, served, known, self.measured)
         within = check.within_processes(list(served.values()))
+        judged = None
+        if scenario.judged:
+            runs = verdicts.runs(requests, known, jobs=bool(scenario.queue))
+            judged = verdicts.judge(surroundings.program(), out / "coverage", shards, runs, self.most_verdicts)
         # Thousands of shards; what they said is counted.
         shutil.rmtree(out / "coverage")
-        return Outcome(scenario, self.version, counts, within, time.monotonic() - began)
+        shutil.rmtree(out / "judged", ignore_errors=True)
+        return Outcome(scenario, self.version, counts, within, time.monotonic() - began, judged)
+
+    def _service(self, scenario: Scenario, name: str, out: Path, env: dict[str, str], port: int) -> _Service:
+        argv = [self.python, "-m", *(word.replace("PORT", str(port)) for word in scenario.command)]
+        service = _Service(name, argv, out, env, out / f"{name}.log")
+        service.end = scenario.end
+        return service
 
     def _requests(
-        self, scenario: Scenario, requests: Sequence[plan.Request], out: Path, env: dict[str, str], _records: Path
+        self, scenario: Scenario, requests: Sequence[plan.Request], out: Path, env: dict[str, str], *, statuses: bool
     ) -> dict[int, str]:
         port = free_port()
-        name = "uvicorn" if scenario.uvicorn else "gunicorn"
-        if scenario.uvicorn:
-            options = [*scenario.uvicorn, "--port", str(port), "--timeout-keep-alive", "300", "--backlog", "512"]
-            options += ["--log-level", "warning", "--factory", "tests.stress.asgi_app:create"]
-        else:
-            options = [*scenario.gunicorn, "--bind", f"127.0.0.1:{port}", "--timeout", "300", "--backlog", "512"]
-            options += ["tests.stress.app:create()"]
-        argv = [self.python, "-m", name, *options]
-        with _running([Service(name, argv, out, env, out / f"{name}.log")]) as services:
-            wait_until(lambda: _answers(port), name, services, _START_SECONDS)
-            return load.send(port, requests)
+        with _running([self._service(scenario, scenario.name, out, env, port)]) as services:
+            wait_until(lambda: _answers(port), scenario.name, services, _START_SECONDS)
+            return load.send(port, requests, statuses=statuses)
 
     def _jobs(
         self, scenario: Scenario, requests: Sequence[plan.Request], out: Path, env: dict[str, str], records: Path
     ) -> dict[int, str]:
         port = free_port()
-        env |= {worker.PORT: str(port)}
+        env |= {jobs.PORT: str(port)}
         argv = [str(self.redis_server), "--port", str(port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
-        jobs = out / "jobs"
+        file = out / "jobs"
         lines = [json.dumps([request.slug, request.query]) for request in requests]
-        jobs.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        module = [self.python, "-m", "tests.stress.worker"]
-        work, enqueue = [*module, scenario.rq], [*module, "enqueue", str(jobs)]
-        if scenario.celery:
-            options = [*scenario.celery, "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
-            work = [self.python, "-m", "celery", "-A", "tests.stress.tasks", "worker", *options]
-            enqueue = [self.python, "-m", "tests.stress.tasks", str(jobs)]
-        with _running([Service("redis", argv, out, env, out / "redis.log")]) as redis:
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        send = [self.python, "-m", "tests.stress.queues.send", scenario.queue, str(file)]
+        with _running([_Service("redis", argv, out, env, out / "redis.log")]) as redis:
             wait_until(lambda: redis_command(port, "PING") == "+PONG", "redis", redis, _START_SECONDS)
             names = [f"worker-{number}" for number in range(scenario.workers)]
-            workers = [Service(name, work, out, env, out / f"{name}.log") for name in names]
+            workers = [self._service(scenario, name, out, env, port) for name in names]
             with _running(workers):
-                subprocess.run(enqueue, env=env, cwd=out, check=True, timeout=_END_SECONDS)
+                subprocess.run(send, env=env, cwd=out, check=True, timeout=_END_SECONDS)
 
                 def done() -> bool:
-                    if redis_command(port, "ZCARD", f"rq:failed:{worker.QUEUE}") != ":0":
+                    found = records.read_bytes() if records.exists() else b""
+                    failed = redis_command(port, "ZCARD", f"rq:failed:{jobs.RQ_QUEUE}") != ":0"
+                    if failed or b" failed\n" in found:
                         raise load.LoadError(f"a job failed; the end of a log:\n{workers[0].tail()}")
-                    return records.exists() and records.read_bytes().count(b"\n") >= len(requests)
+                    return found.count(b"\n") >= len(requests)
 
                 wait_until(done, "the jobs' end", workers, _END_SECONDS)
         return {}
 
 
+class _Service(Service):
+    """A process that may have a signal of its own to end by."""
+
+    end = signal.SIGTERM
+
+    def stop(self, grace: float) -> None:
+        if self.process is not None and self.alive:
+            self.process.send_signal(self.end)
+            try:
+                self.process.wait(grace)
+            except subprocess.TimeoutExpired:
+                raise load.LoadError(f"{self.name} does not end:\n{self.tail()}") from None
+            finally:
+                super().stop(grace)
+
+
 @contextmanager
-def _running(services: list[Service]) -> Iterator[list[Service]]:
+def _running(services: list[_Service]) -> Iterator[list[_Service]]:
     try:
         for service in services:
             service.start()
@@ -220,8 +194,10 @@ def _running(services: list[Service]) -> Iterator[list[Service]]:
         for service in services:
             service.check()
     finally:
-        for service in services:
-            service.stop(_GRACE_SECONDS)
+        # Each, also where one does not end.
+        with ExitStack() as ends:
+            for service in reversed(services):
+                ends.callback(service.stop, _GRACE_SECONDS)
     for service in services:
         if "Traceback" in service.tail(10_000):
             raise load.LoadError(f"{service.name} failed:\n{service.tail()}")

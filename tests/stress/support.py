@@ -140,6 +140,8 @@ class _Process:
             while True:
                 call = calls.get()
                 call.context.run(call.work, call.key)
+                # While it waits for the next one it holds no context.
+                del call
 
         threading.Thread(target=make, daemon=True, name="forgotten").start()
         return calls
@@ -153,15 +155,22 @@ class _Process:
 
 
 _process: _Process | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def start(*, loop: bool = True) -> None:
     """Make what this process needs. Called before anything is traced; a work horse does without."""
-    here = _here()
-    here.stale  # noqa: B018 - made when it is asked for
-    if loop:
-        here.loop  # noqa: B018 - likewise
+    # Some workers have each of their threads start up.
+    with _lock:
+        here = _here()
+        here.stale  # noqa: B018 - made when it is asked for
+        if loop:
+            here.loop  # noqa: B018 - likewise
+
+
+def forget_all() -> None:
+    """Let go of the contexts of forgotten calls: nobody is going to make them."""
+    _here().forgotten.clear()
 
 
 def _here() -> _Process:

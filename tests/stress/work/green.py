@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.stress import green
+from tests.stress.green import here
 
 from . import leaves, plain
 
@@ -14,18 +14,18 @@ def greenlet(profile: int, key: int) -> int:
 
     def outer(key: int) -> int:
         total = with_pauses(profile)
-        total += green.spawn_later(leaves.in_inner_greenlet, key)
-        green.pause()
+        total += here().spawn_later(leaves.in_inner_greenlet, key)
+        here().pause()
         return total + leaves.in_greenlet(key)
 
-    return green.spawn(outer, key)
+    return here().spawn(outer, key)
 
 
 def with_pauses(profile: int) -> int:
     """Go round a loop while others are in the same loop."""
     total = 0
     for number in range(6):
-        green.pause()
+        here().pause()
         if number % 2:
             total += number * profile
         else:
@@ -37,15 +37,15 @@ def green_pool(profile: int, key: int) -> int:
     """A pool of greenlets that all requests share."""
 
     def work(number: int) -> int:
-        green.pause()
+        here().pause()
         return leaves.in_green_pool(key) + plain.branch(profile, number)
 
-    return green.in_pool(work, range(3))
+    return here().in_pool(work, range(3))
 
 
 def native(profile: int, key: int) -> int:
     """A thread of the system that serves all requests."""
-    return green.natively(in_native, profile, key) + with_pauses(profile)
+    return here().natively(in_native, profile, key) + with_pauses(profile)
 
 
 def in_native(profile: int, key: int) -> int:
@@ -64,10 +64,10 @@ def turns(profile: int, key: int) -> int:
         return total + leaves.in_raw(key)
 
     def second() -> None:
-        green.pause()
+        here().pause()
         leaves.beside_raw(key)
 
-    return green.in_turns(first, second) + profile
+    return here().in_turns(first, second) + profile
 
 
 def killed(profile: int, key: int) -> int:
@@ -76,12 +76,12 @@ def killed(profile: int, key: int) -> int:
 
     def waits() -> None:
         try:
-            green.wait_for_ever()
+            here().wait_for_ever()
         except BaseException:
-            green.pause()
+            here().pause()
             found.append(leaves.cleaned_up(key))
 
-    green.killed(waits)
+    here().killed(waits)
     return found[0] + profile
 
 
@@ -90,8 +90,8 @@ def linked(profile: int, key: int) -> int:
     found: list[int] = []
 
     def called_back() -> None:
-        green.pause()
+        here().pause()
         found.append(leaves.at_the_end(key))
 
-    green.linked(with_pauses, profile, called_back)
+    here().linked(with_pauses, profile, called_back)
     return found[0] + profile
