@@ -46,6 +46,8 @@ _TRACED_WAYS: _Ways = {
     "request": ((*LOOPS, "flat", "flask.flat"), 1),
     "steps": ((*CPU, *BESIDES), 1),
     "floor": (("flat", "flask.flat"), 1),
+    "least": (("trivial", "flask.trivial", "flat", "flask.flat"), 1),
+    "least-silent": (LOOPS, 1),
     "slipcover": (CPU, 1),
     "ctrace": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
     "sysmon": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
@@ -61,7 +63,7 @@ _UNTRACED_WAYS: _Ways = {
     "idle": (_UNTRACED_BODIES, 1),
     "always": ((*(body for body in _UNTRACED_BODIES if "flat" not in body),), 1),
 }
-TRACED = ("agent", "request", "steps", "ctrace", "sysmon")
+TRACED = ("agent", "request", "steps", "least", "least-silent", "ctrace", "sysmon")
 #: How often a body is run, three times over, before it is timed.
 _WARM = 3
 
@@ -139,6 +141,9 @@ def _prepare(setting: Setting, stage: _Stage, workers: Workers, measured: Measur
                 raise WorkerError(f"{name}: {body} answers {answer}, elsewhere {answers[body]}")
             if stage.ways[name][1] == 1:
                 worker.do("time", name=body, headers=headers(way), count=_WARM)
+    for name in workers.by_name:
+        if name.startswith("least"):
+            workers.by_name[name].do("exact", headers=headers(name))
     if "off" in workers.by_name:
         measured.left = workers.by_name["off"].do("left")
     if "idle" in workers.by_name:
@@ -179,7 +184,12 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
     version = setting.version
 
     def ratio(
-        ident: str, way: str, bodies: Sequence[str], peers: Sequence[str] = (), target: float | None = None
+        ident: str,
+        way: str,
+        bodies: Sequence[str],
+        peers: Sequence[str] = (),
+        target: float | None = None,
+        least: str | None = None,
     ) -> None:
         if way in measured.missing:
             made.append(not_measured(ident, measured.missing[way], how))
@@ -191,7 +201,10 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
             for peer in peers
             if all(samples.has(peer, body) for body in bodies)
         }
-        made.append(row(ident, samples.ratio(way, "twin", *bodies), control, how, others, target=target))
+        found = row(ident, samples.ratio(way, "twin", *bodies), control, how, others, target=target)
+        if least is not None and all(samples.has(least, body) for body in bodies):
+            found.above(samples.ratio(least, "twin", *bodies).value)
+        made.append(found)
 
     made.append(_off(setting, measured, how))
     for name, bodies in (
@@ -231,9 +244,9 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
         control = samples.ratio("twin again", "twin", *CPU)
         against = samples.ratio("agent", "slipcover", *CPU)
         made.append(row(f"cpu.to-slipcover.{version}", against, control, how, target=1.03))
-    ratio(f"cpu-request.loops.{version}", "request", LOOPS, ("ctrace", "sysmon"))
-    ratio(f"flat-request.bare.{version}", "request", ("flat",), ("ctrace", "sysmon", "floor"))
-    ratio(f"flat-request.flask.{version}", "request", ("flask.flat",), ("floor",))
+    ratio(f"cpu-request.loops.{version}", "request", LOOPS, ("ctrace", "sysmon"), least="least-silent")
+    ratio(f"flat-request.bare.{version}", "request", ("flat",), ("ctrace", "sysmon", "floor"), least="least")
+    ratio(f"flat-request.flask.{version}", "request", ("flask.flat",), ("floor",), least="least")
     return made
 
 
@@ -262,5 +275,8 @@ def _fixed(setting: Setting, measured: Measured, how: str) -> list[Row]:
             peer: samples.more(peer, "twin", name).value for peer in ("ctrace", "sysmon") if samples.has(peer, name)
         }
         control = samples.more("twin again", "twin", name)
-        made.append(row(ident, samples.more("agent", "twin", name), control, how, peers, null=0.0))
+        found = row(ident, samples.more("agent", "twin", name), control, how, peers, null=0.0)
+        if samples.has("least", name):
+            found.above(samples.more("least", "twin", name).value)
+        made.append(found)
     return made

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from .inside.least import WAYS as LEAST
 from .processes import ROOT, Worker, environment
 
 _CONFIG = """\
@@ -38,6 +39,8 @@ class Setting:
     python: Path
     work: Path
     quick: bool
+    #: The least recorder, compiled; `None` where that could not be done.
+    least: Path | None = None
 
     @property
     def config(self) -> Path:
@@ -70,6 +73,8 @@ class Setting:
                 env["PROFILE_COVERAGE_ALWAYS"] = "symbols"
         elif way in ("ctrace", "sysmon"):
             env["COVERAGE_CORE"] = way
+        elif way in LEAST:
+            env["BENCH_LEAST"] = "" if self.least is None else str(self.least)
         elif way == "slipcover":
             code = Path(__file__).resolve().parent / "code"
             source = f"{code},{self.work / 'generated'},{self.work / 'packaged'}"

@@ -5,9 +5,11 @@
 //! and the state of one process ([`agent`]).
 
 mod agent;
+mod asked;
 mod behind;
 mod block;
 mod body;
+mod callable;
 mod callbacks;
 mod calling;
 mod cell;

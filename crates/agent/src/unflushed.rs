@@ -173,6 +173,11 @@ impl Drop for Unflushed {
 }
 
 impl Tail {
+    /// Whether it is the end of the same map.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Notes another line of the same context and file. `None` where it can't be noted here. Can't panic.
     #[inline]
     pub(crate) fn note_again(&self, note: LineNote, line: u32) -> Option<()> {

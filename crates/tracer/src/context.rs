@@ -107,7 +107,8 @@ impl Context {
     }
 
     /// Records another line of the file at a place, if it is news and `note` has noted it.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // for each line; it is called in one place
     pub(crate) fn record_at(&mut self, place: usize, line: u32, note: impl FnOnce() -> bool) -> Followed {
         let Some(recorded) = self.files.get_mut(place) else { return Followed::Lost };
         if recorded.drained.contains(line) {

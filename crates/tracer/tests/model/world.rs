@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_tracer::{
-    Arm, CodeId, ContextId, Disarm, Entry, FileId, Followed, Lacked, Redundant, Token, Tracer, Trail, Wants,
-    Way,
+    Arm, CodeId, ContextId, Disarm, Entry, FileId, Followed, Lacked, Redundant, Token, Tracer, Track, Trail,
+    Wants, Way,
 };
 
 /// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.
@@ -120,8 +120,10 @@ pub(crate) struct World {
     pub(crate) silenced: Vec<Silenced>,
     threads: Vec<Thread>,
     pub(crate) contexts: Vec<Naive>,
-    /// What the glue keeps in mind of each code object: under which token its trail was found.
-    trails: Vec<Option<(Token, Trail)>>,
+    /// What the glue keeps in mind of each token: its trail when it was found.
+    trails: Vec<(Token, Trail)>,
+    /// And of each file: where the context had it that recorded a line of it last.
+    tracks: Vec<Option<Track>>,
     mutation: Mutation,
     asleep: BTreeSet<usize>,
     kind: Kind,
@@ -139,7 +141,8 @@ impl World {
             silenced: vec![Silenced::default(); SHAPES.len()],
             threads: vec![Thread::default(); THREADS],
             contexts: (0..CONTEXTS).map(|_| Naive::default()).collect(),
-            trails: vec![None; SHAPES.len()],
+            trails: Vec::new(),
+            tracks: vec![None; SHAPES.len()],
             mutation,
             asleep: BTreeSet::new(),
             kind: Kind::Lines,
@@ -427,8 +430,7 @@ impl World {
                 if let Some(token) = token
                     && self.tracer.line(self.codes[code], line, token).is_some()
                 {
-                    let trail = self.tracer.trail(self.codes[code], token);
-                    self.trails[code] = trail.map(|trail| (token, trail));
+                    self.learn(code, token);
                     return;
                 }
                 self.leave_to_others(code, line, token);
@@ -457,12 +459,22 @@ impl World {
         }
     }
 
-    /// The short cut, as the glue takes it. A trail may be old: of a context that is gone, or a code object.
+    /// A line was recorded.
+    fn learn(&mut self, code: usize, token: Token) {
+        let Some(trail) = self.tracer.trail(token) else { return };
+        self.trails.retain(|(known, _)| *known != token);
+        self.trails.push((token, trail));
+        self.tracks[code] = self.tracer.track(self.codes[code], &trail);
+    }
+
+    /// The short cut, as the glue takes it. A trail may be old: of a context that is gone, or from before a code object was; a track
+    /// may be another context's.
     fn on_trail(&mut self, thread: usize, code: usize, line: u32) -> bool {
         let token = self.threads[thread].token;
-        let trail =
-            self.trails[code].as_ref().filter(|(found, _)| Some(*found) == token).map(|(_, trail)| trail);
-        self.tracer.follow(self.codes[code], line, || trail, || true) != Followed::Lost
+        let trail = || self.trails.iter().find(|(known, _)| Some(*known) == token).map(|(_, trail)| trail);
+        let tracks = &self.tracks;
+        let track = |file: FileId| tracks[file.0 as usize].as_ref().map(|track| (track, ()));
+        self.tracer.follow(self.codes[code], line, trail, track, |()| true) != Followed::Lost
     }
 
     pub(crate) fn drain(&mut self, context: usize) {
