@@ -17,14 +17,15 @@ from .setting import Setting
 _DEMO = ROOT / "demo"
 #: The table's row is `steps`; the others show what each granularity costs on the same work. In which rounds each is
 #: asked: 1 is every round.
-_GRANULARITIES = {"profile": 1, "steps": 1, "symbol": 3, "request": 3}
+_GRANULARITIES = {"profile": 1, "steps": 1, "symbol": 2, "request": 2}
 
 
 def steps(setting: Setting, redis_server: Path, how: str, say: Callable[[str], None]) -> list[Row]:
     """Ratios to twins, for all profiles together: seconds of the processor in the app and its jobs."""
     samples = Samples()
     missing: dict[str, str] = {}
-    groups, rounds = (1, 2) if setting.quick else (2, 6)
+    # Processes differ more from each other than rounds do.
+    groups, rounds = (1, 2) if setting.quick else (8, 2)
     names = ["twin d", "twin d again", *_GRANULARITIES]
     for group in range(groups):
         say(f"{setting.version}: the demo's profiles, processes {group + 1} of {groups}")
@@ -79,7 +80,7 @@ def _start(setting: Setting, name: str, granularity: str | None, redis: str) -> 
     if granularity is not None:
         env |= setting.agent_environment(base / "coverage", granularity)
         env["PROFILE_COVERAGE_CONFIG"] = str(_DEMO / "app" / "coverage.profile-playback.ini")
-    return Worker(setting.python, "demo", base, env, setting.work / "logs" / f"demo-{name}.log")
+    return Worker(setting.python, "demo", base, env, setting.work / "logs" / f"demo-{name}.log", randomised=True)
 
 
 @contextmanager

@@ -60,8 +60,8 @@ class Setting:
         """Where the process of that name leaves what it traced."""
         return self.work / "coverage" / name
 
-    def start(self, name: str, way: str) -> Worker:
-        """Start a process in one of the ways. `name` tells processes of one way apart."""
+    def start(self, name: str, way: str, *, randomised: bool = False) -> Worker:
+        """Start a process in one of the ways. `name` tells processes of one way apart; `randomised` is :class:`Worker`'s."""
         directory = self.coverage_dir(name)
         env = environment(BENCH_COVERAGE_DIR=str(directory), BENCH_CONFIG=str(self.config))
         through: tuple[str, ...] = ()
@@ -80,7 +80,8 @@ class Setting:
             source = f"{code},{self.work / 'generated'},{self.work / 'packaged'}"
             out = self.work / f"{name}.slipcover.json"
             through = ("-m", "slipcover", "--source", source, "--json", "--out", str(out))
-        return Worker(self.python, inside, self.work, env, self.work / "logs" / f"{name}.log", through)
+        log = self.work / "logs" / f"{name}.log"
+        return Worker(self.python, inside, self.work, env, log, through, randomised=randomised)
 
     def agent_environment(self, directory: Path, granularity: str | None) -> dict[str, str]:
         """What switches the agent on."""
