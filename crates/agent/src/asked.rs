@@ -69,7 +69,7 @@ fn look(py: Python<'_>, variable: &Bound<'_, PyAny>) -> Option<usize> {
         if let Some(context) = entered {
             let value = py.Ellipsis();
             let undo = Bound::from_owned_ptr_or_opt(py, set(variable.as_ptr(), value.as_ptr()));
-            let (thread, number) = (state(), ffi::PyThreadState_GetID(ffi::PyThreadState_Get()));
+            let (thread, number) = (state(), ffi::PyThreadState_GetID(ffi::PyThreadState_Get()).cast_unsigned());
             let is_set = undo.is_some()
                 && word(variable.as_ptr().cast(), FOUND) == value.as_ptr() as u64
                 && word(variable.as_ptr().cast(), THREAD) == number;

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use playtrace_tracer::{Arm, CodeId, Entry, Lacked, Redundant, Token, Way};
+use playtrace_tracer::{Arm, CodeId, Entry, Followed, Lacked, Redundant, Token, Way};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -13,6 +13,7 @@ use crate::monitor::{self, DISABLE};
 use crate::number;
 use crate::registry::{self, registered, scout};
 use crate::state::AGENT;
+use crate::stretch;
 
 /// What a callback tells the interpreter.
 enum Answer {
@@ -59,13 +60,21 @@ unsafe fn on_trail(args: *const *mut ffi::PyObject, count: usize) -> bool {
     }
     // SAFETY: the lock is held; there are a code object and an int.
     let (py, code, line) = unsafe { (Python::assume_attached(), *args, number::line(*args.add(1))) };
-    line.is_some_and(|line| {
-        let dealt_with = AGENT.with(py, |state| {
-            let Some(agent) = &mut state.agent else { return false };
-            agent.trails.line(py, &mut agent.tracer, code as usize, line)
-        });
-        dealt_with == Some(true)
-    })
+    line.is_some_and(|line| stretch::line(py, code as usize, line) || followed(py, code as usize, line))
+}
+
+/// Deals with a line of which the stretch does not know.
+#[inline(never)]
+fn followed(py: Python<'_>, code: usize, line: u32) -> bool {
+    let followed = AGENT.with(py, |state| {
+        let Some(agent) = &mut state.agent else { return Followed::Lost };
+        let followed = agent.trails.line(py, &mut agent.tracer, code, line);
+        if followed == Followed::Fresh {
+            agent.trails.begin_stretch(py, &mut agent.tracer, code);
+        }
+        followed
+    });
+    followed.is_some_and(|followed| followed != Followed::Lost)
 }
 
 /// The first argument's address, if there is one.

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 
 use crate::frames::lookup;
 use crate::token::TokenObject;
-use crate::{asked, engine, entered};
+use crate::{asked, engine, entered, stretch};
 
 /// The variable. Asked at each event that may be news; events arrive while the interpreter shuts down and the module's own
 /// names are gone, so it is kept for ever, like its bound methods.
@@ -105,6 +105,12 @@ pub(crate) fn value(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     }
 }
 
+/// The variable; null before it was made.
+#[inline]
+pub(crate) fn variable() -> *mut ffi::PyObject {
+    VARIABLE.load(Ordering::Relaxed)
+}
+
 /// What the variable holds; `None` where it can't be asked quickly. Runs no Python code. Can't panic.
 #[inline]
 pub(crate) fn holds(py: Python<'_>) -> Option<Held> {
@@ -145,6 +151,7 @@ fn ask(_attached: Python<'_>, variable: *mut ffi::PyObject) -> Option<usize> {
 
 /// Notes that addresses and the process's own token may mean something else from now on.
 pub(crate) fn meanings_change() {
+    stretch::end();
     MEANINGS.fetch_add(1, Ordering::Relaxed);
 }
 

@@ -35,6 +35,7 @@ mod run;
 mod seen;
 mod sources;
 mod state;
+mod stretch;
 mod token;
 mod trails;
 mod unflushed;

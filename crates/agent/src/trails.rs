@@ -9,6 +9,7 @@ use playtrace_tracer::{CodeId, Followed, Token, Tracer, Track, Trail};
 use pyo3::Python;
 
 use crate::current::{self, Held};
+use crate::stretch;
 use crate::unflushed::{LineNote, Tail};
 
 /// So many code objects are kept in mind, so many tokens, and so many files.
@@ -55,8 +56,8 @@ impl Trails {
     /// Deals with a line if that can be done by what is known; says whether it was. Can't panic.
     #[inline(always)]
     #[allow(clippy::inline_always)] // for each line; it is called in one place
-    pub(crate) fn line(&self, py: Python<'_>, tracer: &mut Tracer, code: usize, line: u32) -> bool {
-        let Some(id) = self.code(code) else { return false };
+    pub(crate) fn line(&self, py: Python<'_>, tracer: &mut Tracer, code: usize, line: u32) -> Followed {
+        let Some(id) = self.code(code) else { return Followed::Lost };
         // Asking runs no Python code.
         let trail = || self.work(py).map(|work| &work.trail);
         let way = |file: playtrace_tracer::FileId| {
@@ -64,7 +65,19 @@ impl Trails {
             Some((&way.track, way.note))
         };
         let note = |note| self.tail.as_ref().and_then(|tail| tail.note_again(note, line)).is_some();
-        tracer.follow(id, line, trail, way, note) != Followed::Lost
+        tracer.follow(id, line, trail, way, note)
+    }
+
+    /// A fresh line was recorded this way: the next ones of its code object are mostly fresh, too.
+    #[inline(never)]
+    pub(crate) fn begin_stretch(&self, py: Python<'_>, tracer: &mut Tracer, code: usize) -> Option<()> {
+        let (id, work) = (self.code(code)?, self.work(py)?);
+        let way = self.ways[tracer.file_of(id)?.0 as usize % FILES].as_ref()?;
+        let note = self.tail.as_ref()?.whole(way.note)?;
+        let stretch = tracer.stretch(id, &work.trail, &way.track)?;
+        // SAFETY: all of it is borrowed from the state, where the caller is at this moment; whoever comes next ends the stretch.
+        unsafe { stretch::begin(py, code, work.held, stretch, note) };
+        Some(())
     }
 
     /// The number of a code object that is kept in mind.

@@ -172,6 +172,11 @@ impl Code {
         self.seen.get_mut(line.wrapping_sub(self.first_line) as usize)
     }
 
+    /// Who has each line, from a line on.
+    pub(crate) fn all_seen(&mut self) -> (u32, &mut [u64]) {
+        (self.first_line, &mut self.seen)
+    }
+
     #[cold]
     fn seen_by_nobody(&self, line: u32) -> Option<u64> {
         match line.checked_sub(self.first_line) {

@@ -125,6 +125,12 @@ impl Context {
         }
     }
 
+    /// The lines of the file at a place: those that were drained, and those since, if there are any.
+    pub(crate) fn places_at(&mut self, place: usize) -> Option<(&[u8], &mut [u64])> {
+        let recorded = self.files.get_mut(place)?;
+        Some((recorded.drained.as_numbits(), recorded.fresh.words_among_others()?))
+    }
+
     pub(crate) fn has(&self, file: FileId, line: u32) -> bool {
         let recorded = self.places.get(&file).and_then(|place| self.files.get(*place));
         recorded.is_some_and(|recorded| recorded.drained.contains(line) || recorded.fresh.contains(line))

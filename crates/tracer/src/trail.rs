@@ -32,6 +32,23 @@ impl Track {
     }
 }
 
+/// Where the next lines of a code object go that are reached on a trail, for whoever records many of them. A line that neither `seen` nor
+/// `drained` nor `fresh` has is recorded by adding it to `seen` and `fresh`; any other, and one that they have no room for, is
+/// [`Tracer::follow`]'s.
+#[derive(Debug)]
+pub struct Stretch<'a> {
+    /// The line of the first of `seen`.
+    pub first_line: u32,
+    /// By line: who has it.
+    pub seen: &'a mut [u64],
+    /// Whose lines these are, in `seen`.
+    pub bit: u64,
+    /// The lines of the file that were recorded before the last flush: line `n` is bit `n % 8` of byte `n / 8`.
+    pub drained: &'a [u8],
+    /// Those since: line `n` is bit `n % 64` of word `n / 64`.
+    pub fresh: &'a mut [u64],
+}
+
 /// What following a trail found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Followed {
@@ -55,6 +72,27 @@ impl Tracer {
         let file = self.codes.get(code.index())?.file;
         let place = self.context(trail.owner)?.place_of(file)?;
         Some(Track { owner: trail.owner, file, place, since: trail.since })
+    }
+
+    /// The file of a code object.
+    pub fn file_of(&self, code: CodeId) -> Option<FileId> {
+        self.codes.get(code.index()).map(|code| code.file)
+    }
+
+    /// Where a code object's next lines go; under the same conditions as [`Tracer::follow`], and not before a line of the file was
+    /// recorded since the last flush.
+    pub fn stretch(&mut self, code: CodeId, trail: &Trail, track: &Track) -> Option<Stretch<'_>> {
+        if trail.since != self.changes || (track.owner, track.since) != (trail.owner, trail.since) {
+            return None;
+        }
+        let context = self.contexts.get_mut(trail.owner.0 as usize)?.as_mut()?;
+        let code = self.codes.get_mut(code.index())?;
+        if code.file != track.file || code.touched & trail.bit == 0 {
+            return None;
+        }
+        let (drained, fresh) = context.places_at(track.place)?;
+        let (first_line, seen) = code.all_seen();
+        Some(Stretch { first_line, seen, bit: trail.bit, drained, fresh })
     }
 
     /// Deals with a line that was reached, the quick way. `trail` is asked for that of the token that runs, unless the line is news to
