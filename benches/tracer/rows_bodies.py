@@ -34,6 +34,7 @@ BODIES = (
 )
 #: Bodies that are timed besides those of the row `cpu`.
 BESIDES = ("one-line", "recursion", "flat", "flask.loops", "flask.calls", "flask.template", "flask.flat", *WAITING)
+FIXED = ("trivial", "flask.trivial")
 UNTRACED_VIEWS = ("flask.trivial", "flask.template", "flask.loops", "flask.calls")
 
 #: Which bodies each way is timed on, and in how many rounds: 1 is every round. What takes long is asked less often.
@@ -46,7 +47,7 @@ _TRACED_WAYS: _Ways = {
     "request": ((*LOOPS, "flat", "flask.flat"), 1),
     "steps": ((*CPU, *BESIDES), 1),
     "floor": (("flat", "flask.flat"), 1),
-    "least": (("trivial", "flask.trivial", "flat", "flask.flat"), 1),
+    "least": (("flat", "flask.flat"), 1),
     "least-silent": (LOOPS, 1),
     "slipcover": (CPU, 1),
     "ctrace": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
@@ -62,8 +63,11 @@ _UNTRACED_WAYS: _Ways = {
     "never": ((*(body for body in _UNTRACED_BODIES if "flat" not in body),), 1),
     "idle": (_UNTRACED_BODIES, 1),
     "always": ((*(body for body in _UNTRACED_BODIES if "flat" not in body),), 1),
+    # A request's fixed cost is a few hundredths of what a framework takes.
+    "traced": (FIXED, 1),
+    "least": (FIXED, 1),
 }
-TRACED = ("agent", "request", "steps", "least", "least-silent", "ctrace", "sysmon")
+TRACED = ("agent", "traced", "request", "steps", "least", "least-silent", "ctrace", "sysmon")
 #: How often a body is run, three times over, before it is timed.
 _WARM = 3
 
@@ -267,18 +271,16 @@ def _off(setting: Setting, measured: Measured, how: str) -> Row:
 
 
 def _fixed(setting: Setting, measured: Measured, how: str) -> list[Row]:
-    samples = measured.samples
+    beside, samples = measured.samples, measured.untraced
     made = []
-    for name in ("trivial", "flask.trivial"):
+    for name in FIXED:
         ident = f"fixed.{name.replace('flask.trivial', 'flask').replace('trivial', 'bare')}.{setting.version}"
-        if "agent" in measured.missing:
-            made.append(not_measured(ident, measured.missing["agent"], how))
+        if "traced" in measured.missing:
+            made.append(not_measured(ident, measured.missing["traced"], how))
             continue
-        peers = {
-            peer: samples.more(peer, "twin", name).value for peer in ("ctrace", "sysmon") if samples.has(peer, name)
-        }
+        peers = {peer: beside.more(peer, "twin", name).value for peer in ("ctrace", "sysmon") if beside.has(peer, name)}
         control = samples.more("twin again", "twin", name)
-        found = row(ident, samples.more("agent", "twin", name), control, how, peers, null=0.0)
+        found = row(ident, samples.more("traced", "twin", name), control, how, peers, null=0.0)
         if samples.has("least", name):
             found.above(samples.more("least", "twin", name).value)
         made.append(found)

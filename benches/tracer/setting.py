@@ -22,6 +22,7 @@ include =
 #: The ways in which a process may be run, and the granularity that the agent is asked for.
 AGENT_WAYS = {
     "agent": "profile",
+    "traced": "profile",
     "never": None,
     "idle": None,
     "always": None,

@@ -51,7 +51,7 @@ static size_t codes, bits_used;
 static unsigned long long missed, recorded;
 static PyObject *variable, *set_local_events, *tool, *no_events, *all_events, *disable, *header, *close_name;
 static PyObject *last_name, *folders;
-static int last_wanted, silencing, ledger = -1;
+static int last_wanted, silencing, counting, ledger = -1;
 static const char record[120];
 
 static PyTypeObject ContextType, CallbackType, MiddlewareType, BodyType;
@@ -168,7 +168,7 @@ static PyObject *begin(void) {
 
 static void context_dealloc(PyObject *self) {
     Context *context = (Context *)self;
-    if (context->bits != NULL)
+    if (counting && context->bits != NULL)
         for (size_t at = 0; at < context->words; at++)
             recorded += (unsigned)__builtin_popcountll(context->bits[at]);
     free(context->bits);
@@ -281,8 +281,12 @@ static PyObject *wrap(PyObject *module, PyObject *app) {
     return (PyObject *)made;
 }
 
-/* Lines that were recorded in contexts that are over, and those for which there was no bit. */
-static PyObject *counts(PyObject *module, PyObject *unused) { return Py_BuildValue("KK", recorded, missed); }
+/* Lines that were recorded in contexts that are over, and those for which there was no bit. Counted from the first question on, until
+   counts(False): that takes time. */
+static PyObject *counts(PyObject *module, PyObject *go_on) {
+    counting = PyObject_IsTrue(go_on);
+    return Py_BuildValue("KK", recorded, missed);
+}
 
 static PyTypeObject ContextType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "least.Context",
@@ -318,7 +322,7 @@ static PyTypeObject BodyType = {
 static PyMethodDef functions[] = {
     {"listen", listen_, METH_VARARGS, NULL},
     {"wrap", wrap, METH_O, NULL},
-    {"counts", counts, METH_NOARGS, NULL},
+    {"counts", counts, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "least", NULL, -1, functions, NULL, NULL, NULL, NULL};

@@ -67,9 +67,9 @@ class Tasks:
             RuntimeError: It does not.
         """
         functions, lines = FLAT
-        before, _ = self.bodies.recorder.counts()
+        before, _ = self.bodies.recorder.counts(True)
         self.bodies.answer("flat", headers)
-        after, missed = self.bodies.recorder.counts()
+        after, missed = self.bodies.recorder.counts(False)
         # Each function is called on a line of its own, between the first one and the last one of what calls them.
         expected = functions * lines + functions + 2
         if missed or after - before != expected:

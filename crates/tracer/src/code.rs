@@ -226,6 +226,16 @@ impl Code {
         true
     }
 
+    /// A context that wants lines was seen entering: there is room for its first ones.
+    #[inline]
+    pub(crate) fn expect_lines(&mut self) {
+        if self.seen.is_empty() {
+            self.seen.resize(GROWTH, 0);
+            self.budgeted = GROWTH;
+            self.line_budget = self.line_budget.saturating_add(lines_budget(GROWTH));
+        }
+    }
+
     fn span_down_to(&self, line: u32) -> usize {
         (self.first_line - line) as usize + self.seen.len()
     }
