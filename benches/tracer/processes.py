@@ -52,9 +52,9 @@ class Worker:
     ) -> None:
         """Start it; `through` comes between the interpreter and the program (SlipCover).
 
-        Where objects lie decides what a loop takes by some per cent, and a module more in the process moves them all. Without
-        randomisation, processes of one way differ less from each other, but two ways differ by that, the same in each
-        group: no number of groups tells it from a cost. `randomised` draws the addresses anew for each process.
+        Where objects lie decides what a loop takes by some per cent, and a module more in the process moves them all.
+        Without randomisation, processes of one way differ less from each other, but two ways differ by that, the same
+        in each group: no number of groups tells it from a cost. `randomised` draws addresses anew for each process.
         """
         self.way = way
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -138,9 +138,7 @@ def worst(ident: str, rows: Sequence[Row]) -> Row:
     where = f"the worst is {found.id}"
     how = f"{how}; {where}"
     peers, interval, control = found.peers, found.interval, found.control
-    return Row(
-        ident, found.value, unit, target, met, how, peers, interval, control, note, found.floor, found.within
-    )
+    return Row(ident, found.value, unit, target, met, how, peers, interval, control, note, found.floor, found.within)
 
 
 def machine() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Lets the agent change a module once somebody imports it, and not before.
 
-``multiprocessing`` and its relatives cost milliseconds and memory to import; most web processes never need them. Nor is importing them
-without effect: once ``multiprocessing`` and ``asyncio`` are here, each log record asks both who it is.
+``multiprocessing`` and its relatives cost milliseconds and memory to import; most web processes never need them. Nor is
+importing them without effect: once ``multiprocessing`` and ``asyncio`` are here, each log record asks both who it is.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class _Finder:
         change = self.changes.get(fullname)
         if change is None:
             return None
-        # Those before it had nothing to say; one of ours among them is asking just now. Somebody may have put another list there.
+        # Those before it had nothing to say; one of ours among them is asking just now. Somebody may have put another
+        # list there.
         finders = list(sys.meta_path)
         begin = next((index + 1 for index, finder in enumerate(finders) if finder is self), 0)
         for finder in finders[begin:]:

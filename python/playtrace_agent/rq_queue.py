@@ -22,7 +22,7 @@ _installed = False
 
 
 def expect() -> None:
-    """Do what :func:`install` does, now or when RQ is imported. Most processes of an app whose environment has it never do."""
+    """Do what :func:`install` does, now or when RQ is imported. Many processes whose environment has it never do."""
     global _expected  # noqa: PLW0603 - the process has one `rq`
     if "rq" in sys.modules:
         install()

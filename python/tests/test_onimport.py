@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from conftest import Workspace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conftest import Workspace
 
 LOGGED = ("asyncio", "multiprocessing", "rq", "redis")
 
@@ -48,7 +51,8 @@ def test_rq_is_changed_when_it_is_imported(workspace: Workspace) -> None:
     [boot] = workspace.data.glob(".playtrace/.boot/*")
     # Said before anybody imported it: the doctor asks whether a web process can tag jobs.
     said = [line for line in boot.read_text().splitlines() if '"hooks"' in line]
-    assert len(said) >= 2 and all('"hooks":["rq-queue"]' in line for line in said), said
+    assert len(said) >= 2
+    assert all('"hooks":["rq-queue"]' in line for line in said), said
 
 
 def test_two_that_wait_for_one_module_both_change_it(workspace: Workspace) -> None:

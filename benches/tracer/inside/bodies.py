@@ -57,9 +57,7 @@ class Bodies:
         if self._flask_app is None:
             from benches.tracer.code import views
 
-            self._flask_app = ways.serve(
-                self.way, views.make_app(self.flat), flask=True, recorder=self.recorder
-            )
+            self._flask_app = ways.serve(self.way, views.make_app(self.flat), flask=True, recorder=self.recorder)
         return self._flask_app
 
     def request(self, name: str, headers: dict[str, str]) -> Callable[[], object]:

@@ -45,9 +45,7 @@ def listen(way: str, folders: list[Path], ledger: Path) -> Any:
     descriptor = os.open(ledger, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     entries = events.PY_START | events.PY_RESUME
     below = tuple(f"{folder}{os.sep}" for folder in folders)
-    line, entry, first = module.listen(
-        _READER, entries | events.LINE, monitoring.DISABLE, below, WAYS[way], descriptor
-    )
+    line, entry, first = module.listen(_READER, entries | events.LINE, monitoring.DISABLE, below, WAYS[way], descriptor)
     monitoring.use_tool_id(_SCOUT, "least scout")
     monitoring.use_tool_id(_READER, "least reader")
     for event in (events.PY_START, events.PY_RESUME):

@@ -61,7 +61,7 @@ class Tasks:
             playtrace_agent.flush()
 
     def exact(self, headers: dict[str, str]) -> None:
-        """Make sure that the least recorder records: a request for flat code has each of its lines, and no bit was missing.
+        """Make sure that the least recorder records each line of a request for flat code, and misses none.
 
         Raises:
             RuntimeError: It does not.

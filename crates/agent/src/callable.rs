@@ -40,7 +40,9 @@ impl<'py> Callables<'py> {
         let call = lookup(c"PyVectorcall_Call");
         // Everything that is asked for is documented from 3.12 on.
         let Some(call) = std::ptr::NonNull::new(call).filter(|_| py.version_info() >= (3, 12)) else {
-            return Err(PyRuntimeError::new_err("this Python has no PyVectorcall_Call: CPython 3.12 or newer is needed"));
+            return Err(PyRuntimeError::new_err(
+                "this Python has no PyVectorcall_Call: CPython 3.12 or newer is needed",
+            ));
         };
         let mut members = [
             ffi::PyMemberDef {

@@ -282,10 +282,7 @@ pub(crate) unsafe extern "C" fn on_resume(
 ///
 /// # Safety
 /// `args` must hold `count` objects.
-unsafe fn resumption(
-    args: *const *mut ffi::PyObject,
-    count: usize,
-) -> Option<(*mut ffi::PyObject, Way)> {
+unsafe fn resumption(args: *const *mut ffi::PyObject, count: usize) -> Option<(*mut ffi::PyObject, Way)> {
     if count < 2 {
         return None;
     }

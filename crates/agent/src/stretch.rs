@@ -81,7 +81,13 @@ impl<T> Span<T> {
 ///
 /// # Safety
 /// All of it must be part of the state, and nobody have been at the state since it was borrowed from there.
-pub(crate) unsafe fn begin(_attached: Python<'_>, code: usize, held: Held, stretch: Stretch<'_>, note: (u64, &End)) {
+pub(crate) unsafe fn begin(
+    _attached: Python<'_>,
+    code: usize,
+    held: Held,
+    stretch: Stretch<'_>,
+    note: (u64, &End),
+) {
     let Stretch { first_line, bit, seen, drained, fresh } = stretch;
     let places = Places {
         held: held.address(),
@@ -127,7 +133,11 @@ fn record(line: u32) -> Option<()> {
         if *seen & places.bit != 0 || asked::address(current::variable()) != Some(places.held) {
             return None;
         }
-        if places.drained.at((line / u8::BITS) as usize).is_some_and(|byte| *byte >> (line % u8::BITS) & 1 != 0) {
+        if places
+            .drained
+            .at((line / u8::BITS) as usize)
+            .is_some_and(|byte| *byte >> (line % u8::BITS) & 1 != 0)
+        {
             return None;
         }
         let word = places.fresh.at((line / u64::BITS) as usize)?;
