@@ -62,7 +62,7 @@ class Setting:
         return self.work / "coverage" / name
 
     def start(self, name: str, way: str, *, randomised: bool = False) -> Worker:
-        """Start a process in one of the ways. `name` tells those of one way apart; `randomised` is :class:`Worker`'s."""
+        """Start a process in one of the ways; `name` tells those of one apart, `randomised` is :class:`Worker`'s."""
         directory = self.coverage_dir(name)
         env = environment(BENCH_COVERAGE_DIR=str(directory), BENCH_CONFIG=str(self.config))
         through: tuple[str, ...] = ()

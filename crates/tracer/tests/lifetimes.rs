@@ -53,6 +53,9 @@ fn a_trail_ends_with_its_context() {
     assert_eq!(tracer.follow(code, 2, || Some(&trail), on, |()| false), Followed::Lost, "it can't be noted");
     assert_eq!(tracer.follow(code, 2, || Some(&trail), |_| None::<(&Track, ())>, |()| true), Followed::Lost);
     assert_eq!(follow(&mut tracer, 2), Followed::Fresh);
+    let stretch = tracer.stretch(code, &trail, &track).unwrap();
+    assert_eq!((stretch.first_line, stretch.drained, &*stretch.fresh), (1, &[][..], &[0b110][..]));
+    assert_eq!(stretch.seen[..3], [stretch.bit, stretch.bit, 0]);
     assert_eq!(lost(&mut tracer, 2), Followed::Known, "nobody lacks it");
     let beside = tracer.activate(lacking).token;
     assert_eq!(lost(&mut tracer, 2), Followed::Lost, "somebody does, and who runs is not known");
@@ -81,13 +84,16 @@ fn a_trail_ends_with_its_context() {
     assert_eq!(tracer.drain(context)[&FileId(0)].iter().collect::<Vec<_>>(), [1, 2]);
     assert_eq!(follow(&mut tracer, 2), Followed::Known);
     assert_eq!(follow(&mut tracer, 3), Followed::Lost, "a file's first line since the flush");
+    assert!(tracer.stretch(code, &trail, &track).is_none(), "likewise");
     tracer.deactivate(context);
     let other = tracer.add_context(Wants::Lines, None);
     let new = tracer.activate(other).token;
     assert_eq!(new.raw() & 63, token.raw() & 63, "the slot is used again");
     assert_eq!(follow(&mut tracer, 3), Followed::Lost);
+    tracer.line(code, 1, new);
+    assert!(tracer.stretch(code, &trail, &track).is_none(), "it ended with the context");
     assert_eq!(tracer.whole(context)[&FileId(0)].len(), 2);
-    assert!(tracer.whole(other).is_empty());
+    assert_eq!(tracer.whole(other)[&FileId(0)].len(), 1);
 }
 
 /// Processes live for months: contexts that ended leave nothing behind.
