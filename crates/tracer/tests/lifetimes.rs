@@ -96,6 +96,30 @@ fn a_trail_ends_with_its_context() {
     assert_eq!(tracer.whole(other)[&FileId(0)].len(), 1);
 }
 
+/// The end of a context looks for its bits in the code objects that it touched: in no other one may there be any.
+#[test]
+fn a_trail_does_not_lead_into_code_that_its_context_never_touched() {
+    let mut tracer = Tracer::new();
+    let (code, beside) = (tracer.add_code(FileId(0), 1), tracer.add_code(FileId(0), 10));
+    let (context, other) = (tracer.add_context(Wants::Lines, None), tracer.add_context(Wants::Lines, None));
+    let (token, others) = (tracer.activate(context).token, tracer.activate(other).token);
+    tracer.line(code, 1, token);
+    tracer.line(beside, 10, others);
+    let trail = tracer.trail(token).unwrap();
+    let track = tracer.track(beside, &trail).unwrap();
+    let follow =
+        |tracer: &mut Tracer| tracer.follow(beside, 11, || Some(&trail), |_| Some((&track, ())), |()| true);
+    assert_eq!(follow(&mut tracer), Followed::Lost);
+    assert!(tracer.stretch(beside, &trail, &track).is_none());
+    tracer.enter(beside, Way::Start, Some(token));
+    assert!(tracer.stretch(beside, &trail, &track).is_some());
+    assert_eq!(follow(&mut tracer), Followed::Fresh);
+    tracer.deactivate(context);
+    let next = tracer.add_context(Wants::Lines, None);
+    let token = tracer.activate(next).token;
+    assert_eq!(tracer.line(beside, 11, token).map(|fresh| fresh.line), Some(11), "whose slot it has now");
+}
+
 /// Processes live for months: contexts that ended leave nothing behind.
 #[test]
 fn ten_thousand_contexts_do_not_grow() {
