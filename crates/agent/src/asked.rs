@@ -104,7 +104,7 @@ pub(crate) unsafe fn address(variable: *mut ffi::PyObject) -> Option<usize> {
     }
     // SAFETY: the caller's promise; the fields were found there.
     unsafe {
-        let (variable, thread) = (variable.cast::<u8>().cast_const(), state());
+        let (variable, thread) = (variable.cast::<u64>().cast_const(), state());
         let found = word(variable, FOUND);
         let is_current = word(variable, THREAD) == word(thread, number)
             && word(variable, VERSION) == word(thread, number - BEFORE_VERSION)
@@ -121,9 +121,9 @@ pub(crate) unsafe fn address(variable: *mut ffi::PyObject) -> Option<usize> {
 /// # Safety
 /// The interpreter's lock must be held.
 #[inline]
-unsafe fn state() -> *const u8 {
+unsafe fn state() -> *const u64 {
     // SAFETY: the caller's promise.
-    unsafe { ffi::PyThreadState_Get().cast::<u8>().cast_const() }
+    unsafe { ffi::PyThreadState_Get().cast::<u64>().cast_const() }
 }
 
 /// A word of an object.
@@ -131,7 +131,7 @@ unsafe fn state() -> *const u8 {
 /// # Safety
 /// It must be there, and aligned.
 #[inline]
-unsafe fn word(of: *const u8, at: usize) -> u64 {
+unsafe fn word(of: *const u64, at: usize) -> u64 {
     // SAFETY: the caller's promise.
-    unsafe { of.byte_add(at).cast::<u64>().read() }
+    unsafe { of.byte_add(at).read() }
 }
