@@ -54,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"error: {error}", file=sys.stderr)
                 return 1
             versions |= {f"{name} ({version})": number for name, number in pythons.versions_of(python).items()}
-            setting = Setting(version, python, Path(work) / version, given.quick)
+            least = pythons.least_of(python, given.home / f"python-{version}", say)
+            setting = Setting(version, python, Path(work) / version, given.quick, least)
             setting.prepare()
             rows += _rows(setting, only, _redis_server(given.redis_server))
     rows = _in_order(rows, only)

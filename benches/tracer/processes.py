@@ -47,12 +47,20 @@ class Worker:
         env: Mapping[str, str],
         log: Path,
         through: tuple[str, ...] = (),
+        *,
+        randomised: bool = False,
     ) -> None:
-        """Start it; `through` comes between the interpreter and the program (SlipCover)."""
+        """Start it; `through` comes between the interpreter and the program (SlipCover).
+
+        Where objects lie decides what a loop takes by some per cent, and a module more in the process moves them all.
+        Without randomisation, processes of one way differ less from each other, but two ways differ by that, the same
+        in each group: no number of groups tells it from a cost. `randomised` draws addresses anew for each process.
+        """
         self.way = way
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log.open("ab")
-        command = [*same_addresses(), str(python), *through, "-m", "benches.tracer.inside", way, str(work)]
+        fixed = [] if randomised else same_addresses()
+        command = [*fixed, str(python), *through, "-m", "benches.tracer.inside", way, str(work)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=dict(env), cwd=ROOT, text=True
         )

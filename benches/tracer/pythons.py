@@ -13,6 +13,7 @@ from .processes import ROOT
 
 VERSIONS = ("3.12", "3.13")
 _REQUIREMENTS = ROOT / "requirements" / "bench.txt"
+_LEAST = Path(__file__).resolve().parent / "inside" / "least.c"
 
 
 class NoPython(Exception):
@@ -60,6 +61,23 @@ def environment_of(version: str, wheel: Path, home: Path, say: Callable[[str], N
         stamp.write_text(made_from, encoding="ascii")
     _pip(python, "--no-deps", "--force-reinstall", str(wheel))
     return python
+
+
+def least_of(python: Path, home: Path, say: Callable[[str], None]) -> Path | None:
+    """The least recorder, compiled for a Python; `None` where there is no C compiler, or no header files."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        say("no C compiler: the least recorder is not measured")
+        return None
+    ask = "import sysconfig; print(sysconfig.get_paths()['include'])"
+    include = subprocess.run([str(python), "-I", "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    built = home / "least.so"
+    command = [compiler, "-O3", "-shared", "-fPIC", "-w", f"-I{include}", str(_LEAST), "-o", str(built)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(f"the least recorder can't be compiled, and is not measured: {done.stderr.strip()[-500:]}")
+        return None
+    return built
 
 
 def the_wheel() -> Path:

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from .estimate import Estimate, Judgement, judge
 
@@ -54,6 +54,9 @@ class Row:
     interval: tuple[float, float] | None = None
     control: tuple[float, float] | None = None
     note: str | None = None
+    #: What the least recorder that is exact takes, in the same unit, and how far above that `value` is: 0.1 is a tenth.
+    floor: float | None = None
+    within: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in the file."""
@@ -70,9 +73,17 @@ class Row:
         for name, pair in (("interval", self.interval), ("control", self.control)):
             if pair is not None:
                 row[name] = [_round(bound) for bound in pair]
+        if self.floor is not None:
+            row["floor"], row["within"] = _round(self.floor), _round(self.within)
         if self.note is not None:
             row["note"] = self.note
         return row
+
+    def above(self, floor: float) -> Self:
+        """Say what the least recorder takes."""
+        if self.value is not None and floor > 0:
+            self.floor, self.within = floor, self.value / floor - 1
+        return self
 
 
 def row(
@@ -126,7 +137,8 @@ def worst(ident: str, rows: Sequence[Row]) -> Row:
     met = all(row.met for row in rows)
     where = f"the worst is {found.id}"
     how = f"{how}; {where}"
-    return Row(ident, found.value, unit, target, met, how, found.peers, found.interval, found.control, note)
+    peers, interval, control = found.peers, found.interval, found.control
+    return Row(ident, found.value, unit, target, met, how, peers, interval, control, note, found.floor, found.within)
 
 
 def machine() -> dict[str, Any]:
@@ -153,12 +165,15 @@ def write(path: Path, rows: Sequence[Row], versions: Mapping[str, str], run: Map
 
 def table(rows: Sequence[Row]) -> str:
     """The same for people."""
-    lines = [("row", "value", "95 %", "A/A", "target", "met", "peers")]
+    lines = [("row", "value", "95 %", "A/A", "target", "met", "floor", "above it", "peers")]
     for line in rows:
         value = "not measured" if line.value is None else f"{line.value:.3f} {line.unit}"
         met = "yes" if line.met else "not measured" if line.note else "no"
         peers = ", ".join(f"{name} {value:.2f}" for name, value in line.peers.items() if value is not None)
-        lines.append((line.id, value, _span(line.interval), _span(line.control), f"{line.target:g}", met, peers))
+        floor = "" if line.floor is None else f"{line.floor:.3g}"
+        above = "" if line.within is None else f"{line.within:+.0%}"
+        spans = (_span(line.interval), _span(line.control))
+        lines.append((line.id, value, *spans, f"{line.target:g}", met, floor, above, peers))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     notes = [f"{line.id}: {line.note}" for line in rows if line.note and line.id in TARGETS]

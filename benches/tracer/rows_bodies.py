@@ -34,6 +34,7 @@ BODIES = (
 )
 #: Bodies that are timed besides those of the row `cpu`.
 BESIDES = ("one-line", "recursion", "flat", "flask.loops", "flask.calls", "flask.template", "flask.flat", *WAITING)
+FIXED = ("trivial", "flask.trivial")
 UNTRACED_VIEWS = ("flask.trivial", "flask.template", "flask.loops", "flask.calls")
 
 #: Which bodies each way is timed on, and in how many rounds: 1 is every round. What takes long is asked less often.
@@ -46,6 +47,8 @@ _TRACED_WAYS: _Ways = {
     "request": ((*LOOPS, "flat", "flask.flat"), 1),
     "steps": ((*CPU, *BESIDES), 1),
     "floor": (("flat", "flask.flat"), 1),
+    "least": (("flat", "flask.flat"), 1),
+    "least-silent": (LOOPS, 1),
     "slipcover": (CPU, 1),
     "ctrace": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
     "sysmon": (("flask.trivial", "trivial", "flat", "flask.loops", *CPU), 5),
@@ -60,8 +63,11 @@ _UNTRACED_WAYS: _Ways = {
     "never": ((*(body for body in _UNTRACED_BODIES if "flat" not in body),), 1),
     "idle": (_UNTRACED_BODIES, 1),
     "always": ((*(body for body in _UNTRACED_BODIES if "flat" not in body),), 1),
+    # A request's fixed cost is a few hundredths of what a framework takes.
+    "traced": (FIXED, 1),
+    "least": (FIXED, 1),
 }
-TRACED = ("agent", "request", "steps", "ctrace", "sysmon")
+TRACED = ("agent", "traced", "request", "steps", "least", "least-silent", "ctrace", "sysmon")
 #: How often a body is run, three times over, before it is timed.
 _WARM = 3
 
@@ -91,6 +97,8 @@ class _Stage:
     ways: _Ways
     groups: int
     rounds: int
+    #: Whether each process has its objects elsewhere.
+    randomised: bool
 
     def order(self, group: int) -> list[str]:
         """The ways; in every other group, the other way round."""
@@ -106,8 +114,9 @@ def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
     """Time all bodies in all ways."""
     measured = Measured(Samples(), Samples(), {}, [])
     quick = setting.quick
-    traced = _Stage("traced", _TRACED_WAYS, *((2, 3) if quick else (8, 5)))
-    untraced = _Stage("untraced", _UNTRACED_WAYS, *((2, 3) if quick else (10, 4)))
+    traced = _Stage("traced", _TRACED_WAYS, *((2, 3) if quick else (8, 5)), randomised=False)
+    # Hundredths are told apart here: what addresses do must come out of the mean, and not be taken for a cost.
+    untraced = _Stage("untraced", _UNTRACED_WAYS, *((2, 3) if quick else (16, 3)), randomised=True)
     for stage, samples in ((traced, measured.samples), (untraced, measured.untraced)):
         for group in range(stage.groups):
             say(f"{setting.version}: {stage.name} bodies, processes {group + 1} of {stage.groups}")
@@ -115,7 +124,7 @@ def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
                 for name in stage.order(group):
                     way = name.partition(" ")[0]
                     label = f"{stage.name}-{way}-{name.count(' ')}-{group}"
-                    workers.add(name, setting.start(label, way))
+                    workers.add(name, setting.start(label, way, randomised=stage.randomised))
                 workers.await_ready()
                 measured.missing |= workers.missing
                 _prepare(setting, stage, workers, measured, group)
@@ -139,6 +148,9 @@ def _prepare(setting: Setting, stage: _Stage, workers: Workers, measured: Measur
                 raise WorkerError(f"{name}: {body} answers {answer}, elsewhere {answers[body]}")
             if stage.ways[name][1] == 1:
                 worker.do("time", name=body, headers=headers(way), count=_WARM)
+    for name in workers.by_name:
+        if name.startswith("least"):
+            workers.by_name[name].do("exact", headers=headers(name))
     if "off" in workers.by_name:
         measured.left = workers.by_name["off"].do("left")
     if "idle" in workers.by_name:
@@ -179,7 +191,12 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
     version = setting.version
 
     def ratio(
-        ident: str, way: str, bodies: Sequence[str], peers: Sequence[str] = (), target: float | None = None
+        ident: str,
+        way: str,
+        bodies: Sequence[str],
+        peers: Sequence[str] = (),
+        target: float | None = None,
+        least: str | None = None,
     ) -> None:
         if way in measured.missing:
             made.append(not_measured(ident, measured.missing[way], how))
@@ -191,7 +208,10 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
             for peer in peers
             if all(samples.has(peer, body) for body in bodies)
         }
-        made.append(row(ident, samples.ratio(way, "twin", *bodies), control, how, others, target=target))
+        found = row(ident, samples.ratio(way, "twin", *bodies), control, how, others, target=target)
+        if least is not None and all(samples.has(least, body) for body in bodies):
+            found.above(samples.ratio(least, "twin", *bodies).value)
+        made.append(found)
 
     made.append(_off(setting, measured, how))
     for name, bodies in (
@@ -231,9 +251,9 @@ def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
         control = samples.ratio("twin again", "twin", *CPU)
         against = samples.ratio("agent", "slipcover", *CPU)
         made.append(row(f"cpu.to-slipcover.{version}", against, control, how, target=1.03))
-    ratio(f"cpu-request.loops.{version}", "request", LOOPS, ("ctrace", "sysmon"))
-    ratio(f"flat-request.bare.{version}", "request", ("flat",), ("ctrace", "sysmon", "floor"))
-    ratio(f"flat-request.flask.{version}", "request", ("flask.flat",), ("floor",))
+    ratio(f"cpu-request.loops.{version}", "request", LOOPS, ("ctrace", "sysmon"), least="least-silent")
+    ratio(f"flat-request.bare.{version}", "request", ("flat",), ("ctrace", "sysmon", "floor"), least="least")
+    ratio(f"flat-request.flask.{version}", "request", ("flask.flat",), ("floor",), least="least")
     return made
 
 
@@ -251,16 +271,17 @@ def _off(setting: Setting, measured: Measured, how: str) -> Row:
 
 
 def _fixed(setting: Setting, measured: Measured, how: str) -> list[Row]:
-    samples = measured.samples
+    beside, samples = measured.samples, measured.untraced
     made = []
-    for name in ("trivial", "flask.trivial"):
+    for name in FIXED:
         ident = f"fixed.{name.replace('flask.trivial', 'flask').replace('trivial', 'bare')}.{setting.version}"
-        if "agent" in measured.missing:
-            made.append(not_measured(ident, measured.missing["agent"], how))
+        if "traced" in measured.missing:
+            made.append(not_measured(ident, measured.missing["traced"], how))
             continue
-        peers = {
-            peer: samples.more(peer, "twin", name).value for peer in ("ctrace", "sysmon") if samples.has(peer, name)
-        }
+        peers = {peer: beside.more(peer, "twin", name).value for peer in ("ctrace", "sysmon") if beside.has(peer, name)}
         control = samples.more("twin again", "twin", name)
-        made.append(row(ident, samples.more("agent", "twin", name), control, how, peers, null=0.0))
+        found = row(ident, samples.more("traced", "twin", name), control, how, peers, null=0.0)
+        if samples.has("least", name):
+            found.above(samples.more("least", "twin", name).value)
+        made.append(found)
     return made

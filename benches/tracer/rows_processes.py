@@ -86,7 +86,7 @@ def neighbour(setting: Setting, how: str, say: Callable[[str], None]) -> list[Ro
 
 def first(setting: Setting, how: str, say: Callable[[str], None]) -> list[Row]:
     """What the first execution of a code object costs where the process traces; and requests that have new lines."""
-    ways = {"twin f": "twin", "twin f again": "twin", "agent f": "agent", "floor f": "floor"}
+    ways = {"twin f": "twin", "twin f again": "twin", "agent f": "agent", "floor f": "floor", "least f": "least"}
     samples = Samples()
     missing: dict[str, str] = {}
     groups, rounds = (2, 3) if setting.quick else (3, 7)
@@ -126,7 +126,10 @@ def first(setting: Setting, how: str, say: Callable[[str], None]) -> list[Row]:
         measured, control = samples.more("agent f", "twin f", what), samples.more("twin f again", "twin f", what)
         target = 20.0 + 150.0 if what == "new-lines" else None
         peers = {"floor": samples.more("floor f", "twin f", what).value} if what in _FIRST else {}
-        made.append(row(ident, measured, control, how, peers, target=target, null=0.0))
+        found = row(ident, measured, control, how, peers, target=target, null=0.0)
+        if what in _FIRST and samples.has("least f", what):
+            found.above(samples.more("least f", "twin f", what).value)
+        made.append(found)
     return made
 
 

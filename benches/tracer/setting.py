@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from .inside.least import WAYS as LEAST
 from .processes import ROOT, Worker, environment
 
 _CONFIG = """\
@@ -21,6 +22,7 @@ include =
 #: The ways in which a process may be run, and the granularity that the agent is asked for.
 AGENT_WAYS = {
     "agent": "profile",
+    "traced": "profile",
     "never": None,
     "idle": None,
     "always": None,
@@ -38,6 +40,8 @@ class Setting:
     python: Path
     work: Path
     quick: bool
+    #: The least recorder, compiled; `None` where that could not be done.
+    least: Path | None = None
 
     @property
     def config(self) -> Path:
@@ -57,8 +61,8 @@ class Setting:
         """Where the process of that name leaves what it traced."""
         return self.work / "coverage" / name
 
-    def start(self, name: str, way: str) -> Worker:
-        """Start a process in one of the ways. `name` tells processes of one way apart."""
+    def start(self, name: str, way: str, *, randomised: bool = False) -> Worker:
+        """Start a process in one of the ways; `name` tells those of one apart, `randomised` is :class:`Worker`'s."""
         directory = self.coverage_dir(name)
         env = environment(BENCH_COVERAGE_DIR=str(directory), BENCH_CONFIG=str(self.config))
         through: tuple[str, ...] = ()
@@ -70,12 +74,15 @@ class Setting:
                 env["PROFILE_COVERAGE_ALWAYS"] = "symbols"
         elif way in ("ctrace", "sysmon"):
             env["COVERAGE_CORE"] = way
+        elif way in LEAST:
+            env["BENCH_LEAST"] = "" if self.least is None else str(self.least)
         elif way == "slipcover":
             code = Path(__file__).resolve().parent / "code"
             source = f"{code},{self.work / 'generated'},{self.work / 'packaged'}"
             out = self.work / f"{name}.slipcover.json"
             through = ("-m", "slipcover", "--source", source, "--json", "--out", str(out))
-        return Worker(self.python, inside, self.work, env, self.work / "logs" / f"{name}.log", through)
+        log = self.work / "logs" / f"{name}.log"
+        return Worker(self.python, inside, self.work, env, log, through, randomised=randomised)
 
     def agent_environment(self, directory: Path, granularity: str | None) -> dict[str, str]:
         """What switches the agent on."""

@@ -1,6 +1,7 @@
-"""Lets the agent change a module of the standard library once somebody imports it, and not before.
+"""Lets the agent change a module once somebody imports it, and not before.
 
-``multiprocessing`` and its relatives cost milliseconds and memory to import; most web processes never need them.
+``multiprocessing`` and its relatives cost milliseconds and memory to import; most web processes never need them. Nor is
+importing them without effect: once ``multiprocessing`` and ``asyncio`` are here, each log record asks both who it is.
 """
 
 from __future__ import annotations
@@ -46,8 +47,12 @@ class _Finder:
         change = self.changes.get(fullname)
         if change is None:
             return None
-        for finder in sys.meta_path:
-            spec = finder.find_spec(fullname, path, target) if finder is not self else None
+        # Those before it had nothing to say; one of ours among them is asking just now. Somebody may have put another
+        # list there.
+        finders = list(sys.meta_path)
+        begin = next((index + 1 for index, finder in enumerate(finders) if finder is self), 0)
+        for finder in finders[begin:]:
+            spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 _lend(spec.loader, change)
                 return spec
@@ -59,9 +64,14 @@ def _lend(loader: Any, change: Change) -> None:
     borrowed = getattr(loader, "__dict__", None)
     if not isinstance(borrowed, dict):
         return
+    # Another finder of ours may have lent it a step already.
+    before = borrowed.get("exec_module")
 
     def exec_module(module: ModuleType) -> None:
-        borrowed.pop("exec_module", None)
+        if before is None:
+            borrowed.pop("exec_module", None)
+        else:
+            borrowed["exec_module"] = before
         loader.exec_module(module)
         _change(change, module)
 

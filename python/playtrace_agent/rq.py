@@ -30,9 +30,9 @@ def install(role: str = "worker") -> None:
 
 
 def install_queue_if_present() -> None:
-    """Tag jobs if RQ is installed."""
+    """Tag jobs if RQ is installed, from the moment on that somebody imports it."""
     if runtime.started() and not _left_out() and importlib.util.find_spec("rq") is not None:
-        rq_queue.install()
+        rq_queue.expect()
 
 
 def _left_out() -> bool:

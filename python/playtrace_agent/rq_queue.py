@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
-from . import jobs, rq_worker, runtime, units
+from . import jobs, onimport, rq_worker, runtime, units
 from .jobs import SLUG_KEY, SlugMissingError
 from .rq_job import MISSED, OWED, PROMISED, TAKEN, run_of, wrap
 
@@ -15,7 +16,21 @@ if TYPE_CHECKING:
 
     from .jobs import Run
 
+_HOOK = "rq-queue"
+_expected = False
 _installed = False
+
+
+def expect() -> None:
+    """Do what :func:`install` does, now or when RQ is imported. Many processes whose environment has it never do."""
+    global _expected  # noqa: PLW0603 - the process has one `rq`
+    if "rq" in sys.modules:
+        install()
+    elif not _expected:
+        _expected = True
+        onimport.install({"rq": lambda _module: install()})
+        # It is in place: the doctor looks whether a web process can.
+        runtime.tell_setup(_HOOK)
 
 
 def install() -> None:
@@ -34,7 +49,8 @@ def install() -> None:
         # One may only add to the pipeline of another one.
         wrap(Queue, name, functools.partial(jobs.withdrawing, together=True))
     wrap(Queue, "run_sync", _run_sync)
-    runtime.tell_setup("rq-queue")
+    # Where it was expected, only RQ's release is news.
+    runtime.tell_setup(*(() if _expected else (_HOOK,)))
 
 
 def _create(original: Callable[..., Any]) -> Callable[..., Any]:

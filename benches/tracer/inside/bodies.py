@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benches.tracer.code import calls, loops, waiting
 
-from . import floor, generated, packaged, ways
+from . import floor, generated, least, packaged, ways
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
@@ -36,7 +36,11 @@ class Bodies:
         self.flat = flat.run
         if way == "floor":
             floor.listen(flat)
-        self._bare_app = ways.serve(way, ways.BareApp(), flask=False)
+        self.recorder: Any = None
+        if way in least.WAYS:
+            folders = [Path(loops.__file__).parent, work / "generated", work / "packaged"]
+            self.recorder = least.listen(way, folders, work / "least" / f"{os.getpid()}.ledger")
+        self._bare_app = ways.serve(way, ways.BareApp(), flask=False, recorder=self.recorder)
         self._flask_app: WSGIApplication | None = None
         self._bodies: dict[str, Callable[[], object]] = {
             "trivial": _trivial,
@@ -53,7 +57,7 @@ class Bodies:
         if self._flask_app is None:
             from benches.tracer.code import views
 
-            self._flask_app = ways.serve(self.way, views.make_app(self.flat), flask=True)
+            self._flask_app = ways.serve(self.way, views.make_app(self.flat), flask=True, recorder=self.recorder)
         return self._flask_app
 
     def request(self, name: str, headers: dict[str, str]) -> Callable[[], object]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import floor, generated, ways
-from .bodies import Bodies
+from .bodies import FLAT, Bodies
 
 #: The agent's contexts rest after five seconds without work, at the next request that is not traced.
 REST_SECONDS = 5.5
@@ -37,6 +37,7 @@ class Tasks:
             "rest": self.rest,
             "left": ways.traces_of_the_agent,
             "save": self.save,
+            "exact": self.exact,
             "new-lines": self.new_lines,
             "neighbour": self.neighbour,
             "beside": self.beside,
@@ -58,6 +59,21 @@ class Tasks:
             import playtrace_agent
 
             playtrace_agent.flush()
+
+    def exact(self, headers: dict[str, str]) -> None:
+        """Make sure that the least recorder records each line of a request for flat code, and misses none.
+
+        Raises:
+            RuntimeError: It does not.
+        """
+        functions, lines = FLAT
+        before, _ = self.bodies.recorder.counts(True)
+        self.bodies.answer("flat", headers)
+        after, missed = self.bodies.recorder.counts(False)
+        # Each function is called on a line of its own, between the first one and the last one of what calls them.
+        expected = functions * lines + functions + 2
+        if missed or after - before != expected:
+            raise RuntimeError(f"the least recorder has {after - before} lines of {expected}, and missed {missed}")
 
     def new_lines(self, slug: str, run: str) -> float:
         """Seconds a request, each of which executes 20 lines that are new to the run; the run's first is not counted.

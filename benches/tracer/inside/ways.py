@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from . import least
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -60,10 +62,12 @@ class BareApp:
         return [b"ok"]
 
 
-def serve(way: str, app: Any, *, flask: bool) -> WSGIApplication:
-    """Put what the way needs around a Flask app or a bare one."""
+def serve(way: str, app: Any, *, flask: bool, recorder: Any = None) -> WSGIApplication:
+    """Put what the way needs around a Flask app or a bare one; `recorder` is the least one, where it listens."""
     if way in UNTRACED:
         served: WSGIApplication = app
+    elif way in least.WAYS:
+        served = recorder.wrap(app)
     elif way in COVERAGE:
         served = PerRequestCoverage(app, Path(os.environ["BENCH_COVERAGE_DIR"]), Path(os.environ["BENCH_CONFIG"]))
     elif flask:

@@ -98,8 +98,6 @@ pub(crate) struct Agent {
     pub(crate) sources: Sources,
     /// Registered code objects by address; each is kept alive by the monitor, so no address is used again.
     pub(crate) codes: FxHashMap<usize, CodeId>,
-    /// The one that was asked for last.
-    last_code: Option<(usize, CodeId)>,
     /// For lines that another engine collected: what stands for the code of a file.
     credited: FxHashMap<FileId, CodeId>,
     /// The unit that lasts as long as the process.
@@ -136,7 +134,6 @@ impl Agent {
             tracer: Tracer::new(),
             sources,
             codes: FxHashMap::default(),
-            last_code: None,
             credited: FxHashMap::default(),
             process_unit: None,
             runs: BTreeMap::new(),
@@ -180,19 +177,15 @@ impl Agent {
     /// The number of the registered code object at an address.
     #[inline]
     pub(crate) fn code_at(&mut self, address: usize) -> Option<CodeId> {
-        if let Some((last, id)) = self.last_code
-            && last == address
-        {
-            return Some(id);
-        }
-        let id = *self.codes.get(&address)?;
-        self.last_code = Some((address, id));
-        Some(id)
+        self.trails.code(address).or_else(|| {
+            let id = *self.codes.get(&address)?;
+            self.trails.meet(address, id);
+            Some(id)
+        })
     }
 
     /// Forgets the code objects at those addresses: nobody has them any more.
     pub(crate) fn forget_codes(&mut self, addresses: impl Iterator<Item = usize>) {
-        self.last_code = None;
         self.trails.clear();
         let gone: Vec<CodeId> = addresses.filter_map(|address| self.codes.remove(&address)).collect();
         self.tracer.remove_codes(&gone);

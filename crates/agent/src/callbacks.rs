@@ -3,15 +3,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use playtrace_tracer::{Arm, CodeId, Entry, Lacked, Redundant, Token, Way};
+use playtrace_tracer::{Arm, CodeId, Entry, Followed, Lacked, Redundant, Token, Way};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::callable;
 use crate::current::{self, Nobodys};
 use crate::monitor::{self, DISABLE};
 use crate::number;
 use crate::registry::{self, registered, scout};
 use crate::state::AGENT;
+use crate::stretch;
 
 /// What a callback tells the interpreter.
 enum Answer {
@@ -52,35 +54,45 @@ fn guarded(body: impl FnOnce(Python<'_>) -> Answer) -> *mut ffi::PyObject {
 /// # Safety
 /// `args` must hold `count` objects, and the interpreter's lock must be held.
 #[inline]
-unsafe fn on_trail(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> bool {
+unsafe fn on_trail(args: *const *mut ffi::PyObject, count: usize) -> bool {
     if count < 2 {
         return false;
     }
     // SAFETY: the lock is held; there are a code object and an int.
     let (py, code, line) = unsafe { (Python::assume_attached(), *args, number::line(*args.add(1))) };
-    line.is_some_and(|line| {
-        let dealt_with = AGENT.with(py, |state| {
-            let Some(agent) = &mut state.agent else { return false };
-            agent.trails.line(py, &mut agent.tracer, code as usize, line)
-        });
-        dealt_with == Some(true)
-    })
+    line.is_some_and(|line| stretch::line(py, code as usize, line) || followed(py, code as usize, line))
+}
+
+/// Deals with a line of which the stretch does not know.
+#[inline(never)]
+fn followed(py: Python<'_>, code: usize, line: u32) -> bool {
+    let followed = AGENT.with(py, |state| {
+        let Some(agent) = &mut state.agent else { return Followed::Lost };
+        let followed = agent.trails.line(py, &mut agent.tracer, code, line);
+        if followed == Followed::Fresh {
+            agent.trails.begin_stretch(py, &mut agent.tracer, code);
+        }
+        followed
+    });
+    followed.is_some_and(|followed| followed != Followed::Lost)
 }
 
 /// The first argument's address, if there is one.
 ///
 /// # Safety
 /// `args` must hold `count` objects.
-unsafe fn first(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> Option<*mut ffi::PyObject> {
+unsafe fn first(args: *const *mut ffi::PyObject, count: usize) -> Option<*mut ffi::PyObject> {
     // SAFETY: there is a first one.
     (count > 0).then(|| unsafe { *args })
 }
 
 pub(crate) unsafe extern "C" fn on_line(
-    _module: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
+    _callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: usize,
+    _names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    let count = callable::count(count);
     // SAFETY: the interpreter hands over `count` objects, with its lock held. `None` is immortal wherever there is
     // `sys.monitoring` (PEP 683): it needs no reference.
     unsafe { if on_trail(args, count) { ffi::Py_None() } else { off_trail(args, count) } }
@@ -92,7 +104,7 @@ pub(crate) unsafe extern "C" fn on_line(
 /// `args` must hold `count` objects, and the interpreter's lock must be held.
 #[cold]
 #[inline(never)]
-unsafe fn off_trail(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> *mut ffi::PyObject {
+unsafe fn off_trail(args: *const *mut ffi::PyObject, count: usize) -> *mut ffi::PyObject {
     guarded(|py| {
         if count < 2 {
             return Answer::Keep;
@@ -105,14 +117,13 @@ unsafe fn off_trail(args: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> *m
             let agent = state.agent.as_mut()?;
             // One event may still come after the code object was given up.
             let id = agent.code_at(code as usize)?;
-            agent.trails.meet(code as usize, id);
             if let Some(redundant) = agent.tracer.redundant_line(id, line) {
                 return Some((id, Reached::ByAll(redundant)));
             }
             // Asking runs no Python code.
             let (token, held) = current::look_closely(py);
             let (token, lacked) = match token {
-                Ok(token) => (Some(token), agent.line(code as usize, id, line, token, held)),
+                Ok(token) => (Some(token), agent.line(id, line, token, held)),
                 Err(Nobodys::Elsewhere(token)) => {
                     agent.miss_line(id, line, token);
                     (None, Lacked::Keep)
@@ -209,7 +220,7 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
         let agent = state.agent.as_mut()?;
         let id = agent.code_at(code as usize)?;
         // Asking runs no Python code.
-        let token = current::look(py);
+        let token = agent.trails.token(py).map_or_else(|| current::look(py), Ok);
         if let Err(Nobodys::Elsewhere(token)) = token {
             agent.miss_entry(id, token);
             // If it lacks a line, that is to be seen.
@@ -244,20 +255,24 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
 }
 
 pub(crate) unsafe extern "C" fn on_start(
-    _module: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
+    _callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: usize,
+    _names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    let count = callable::count(count);
     // SAFETY: the interpreter hands over `count` objects.
     let code = unsafe { first(args, count) };
     guarded(|py| code.map_or(Answer::Keep, |code| entered(py, code, Way::Start)))
 }
 
 pub(crate) unsafe extern "C" fn on_resume(
-    _module: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
+    _callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: usize,
+    _names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    let count = callable::count(count);
     // SAFETY: the interpreter hands over `count` objects.
     let resumed = unsafe { resumption(args, count) };
     guarded(|py| resumed.map_or(Answer::Keep, |(code, way)| entered(py, code, way)))
@@ -267,10 +282,7 @@ pub(crate) unsafe extern "C" fn on_resume(
 ///
 /// # Safety
 /// `args` must hold `count` objects.
-unsafe fn resumption(
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-) -> Option<(*mut ffi::PyObject, Way)> {
+unsafe fn resumption(args: *const *mut ffi::PyObject, count: usize) -> Option<(*mut ffi::PyObject, Way)> {
     if count < 2 {
         return None;
     }
@@ -282,10 +294,12 @@ unsafe fn resumption(
 /// An exception is thrown into a generator or coroutine. The interpreter has this event globally only, and can't
 /// silence it; it is rare.
 pub(crate) unsafe extern "C" fn on_throw(
-    _module: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
+    _callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: usize,
+    _names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    let count = callable::count(count);
     // SAFETY: the interpreter hands over `count` objects.
     let code = unsafe { first(args, count) };
     guarded(|py| {
@@ -309,20 +323,24 @@ pub(crate) unsafe extern "C" fn on_throw(
 }
 
 pub(crate) unsafe extern "C" fn on_first(
-    _module: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
+    _callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: usize,
+    _names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    let count = callable::count(count);
     // SAFETY: the interpreter hands over `count` objects.
     let code = unsafe { first(args, count) };
     guarded(|py| code.map_or(Answer::Silence, |code| found(py, code, Way::Start)))
 }
 
 pub(crate) unsafe extern "C" fn on_first_resume(
-    _module: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
+    _callable: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: usize,
+    _names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    let count = callable::count(count);
     // SAFETY: the interpreter hands over `count` objects.
     let resumed = unsafe { resumption(args, count) };
     guarded(|py| resumed.map_or(Answer::Silence, |(code, way)| found(py, code, way)))

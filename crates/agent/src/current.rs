@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 
 use crate::frames::lookup;
 use crate::token::TokenObject;
-use crate::{engine, entered};
+use crate::{asked, engine, entered, stretch};
 
 /// The variable. Asked at each event that may be news; events arrive while the interpreter shuts down and the module's own
 /// names are gone, so it is kept for ever, like its bound methods.
@@ -60,14 +60,21 @@ pub(crate) struct Held {
     meanings: u64,
 }
 
+impl Held {
+    pub(crate) fn address(self) -> usize {
+        self.address
+    }
+}
+
 /// Makes the variable. Its value is a unit's token, or `None`.
 pub(crate) fn create(py: Python<'_>) -> PyResult<()> {
     let variable = py.import("contextvars")?.getattr("ContextVar")?.call1(("playtrace_agent",))?;
     GET.store(variable.getattr("get")?.unbind().into_ptr(), Ordering::Relaxed);
     SET.store(variable.getattr("set")?.unbind().into_ptr(), Ordering::Relaxed);
-    VARIABLE.store(variable.unbind().into_ptr(), Ordering::Relaxed);
     QUICK_GET.store(lookup(c"PyContextVar_Get"), Ordering::Relaxed);
     QUICK_SET.store(lookup(c"PyContextVar_Set"), Ordering::Relaxed);
+    asked::prepare(py, &variable)?;
+    VARIABLE.store(variable.unbind().into_ptr(), Ordering::Relaxed);
     Ok(())
 }
 
@@ -98,17 +105,35 @@ pub(crate) fn value(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     }
 }
 
-/// Whether the variable holds what it held then, and that means the same token. Runs no Python code. Can't panic.
+/// The variable; null before it was made.
 #[inline]
-pub(crate) fn holds(py: Python<'_>, held: Held) -> bool {
-    held.meanings == MEANINGS.load(Ordering::Relaxed) && address(py) == Some(held.address)
+pub(crate) fn variable() -> *mut ffi::PyObject {
+    VARIABLE.load(Ordering::Relaxed)
+}
+
+/// What the variable holds; `None` where it can't be asked quickly. Runs no Python code. Can't panic.
+#[inline]
+pub(crate) fn holds(py: Python<'_>) -> Option<Held> {
+    Some(Held { address: address(py)?, meanings: MEANINGS.load(Ordering::Relaxed) })
 }
 
 /// The address of the variable's value.
 #[inline]
-fn address(_attached: Python<'_>) -> Option<usize> {
-    let (variable, quick) = (VARIABLE.load(Ordering::Relaxed), QUICK_GET.load(Ordering::Relaxed));
-    if variable.is_null() || quick.is_null() {
+fn address(py: Python<'_>) -> Option<usize> {
+    let variable = VARIABLE.load(Ordering::Relaxed);
+    if variable.is_null() {
+        return None;
+    }
+    // SAFETY: the lock is held, and the variable lives for ever.
+    unsafe { asked::address(variable) }.or_else(|| ask(py, variable))
+}
+
+/// The same where it must be asked.
+#[cold]
+#[inline(never)]
+fn ask(_attached: Python<'_>, variable: *mut ffi::PyObject) -> Option<usize> {
+    let quick = QUICK_GET.load(Ordering::Relaxed);
+    if quick.is_null() {
         return None;
     }
     let mut value = null_mut();
@@ -126,6 +151,7 @@ fn address(_attached: Python<'_>) -> Option<usize> {
 
 /// Notes that addresses and the process's own token may mean something else from now on.
 pub(crate) fn meanings_change() {
+    stretch::end();
     MEANINGS.fetch_add(1, Ordering::Relaxed);
 }
 

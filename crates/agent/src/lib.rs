@@ -5,9 +5,11 @@
 //! and the state of one process ([`agent`]).
 
 mod agent;
+mod asked;
 mod behind;
 mod block;
 mod body;
+mod callable;
 mod callbacks;
 mod calling;
 mod cell;
@@ -33,6 +35,7 @@ mod run;
 mod seen;
 mod sources;
 mod state;
+mod stretch;
 mod token;
 mod trails;
 mod unflushed;

@@ -3,7 +3,6 @@
 //! The *scout* listens everywhere for a code object's first run, decides by its file, and silences itself there.
 //! The *reader* listens only within code of interest. `docs/adr/0003-two-monitoring-tools.md` tells why it takes two.
 
-use std::ffi::CStr;
 use std::ops::ControlFlow;
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::agent::Agent;
+use crate::callable::{Callables, Function};
 use crate::error::AgentError;
 use crate::frames::Frames;
 use crate::state::AGENT;
@@ -73,15 +73,16 @@ impl Monitor {
         DISABLE.store(monitoring.getattr("DISABLE")?.unbind().into_ptr(), Ordering::Relaxed);
         monitoring.call_method1("use_tool_id", (scout, SCOUT))?;
         monitoring.call_method1("use_tool_id", (reader, READER))?;
-        for (tool, event, name, callback) in [
-            (scout, start, c"playtrace_first", callbacks::on_first as ffi::PyCFunctionFast),
-            (scout, resume, c"playtrace_first_resume", callbacks::on_first_resume),
-            (scout, throw, c"playtrace_throw", callbacks::on_throw),
-            (reader, start, c"playtrace_start", callbacks::on_start),
-            (reader, resume, c"playtrace_resume", callbacks::on_resume),
-            (reader, line, c"playtrace_line", callbacks::on_line),
+        let callables = Callables::new(py)?;
+        for (tool, event, callback) in [
+            (scout, start, callbacks::on_first as Function),
+            (scout, resume, callbacks::on_first_resume),
+            (scout, throw, callbacks::on_throw),
+            (reader, start, callbacks::on_start),
+            (reader, resume, callbacks::on_resume),
+            (reader, line, callbacks::on_line),
         ] {
-            monitoring.call_method1("register_callback", (tool, event, function(py, name, callback)?))?;
+            monitoring.call_method1("register_callback", (tool, event, callables.of(callback)?))?;
         }
         monitoring.call_method1("set_events", (scout, start | resume | throw))?;
         let number = |value: i64| value.into_pyobject(py).map(|number| number.into_any().unbind());
@@ -139,22 +140,6 @@ impl Monitor {
             stack || memory
         }
     }
-}
-
-/// A built-in function without a Python frame.
-fn function<'py>(
-    py: Python<'py>,
-    name: &'static CStr,
-    callback: ffi::PyCFunctionFast,
-) -> PyResult<Bound<'py, PyAny>> {
-    let definition = Box::leak(Box::new(ffi::PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: callback },
-        ml_flags: ffi::METH_FASTCALL,
-        ml_doc: std::ptr::null(),
-    }));
-    // SAFETY: the definition lives for ever and says how the function wants to be called; no self, no module.
-    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, null_mut(), null_mut())) }
 }
 
 /// Arms registered code objects again. Where the stack or memory ends, what they execute is lost, and the verdicts say so.

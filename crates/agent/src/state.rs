@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::{AgentError, raise};
 use crate::monitor::Monitor;
 use crate::registry::Objects;
+use crate::stretch;
 use crate::token::TokenObject;
 
 /// The state of this process.
@@ -34,14 +35,26 @@ pub(crate) enum Listening {
     Yes,
 }
 
-pub(crate) static AGENT: AttachedCell<State> = AttachedCell::new(State {
+/// The state. Whoever comes to it ends the stretch of lines whose places are kept from one to the next ([`stretch`]).
+pub(crate) struct StateCell(AttachedCell<State>);
+
+impl StateCell {
+    /// As [`AttachedCell::with`].
+    #[inline]
+    pub(crate) fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut State) -> R) -> Option<R> {
+        stretch::end();
+        self.0.with(py, f)
+    }
+}
+
+pub(crate) static AGENT: StateCell = StateCell(AttachedCell::new(State {
     agent: None,
     monitor: None,
     engine: None,
     listening: Listening::Not,
     objects: Objects::new(),
     tokens: BTreeMap::new(),
-});
+}));
 
 /// Runs `f` on the configured agent.
 pub(crate) fn with_agent<R>(

@@ -1,84 +1,119 @@
-//! The short cut for lines: of code objects that reported a line lately, what needs not be looked up again.
+//! The short cut for lines: what was found for one line, and needs not be looked up again for the next.
 //!
-//! A request's lines come one after the other from a few code objects, under one token. Where the token, the context, the file and
-//! the memory map were found for one line, they are kept for the next; whatever may have changed since is a number to compare.
-//! Each answer is the one that the long way gives (`callbacks.rs`), or none, and then nothing was done.
+//! A request's lines come one after the other from a few code objects of a few files, under one token. Which number a code object has, whose
+//! the lines of a token are, and where the lines of a file go are kept apart: a request's first line tells the last two for all code
+//! objects that it enters. Whatever may have changed since is a number to compare. Each answer is the one that the long way gives
+//! (`callbacks.rs`), or none, and then nothing was done.
 
-use playtrace_tracer::{CodeId, Followed, Tracer, Trail};
+use playtrace_tracer::{CodeId, Followed, Token, Tracer, Track, Trail};
 use pyo3::Python;
 
 use crate::current::{self, Held};
+use crate::stretch;
 use crate::unflushed::{LineNote, Tail};
 
-/// So many code objects are kept in mind.
-const PLACES: usize = 64;
+/// So many code objects are kept in mind, so many tokens, and so many files.
+const CODES: usize = 256;
+const WORKS: usize = 4;
+const FILES: usize = 16;
 
-/// What is known of one code object.
+/// The number of the code object at an address; 0 is none.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// Its address; 0 is none.
     code: usize,
     id: CodeId,
-    way: Option<Way>,
 }
 
-/// Where its lines go.
+/// Whose lines are reached while the variable holds something.
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    held: Held,
+    token: Token,
+    trail: Trail,
+}
+
+/// Where the lines of a file go.
 #[derive(Debug, Clone, Copy)]
 struct Way {
-    /// What the variable held; the token of the trail.
-    held: Held,
-    trail: Trail,
+    track: Track,
     note: LineNote,
 }
 
-/// What is known of the code objects that reported lines lately.
+/// What was found lately.
 pub(crate) struct Trails {
-    places: [Option<Place>; PLACES],
+    codes: [Option<Place>; CODES],
+    works: [Option<Work>; WORKS],
+    ways: [Option<Way>; FILES],
     /// Where lines are kept from being lost by a kill.
     tail: Option<Tail>,
 }
 
 impl Trails {
     pub(crate) const fn new() -> Self {
-        Self { places: [None; PLACES], tail: None }
+        Self { codes: [None; CODES], works: [None; WORKS], ways: [None; FILES], tail: None }
     }
 
     /// Deals with a line if that can be done by what is known; says whether it was. Can't panic.
-    #[inline]
-    pub(crate) fn line(&self, py: Python<'_>, tracer: &mut Tracer, code: usize, line: u32) -> bool {
-        let Some(Some(place)) = self.places.get(index(code)).filter(|place| is_of(place.as_ref(), code))
-        else {
-            return false;
-        };
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // for each line; it is called in one place
+    pub(crate) fn line(&self, py: Python<'_>, tracer: &mut Tracer, code: usize, line: u32) -> Followed {
+        let Some(id) = self.code(code) else { return Followed::Lost };
         // Asking runs no Python code.
-        let way = place.way.as_ref();
-        let trail = || way.filter(|way| current::holds(py, way.held)).map(|way| &way.trail);
-        let note = || {
-            let noted = way.zip(self.tail.as_ref()).and_then(|(way, tail)| tail.note_again(way.note, line));
-            noted.is_some()
+        let trail = || self.work(py).map(|work| &work.trail);
+        let way = |file: playtrace_tracer::FileId| {
+            let way = self.ways[file.0 as usize % FILES].as_ref()?;
+            Some((&way.track, way.note))
         };
-        tracer.follow(place.id, line, trail, note) != Followed::Lost
+        let note = |note| self.tail.as_ref().and_then(|tail| tail.note_again(note, line)).is_some();
+        tracer.follow(id, line, trail, way, note)
+    }
+
+    /// A fresh line was recorded this way: the next ones of its code object are mostly fresh, too.
+    #[inline(never)]
+    pub(crate) fn begin_stretch(&self, py: Python<'_>, tracer: &mut Tracer, code: usize) -> Option<()> {
+        let (id, work) = (self.code(code)?, self.work(py)?);
+        let way = self.ways[tracer.file_of(id)?.0 as usize % FILES].as_ref()?;
+        let note = self.tail.as_ref()?.whole(way.note)?;
+        let stretch = tracer.stretch(id, &work.trail, &way.track)?;
+        // SAFETY: all of it is borrowed from the state, where the caller is at this moment; whoever comes next ends the stretch.
+        unsafe { stretch::begin(py, code, work.held, stretch, note) };
+        Some(())
+    }
+
+    /// The number of a code object that is kept in mind.
+    #[inline]
+    pub(crate) fn code(&self, code: usize) -> Option<CodeId> {
+        self.codes[index(code)].filter(|place| place.code == code).map(|place| place.id)
+    }
+
+    /// The token that runs, if it is kept in mind.
+    #[inline]
+    pub(crate) fn token(&self, py: Python<'_>) -> Option<Token> {
+        self.work(py).map(|work| work.token)
+    }
+
+    #[inline]
+    fn work(&self, py: Python<'_>) -> Option<&Work> {
+        let now = current::holds(py)?;
+        self.works[work_index(now)].as_ref().filter(|work| work.held == now)
     }
 
     /// Keeps in mind which number a code object has.
     pub(crate) fn meet(&mut self, code: usize, id: CodeId) {
-        let place = &mut self.places[index(code)];
-        if !is_of(place.as_ref(), code) {
-            *place = Some(Place { code, id, way: None });
-        }
+        self.codes[index(code)] = Some(Place { code, id });
     }
 
-    /// Keeps in mind where the lines of a code object go.
-    pub(crate) fn learn(
-        &mut self,
-        code: usize,
-        id: CodeId,
-        held: Held,
-        trail: Trail,
-        noted: (LineNote, Tail),
-    ) {
-        self.tail = Some(noted.1);
-        self.places[index(code)] = Some(Place { code, id, way: Some(Way { held, trail, note: noted.0 }) });
+    /// Keeps in mind whose the lines of a token are.
+    pub(crate) fn learn_work(&mut self, held: Held, token: Token, trail: Trail) {
+        self.works[work_index(held)] = Some(Work { held, token, trail });
+    }
+
+    /// Keeps in mind where the lines of a file go.
+    pub(crate) fn learn_way(&mut self, track: Track, note: LineNote, tail: &Tail) {
+        if !self.tail.as_ref().is_some_and(|known| known.is(tail)) {
+            self.tail = Some(tail.clone());
+        }
+        self.ways[track.file().0 as usize % FILES] = Some(Way { track, note });
     }
 
     /// Forgets everything: code objects are gone.
@@ -87,11 +122,12 @@ impl Trails {
     }
 }
 
-fn is_of(place: Option<&Place>, code: usize) -> bool {
-    place.is_some_and(|place| place.code == code)
-}
-
 /// Objects lie 16 bytes apart at least; code objects are some hundred bytes long.
 fn index(code: usize) -> usize {
-    (code >> 4 ^ code >> 10) % PLACES
+    (code >> 4 ^ code >> 12) % CODES
+}
+
+/// Tokens are 48 bytes long.
+fn work_index(held: Held) -> usize {
+    (held.address() >> 4) % WORKS
 }

@@ -16,6 +16,8 @@ use playtrace_ledger::shared::{make_directory, share};
 use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, line_record, with_line};
 use playtrace_model::MeasuredPath;
 
+use crate::stretch;
+
 /// Two thousand lines; most requests add fewer.
 const FIRST_SIZE: usize = 16 * 1024;
 
@@ -27,6 +29,8 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 static COUNTED: LazyLock<bool> = LazyLock::new(|| {
     extern "C" fn in_child() {
         FORKS.fetch_add(1, Ordering::Relaxed);
+        // What is kept leads into the parent's map.
+        stretch::end();
     }
     // SAFETY: the handler lives as long as the process (an extension module is never unloaded) and does nothing that a
     // forked child must not do.
@@ -56,7 +60,7 @@ struct Shared {
 
 /// Where the next record goes.
 #[derive(Debug)]
-struct End {
+pub(crate) struct End {
     /// Of the mapping; it lives as long as this.
     base: Cell<*mut u8>,
     /// Bytes of it.
@@ -173,6 +177,17 @@ impl Drop for Unflushed {
 }
 
 impl Tail {
+    /// Whether it is the end of the same map.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The record of line 0 and the end itself, where another line of the same context and file can be noted here.
+    pub(crate) fn whole(&self, note: LineNote) -> Option<(u64, &End)> {
+        let end = &self.0.end;
+        (note.since == end.since.get() && end.is_own()).then_some((note.record, end))
+    }
+
     /// Notes another line of the same context and file. `None` where it can't be noted here. Can't panic.
     #[inline]
     pub(crate) fn note_again(&self, note: LineNote, line: u32) -> Option<()> {
@@ -192,8 +207,9 @@ impl End {
     }
 
     /// Writes a word, if there is room for it, and lets it count.
-    #[inline]
-    fn push_word(&self, word: u64) -> Option<()> {
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // for each line
+    pub(crate) fn push_word(&self, word: u64) -> Option<()> {
         let begin = HEADER + self.used.get();
         if begin + size_of::<u64>() > self.size.get() {
             return None;

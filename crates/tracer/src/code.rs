@@ -172,6 +172,11 @@ impl Code {
         self.seen.get_mut(line.wrapping_sub(self.first_line) as usize)
     }
 
+    /// Who has each line, from a line on.
+    pub(crate) fn all_seen(&mut self) -> (u32, &mut [u64]) {
+        (self.first_line, &mut self.seen)
+    }
+
     #[cold]
     fn seen_by_nobody(&self, line: u32) -> Option<u64> {
         match line.checked_sub(self.first_line) {
@@ -219,6 +224,16 @@ impl Code {
         self.seen[index] |= bit;
         self.line_budget = self.line_budget.saturating_add(lines_budget(self.budgeted - before));
         true
+    }
+
+    /// A context that wants lines was seen entering: there is room for its first ones.
+    #[inline]
+    pub(crate) fn expect_lines(&mut self) {
+        if self.seen.is_empty() {
+            self.seen.resize(GROWTH, 0);
+            self.budgeted = GROWTH;
+            self.line_budget = self.line_budget.saturating_add(lines_budget(GROWTH));
+        }
     }
 
     fn span_down_to(&self, line: u32) -> usize {

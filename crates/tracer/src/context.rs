@@ -107,7 +107,8 @@ impl Context {
     }
 
     /// Records another line of the file at a place, if it is news and `note` has noted it.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // for each line; it is called in one place
     pub(crate) fn record_at(&mut self, place: usize, line: u32, note: impl FnOnce() -> bool) -> Followed {
         let Some(recorded) = self.files.get_mut(place) else { return Followed::Lost };
         if recorded.drained.contains(line) {
@@ -122,6 +123,12 @@ impl Context {
             }
             _ => Followed::Lost,
         }
+    }
+
+    /// The lines of the file at a place: those that were drained, and those since, if there are any.
+    pub(crate) fn places_at(&mut self, place: usize) -> Option<(&[u8], &mut [u64])> {
+        let recorded = self.files.get_mut(place)?;
+        Some((recorded.drained.as_numbits(), recorded.fresh.words_among_others()?))
     }
 
     pub(crate) fn has(&self, file: FileId, line: u32) -> bool {

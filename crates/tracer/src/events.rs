@@ -236,6 +236,9 @@ impl Tracer {
         if slot != OVERFLOW {
             code.enter(way, bit(slot));
             touch(code, id, context, bit(slot));
+            if context.wants == Wants::Lines {
+                code.expect_lines();
+            }
         }
         let (file, line) = (code.file, code.defined_at);
         (context.wants == Wants::Entries && context.record(file, line)).then_some(Fresh {

@@ -40,6 +40,11 @@ impl LineWords {
         Some((self.words.get_mut((line / BITS) as usize)?, bit(line)))
     }
 
+    /// The words of a set that has lines already.
+    pub(crate) fn words_among_others(&mut self) -> Option<&mut [u64]> {
+        self.any.then_some(&mut *self.words)
+    }
+
     /// Adds a line; says whether it was new. `None` if there is no room for it yet, and nothing was done.
     fn insert_within(&mut self, line: u32) -> Option<bool> {
         let word = self.words.get_mut((line / BITS) as usize)?;

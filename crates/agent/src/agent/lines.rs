@@ -1,7 +1,7 @@
 //! Lines that were reached: whose they are, that a kill does not lose them, and what is said of those that nobody gets.
 
 use playtrace_ledger::{Granularity, Record};
-use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Lacked, Token};
+use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Lacked, Token, Trail};
 
 use super::{Agent, RunId};
 use crate::current::Held;
@@ -45,29 +45,27 @@ impl Agent {
         self.kept.iter().flatten().find(|kept| kept.is_like(fresh))
     }
 
-    /// A line was reached under `token`, whose value is what the variable holds: the next ones of its code object are like it.
-    /// Answers with what is to be done about its place.
-    pub(crate) fn line(
-        &mut self,
-        code: usize,
-        id: CodeId,
-        line: u32,
-        token: Token,
-        held: Option<Held>,
-    ) -> Lacked {
+    /// A line was reached under `token`, whose value is what the variable holds: the next ones are like it. Answers with what is to be
+    /// done about its place.
+    pub(crate) fn line(&mut self, id: CodeId, line: u32, token: Token, held: Option<Held>) -> Lacked {
         self.notice_fork();
         let Some(fresh) = self.tracer.line(id, line, token) else {
             return self.tracer.lacked_by_others(id, line, Some(token));
         };
         self.keep(fresh);
-        let trail = self.tracer.trail(id, token);
-        if let Some(kept) = self.kept_like(fresh)
-            && let (Some(held), Some(trail)) = (held, trail)
-        {
-            let noted = (kept.note, kept.tail.clone());
-            self.trails.learn(code, id, held, trail, noted);
+        let Some(trail) = self.learn(token, held) else { return Lacked::Keep };
+        let kept = self.kept.iter().flatten().find(|kept| kept.is_like(fresh));
+        if let (Some(kept), Some(track)) = (kept, self.tracer.track(id, &trail)) {
+            self.trails.learn_way(track, kept.note, &kept.tail);
         }
         Lacked::Keep
+    }
+
+    /// Keeps in mind what the variable holds and whose the work is.
+    pub(crate) fn learn(&mut self, token: Token, held: Option<Held>) -> Option<Trail> {
+        let (held, trail) = (held?, self.tracer.trail(token)?);
+        self.trails.learn_work(held, token, trail);
+        Some(trail)
     }
 
     /// A line was executed within the work of `token`, in a context that knows nothing of it: whose it is can't be told.
