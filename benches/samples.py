@@ -34,9 +34,14 @@ class Samples:
         self.cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
     def upper(self) -> float:
-        """The upper end of the 95 % interval of the median, by its order statistics."""
-        ordered, count = sorted(self.wall), len(self.wall)
-        return ordered[min(count - 1, int(count / 2 + 0.98 * count**0.5) + 1)]
+        """The upper end of the 95 % interval of the median."""
+        return upper_of(self.wall)
+
+
+def upper_of(values: Sequence[float]) -> float:
+    """The upper end of the 95 % interval of the median, by its order statistics."""
+    ordered, count = sorted(values), len(values)
+    return ordered[min(count - 1, int(count / 2 + 0.98 * count**0.5) + 1)]
 
 
 def rounds_of(all_of_them: Sequence[Samples], rounds: int) -> None:
@@ -72,4 +77,26 @@ def row(
         "upper": round(samples.upper(), 4),
         "cpu": round(statistics.median(samples.cpu), 4),
         "control": control,
+    }
+
+
+def ratio_row(
+    ident: str, samples: Samples, again: Samples, floor: Samples, target: float, peers: dict[str, float], how: str
+) -> dict[str, Any]:
+    """How many times as long as `floor`, run beside it in each round; `again` is the same as `samples`."""
+    ratios = [ours / least for ours, least in zip(samples.wall, floor.wall, strict=True)]
+    control = statistics.median(twice / once for twice, once in zip(again.wall, samples.wall, strict=True))
+    cpu = statistics.median(ours / least for ours, least in zip(samples.cpu, floor.cpu, strict=True))
+    return {
+        "id": ident,
+        "value": round(statistics.median(ratios), 3),
+        "unit": "times",
+        "target": target,
+        "better": "lower",
+        "met": upper_of(ratios) <= target if abs(control - 1) <= CLEAR else "not measured",
+        "peers": peers,
+        "how": how,
+        "upper": round(upper_of(ratios), 3),
+        "cpu": round(cpu, 3),
+        "control": round(control, 3),
     }

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benches.samples import Samples, median, rounds_of, row
+from benches.samples import Samples, median, ratio_row, rounds_of, row
 from tests.source_parity import compare, places
 
 FILE = places.ROOT / "benches" / "results" / "source.json"
@@ -97,9 +97,12 @@ def _django(program: Path, django: Path, work: Path, oracle: places.Oracle, roun
     theirs = Samples([*report, "report", "--ignore-errors", f"--data-file={data}"])
     rounds_of([theirs], 3)
     peers = {"coverage report": median(theirs), "ruff's parser alone": median(parser)}
+    alone = {"ruff's parser alone": median(parser)}
     return [
         row("statements and symbols of Django", cold, again, 0.10, peers, HOW),
         row("statements and symbols of Django, warm", warm, None, None, peers, HOW),
+        row("ruff's parser alone, Django", parser, None, None, {}, HOW),
+        ratio_row("statements and symbols of Django, beside the parser alone", cold, again, parser, 2.5, alone, HOW),
     ]
 
 
@@ -112,7 +115,13 @@ def _symbols(trees: Sequence[Path], oracle: places.Oracle, rounds: int) -> list[
     theirs = Samples([str(oracle.interpreter), "-W", "ignore", "-c", AST, *names])
     rounds_of([theirs], 1)
     peers = {"CPython's ast": median(theirs), "ruff's parser alone": median(parser)}
-    return [row("symbols of the standard library, Django and SQLAlchemy", ours, again, 0.5, peers, HOW)]
+    alone = {"ruff's parser alone": median(parser)}
+    name = "symbols of the standard library, Django and SQLAlchemy"
+    return [
+        row(name, ours, again, 0.5, peers, HOW),
+        row("ruff's parser alone, the three", parser, None, None, {}, HOW),
+        ratio_row(f"{name}, beside the parser alone", ours, again, parser, 1.67, alone, HOW),
+    ]
 
 
 if __name__ == "__main__":

@@ -135,9 +135,13 @@ impl FileFilter {
 
     /// Whether `[report] include` and `omit` let a measured file into reports.
     pub fn is_reported(&self, measured: &MeasuredPath) -> bool {
-        let path = absolute(&self.root, measured.as_str());
-        self.report_include.as_ref().is_none_or(|include| include.matches(&path))
-            && !self.report_omit.matches(&path)
+        self.is_reported_at(&absolute(&self.root, measured.as_str()))
+    }
+
+    /// The same for an absolute path without links.
+    fn is_reported_at(&self, path: &str) -> bool {
+        self.report_include.as_ref().is_none_or(|include| include.matches(path))
+            && !self.report_omit.matches(path)
     }
 
     /// The root, canonical.
@@ -157,6 +161,7 @@ impl FileFilter {
         let mut files = Vec::new();
         for dir in dirs {
             let dir = PathBuf::from(absolute(&self.root, &dir.to_string_lossy()));
+            let top = import_top(&dir);
             let enters = |entry: &walkdir::DirEntry| {
                 entry.depth() == 0
                     || !entry.file_type().is_dir()
@@ -172,12 +177,16 @@ impl FileFilter {
                 if entry.file_type().is_dir() || !looks_like_python(&entry.file_name().to_string_lossy()) {
                     continue;
                 }
-                let module = module_name(&dir, entry.path());
+                let module = top.as_deref().and_then(|top| module_name(top, entry.path()));
                 let text = entry.path().to_string_lossy();
-                if let Disposition::Traced(name) = self.disposition(&text, module.as_deref())
-                    && self.is_reported(&name)
-                {
-                    files.push((name, entry.into_path()));
+                // The directory's name is without links, and no link was followed: only the entry itself can lead elsewhere.
+                let path = if entry.path_is_symlink() {
+                    absolute(&self.root, &text)
+                } else {
+                    text.into_owned()
+                };
+                if self.refusal(&path, module.as_deref()).is_none() && self.is_reported_at(&path) {
+                    files.push((self.named(&path), entry.into_path()));
                 }
             }
         }
@@ -304,13 +313,14 @@ fn stem(path: &str) -> Option<&str> {
     [".py", ".pyw", ".pyc", ".so"].iter().find_map(|suffix| name.strip_suffix(suffix))
 }
 
-/// The dotted name of a file below an import root, or below the package that the root is.
-fn module_name(dir: &Path, file: &Path) -> Option<String> {
-    let mut top = dir.to_owned();
-    while top.join("__init__.py").exists() {
-        top = top.parent()?.to_owned();
-    }
-    let relative = file.strip_prefix(&top).ok()?.with_extension("");
+/// What the files below `dir` are imported from: `dir`, or where it is inside packages, the parent of the outermost.
+fn import_top(dir: &Path) -> Option<PathBuf> {
+    dir.ancestors().find(|top| !top.join("__init__.py").exists()).map(Path::to_owned)
+}
+
+/// The dotted name of a file below an import root.
+fn module_name(top: &Path, file: &Path) -> Option<String> {
+    let relative = file.strip_prefix(top).ok()?.with_extension("");
     let mut parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
     if parts.last().is_some_and(|last| last == "__init__") {
         parts.pop();

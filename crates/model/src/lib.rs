@@ -13,6 +13,7 @@
 //! ```
 
 mod context;
+mod hex;
 mod line_bits;
 mod line_data;
 mod path;
@@ -22,6 +23,7 @@ mod source;
 mod verdict;
 
 pub use context::ContextLabel;
+pub use hex::hex;
 pub use line_bits::LineBits;
 pub use line_data::LineData;
 pub use path::MeasuredPath;

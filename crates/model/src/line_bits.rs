@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::hex;
+
 /// A set of line numbers: bit `n % 8` of byte `n / 8` says whether line `n` is in it.
 ///
 /// Always canonical: the last byte is never zero, so equal sets are equal bytes (as coverage.py's
@@ -14,6 +16,11 @@ impl LineBits {
     /// The empty set.
     pub const fn new() -> Self {
         Self(Vec::new())
+    }
+
+    /// The empty set, with room for lines up to `last`.
+    pub fn with_room(last: u32) -> Self {
+        Self(Vec::with_capacity(position(last).0 + 1))
     }
 
     /// Takes the bytes of a numbits blob; trailing zero bytes are dropped.
@@ -61,7 +68,8 @@ impl LineBits {
 
     /// The lines, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.0.iter().zip(0u32..).flat_map(|(&byte, index)| {
+        // Most bytes of a small function late in a file are empty.
+        self.0.iter().zip(0u32..).filter(|(byte, _)| **byte != 0).flat_map(|(&byte, index)| {
             (0..8).filter(move |bit| byte & (1 << bit) != 0).map(move |bit| index * 8 + bit)
         })
     }
@@ -111,14 +119,7 @@ impl LineBits {
 
     /// Lower-case hexadecimal digits of the blob, for text formats.
     pub fn to_hex(&self) -> String {
-        let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
-        // A request's news are written like this: not one digit at a time.
-        let mut digits = Vec::with_capacity(self.0.len() * 2);
-        for byte in &self.0 {
-            digits.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-        }
-        // Digits are UTF-8.
-        String::from_utf8(digits).unwrap_or_default()
+        hex(&self.0)
     }
 
     /// Reads [`LineBits::to_hex`]; `None` for anything else.

@@ -1,11 +1,10 @@
 //! What a source file holds: statements and symbols. Filled in by pysource, read by analysis and report.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{LineBits, MeasuredPath};
+use crate::{LineBits, MeasuredPath, hex};
 
 /// SHA-256 of a source file's bytes, as 64 lower-case hexadecimal digits.
 ///
@@ -18,12 +17,7 @@ pub struct SourceHash(String);
 impl SourceHash {
     /// From the digest's 32 bytes.
     pub fn from_digest(digest: &[u8]) -> Self {
-        use fmt::Write as _;
-        Self(digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        }))
+        Self(hex(digest))
     }
 
     /// From text in one of our own files.

@@ -36,7 +36,7 @@ fn parse(files: &[PathBuf]) -> Result<usize, Box<dyn std::error::Error>> {
         Ok(parsed.try_into_module().map_or(0, |module| module.suite().len()))
     };
     let pool = rayon::ThreadPoolBuilder::new().stack_size(64 << 20).build()?;
-    Ok(pool.install(|| files.par_iter().map(statements).sum::<Result<usize, _>>())?)
+    Ok(pool.install(|| files.par_iter().with_max_len(4).map(statements).sum::<Result<usize, _>>())?)
 }
 
 fn analyze(files: Vec<PathBuf>) -> Result<usize, Box<dyn std::error::Error>> {

@@ -1,5 +1,7 @@
 //! One source file, analysed.
 
+use std::borrow::Cow;
+
 use playtrace_model::{LineBits, MeasuredPath, Region, SourceFile, SourceHash, Symbol, SymbolKind};
 use ruff_python_ast::PySourceType;
 use ruff_python_parser::{ParseOptions, parse_unchecked};
@@ -51,7 +53,7 @@ impl AnalyzedFile {
     /// The file again, from what was kept for `bytes`.
     pub(crate) fn from_stored(
         stored: &Stored,
-        bytes: &[u8],
+        bytes: Cow<'_, [u8]>,
         hash: SourceHash,
         path: &MeasuredPath,
         module: &str,
@@ -87,13 +89,20 @@ pub fn analyze(
     module: &str,
     rules: &Rules,
 ) -> Result<AnalyzedFile, SourceError> {
-    roomy_stack(|| analyze_here(bytes, path, module, rules))
+    let hash = hash_of(bytes);
+    roomy_stack(|| analyze_here(bytes.into(), hash, path, module, rules))
         .unwrap_or_else(|source| Err(SourceError::Read { path: path.as_str().into(), source }))
+}
+
+/// The hash of a file with these bytes.
+pub(crate) fn hash_of(bytes: &[u8]) -> SourceHash {
+    SourceHash::from_digest(&Sha256::digest(bytes))
 }
 
 /// As [`analyze`], for a thread that has [`STACK_BYTES`](crate::stack::STACK_BYTES) already.
 pub(crate) fn analyze_here(
-    bytes: &[u8],
+    bytes: Cow<'_, [u8]>,
+    hash: SourceHash,
     path: &MeasuredPath,
     module: &str,
     rules: &Rules,
@@ -132,8 +141,8 @@ pub(crate) fn analyze_here(
     carry_exclusions(&mut layout.excluded, &definitions.list);
     let docstrings: LineBits = definitions.docstrings().flat_map(|(first, last)| first..=last).collect();
     let lambdas = lambdas(parsed.suite(), &text, &definitions, &layout.lambdas);
-    let mut own = if layout.has_code {
-        code_lines(parsed.suite(), &text, &layout, &definitions, rules.python)
+    let mut own = if layout.has_code() {
+        code_lines(parsed.suite(), &layout, &definitions, rules.python)
     } else {
         // coverage.py does not even compile such a file: its only instruction would be on line 1.
         vec![LineBits::new(); definitions.list.len()]
@@ -164,7 +173,7 @@ pub(crate) fn analyze_here(
     let source = SourceFile {
         path: path.clone(),
         module: module.to_owned(),
-        hash: SourceHash::from_digest(&Sha256::digest(bytes)),
+        hash,
         statements,
         excluded: layout.excluded,
         import_statements,
@@ -207,7 +216,7 @@ fn symbol(definition: Definition, statements: LineBits, module: &str, layout: &L
     let name = match (module, definition.qualname.as_str()) {
         (module, "") => module.to_owned(),
         ("", qualname) => qualname.to_owned(),
-        (module, qualname) => format!("{module}.{qualname}"),
+        (module, qualname) => [module, ".", qualname].concat(),
     };
     let line = if definition.kind == SymbolKind::Module { 1 } else { layout.first_line(definition.line) };
     let Definition { kind, span, details, .. } = definition;

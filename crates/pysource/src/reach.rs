@@ -5,29 +5,27 @@
 //! CPython 3.12.1 and 3.13.0, which agree here.
 
 use playtrace_model::{LineBits, SymbolKind};
-use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtAnnAssign, StmtIf, StmtMatch, StmtTry, Suite};
+use ruff_python_ast::{ExceptHandler, Expr, Identifier, Stmt, StmtAnnAssign, StmtIf, StmtMatch, StmtTry, Suite};
 use ruff_text_size::{Ranged as _, TextSize};
 
 use crate::PythonVersion;
-use crate::SourceText;
 use crate::constant::{Outcomes, outcomes};
-use crate::layout::Layout;
+use crate::layout::{FirstLines, Layout};
 use crate::symbols::Definitions;
 
 /// The lines with bytecode of each definition's own body, by index in [`Definitions::list`], folded to first lines.
 pub(crate) fn code_lines(
     body: &Suite,
-    text: &SourceText,
     layout: &Layout,
     definitions: &Definitions,
     python: PythonVersion,
 ) -> Vec<LineBits> {
     let mut walk = Walk {
-        text,
-        layout,
+        first_lines: layout.first_lines(),
         definitions,
-        lines: vec![LineBits::new(); definitions.list.len()],
+        lines: definitions.list.iter().map(|definition| LineBits::with_room(definition.span.1)).collect(),
         scope: Definitions::MODULE,
+        last: Definitions::MODULE,
         loops: Vec::new(),
         future_annotations: has_future_annotations(body),
         python,
@@ -56,11 +54,12 @@ fn without_docstring(body: &[Stmt]) -> &[Stmt] {
 type Completes = bool;
 
 struct Walk<'a> {
-    text: &'a SourceText,
-    layout: &'a Layout,
+    first_lines: FirstLines<'a>,
     definitions: &'a Definitions,
     lines: Vec<LineBits>,
     scope: usize,
+    /// The definition that was entered last: most often the next one comes next.
+    last: usize,
     /// For each loop that we are in: whether a reachable `break` leaves it.
     loops: Vec<bool>,
     future_annotations: bool,
@@ -73,7 +72,7 @@ impl Walk<'_> {
     }
 
     fn emit(&mut self, at: TextSize) {
-        let line = self.layout.first_line(self.text.line(at));
+        let line = self.first_lines.of(at);
         self.lines[self.scope].insert(line);
     }
 
@@ -136,7 +135,7 @@ impl Walk<'_> {
                     self.emit(decorator.expression.start());
                 }
                 self.emit(def.name.start());
-                self.definition(self.definitions.index(&def.name), &def.body);
+                self.definition(&def.name, &def.body);
                 true
             }
             Stmt::ClassDef(class) => {
@@ -144,7 +143,7 @@ impl Walk<'_> {
                     self.emit(decorator.expression.start());
                 }
                 self.emit(class.name.start());
-                self.definition(self.definitions.index(&class.name), &class.body);
+                self.definition(&class.name, &class.body);
                 true
             }
             _ => {
@@ -154,8 +153,9 @@ impl Walk<'_> {
         }
     }
 
-    fn definition(&mut self, index: Option<usize>, body: &Suite) {
-        let Some(index) = index else { return };
+    fn definition(&mut self, name: &Identifier, body: &Suite) {
+        let Some(index) = self.definitions.index_near(self.last + 1, name) else { return };
+        self.last = index;
         let outer = std::mem::replace(&mut self.scope, index);
         let loops = std::mem::take(&mut self.loops);
         self.block(without_docstring(body));

@@ -33,7 +33,8 @@ pub(crate) fn roomy_pool() -> io::Result<rayon::ThreadPool> {
 /// Each level of nesting takes a token at least, and none goes on beyond the end of a logical line, indentation apart
 /// (whose levels take more and more characters).
 pub(crate) fn too_nested(text: &str) -> Option<u32> {
-    if text.len() <= MAX_DEPTH {
+    // Reading the tokens costs a good part of what parsing does; to see that there are too few of them, next to nothing.
+    if text.len() <= MAX_DEPTH || tokens_at_most(text) <= MAX_DEPTH {
         return None;
     }
     let mut lexer = lex(text, Mode::Module);
@@ -50,6 +51,30 @@ pub(crate) fn too_nested(text: &str) -> Option<u32> {
             return Some(lines + 1);
         }
     }
+}
+
+/// An upper bound of how many tokens a text has that [`Levels`] counts, from its bytes alone.
+fn tokens_at_most(text: &str) -> usize {
+    // So few that a byte holds their count.
+    const PART: usize = 192;
+    let bytes = text.as_bytes();
+    let first = usize::from(!bytes.is_empty());
+    let parts = bytes.get(1..).unwrap_or_default().chunks(PART).zip(bytes.chunks(PART));
+    parts.fold(first, |count, (part, before)| {
+        let begun = part.iter().zip(before).map(|(&byte, &before)| u8::from(may_begin_token(byte, before)));
+        count + usize::from(begun.sum::<u8>())
+    })
+}
+
+/// Whether `byte` may begin a token that counts, where it stands behind `before`.
+///
+/// Blanks begin none, closing brackets one that does not count, and a letter after a letter is within a name, a number or
+/// a string's prefix. Each ended line counts for the dedents, which have no character of their own. (No branches: this
+/// is done to several bytes at a time.)
+fn may_begin_token(byte: u8, before: u8) -> bool {
+    let is_letter = |byte: u8| ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte == b'_');
+    let is_quiet = (byte == b' ') | (byte == b'\t') | (byte == b')') | (byte == b']') | (byte == b'}');
+    !(is_quiet | (is_letter(byte) & is_letter(before)))
 }
 
 /// An upper bound of the nesting: the tokens between separators, at each open bracket.
@@ -108,6 +133,8 @@ impl Levels {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -136,6 +163,43 @@ mod tests {
         ] {
             let text = part.repeat(2 * MAX_DEPTH);
             assert!(too_nested(&text).is_some(), "{part}");
+        }
+    }
+
+    /// The most that [`Levels`] counts in a text.
+    fn deepest(text: &str) -> usize {
+        let mut lexer = lex(text, Mode::Module);
+        let mut levels = Levels::default();
+        let mut deepest = 0;
+        loop {
+            let kind = lexer.next_token();
+            if kind == TokenKind::EndOfFile {
+                return deepest;
+            }
+            levels.take(kind);
+            deepest = deepest.max(levels.depth());
+        }
+    }
+
+    #[test]
+    fn bytes_are_enough_for_most_sources() {
+        let source = "def f(self, name):\n    \"\"\"Says hello to somebody.\"\"\"\n    return self.hello(name)\n";
+        assert!(tokens_at_most(source) * 2 < source.len(), "{}", tokens_at_most(source));
+        assert_eq!(tokens_at_most(""), 0);
+        assert_eq!(tokens_at_most(&"-".repeat(1000)), 1000);
+        assert_eq!(tokens_at_most(&"a ".repeat(1000)), 1000);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// No token is without a byte that counts.
+        #[test]
+        fn no_more_tokens_than_bytes_say(
+            parts in proptest::collection::vec(prop_oneof!["[-a1_ (\\[{},.:'\"\\\\=)x0]{1,6}", ".", "\n *", Just("f'{".to_owned())], 0..60),
+        ) {
+            let text = parts.concat();
+            prop_assert!(deepest(&text) <= tokens_at_most(&text), "{} > {}", deepest(&text), tokens_at_most(&text));
         }
     }
 }

@@ -9,6 +9,7 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use crate::SourceText;
 use crate::regions::{RegionNode, RegionNodes};
+use crate::text::LineCursor;
 
 /// A definition before its statements are known.
 #[derive(Debug, Clone)]
@@ -52,13 +53,14 @@ impl Definitions {
 
     /// Looks at a module; `has_global` is whether it holds a `global` statement at all.
     pub(crate) fn of(body: &Suite, text: &SourceText, has_global: bool) -> Self {
+        let lines = text.cursor();
         let module = Definition {
             qualname: String::new(),
             kind: SymbolKind::Module,
             line: 1,
             span: (1, text.line_count().max(1)),
             at_import: true,
-            details: SymbolDetails { docstring: docstring(body, text), ..SymbolDetails::default() },
+            details: SymbolDetails { docstring: docstring(body, &lines), ..SymbolDetails::default() },
             name: TextSize::new(0),
         };
         let mut found = Self {
@@ -71,6 +73,7 @@ impl Definitions {
         let mut collector = Collector {
             found: &mut found,
             text,
+            lines: &lines,
             scope: Self::MODULE,
             globals,
             has_global,
@@ -78,6 +81,14 @@ impl Definitions {
         };
         collector.visit_body(body);
         found
+    }
+
+    /// The definition whose name stands at `name`; `likely` is where to look first.
+    pub(crate) fn index_near(&self, likely: usize, name: &Identifier) -> Option<usize> {
+        match self.list.get(likely) {
+            Some(definition) if definition.name == name.start() => Some(likely),
+            _ => self.index(name),
+        }
     }
 
     /// The definition whose name stands at `name`.
@@ -92,10 +103,10 @@ impl Definitions {
     }
 }
 
-fn docstring(body: &Suite, text: &SourceText) -> Option<(u32, u32)> {
+fn docstring(body: &Suite, lines: &LineCursor) -> Option<(u32, u32)> {
     match body.first() {
         Some(Stmt::Expr(first)) if first.value.is_string_literal_expr() => {
-            Some((text.line(first.start()), text.line(first.end())))
+            Some((lines.line(first.start()), lines.line(first.end())))
         }
         _ => None,
     }
@@ -104,6 +115,7 @@ fn docstring(body: &Suite, text: &SourceText) -> Option<(u32, u32)> {
 struct Collector<'a> {
     found: &'a mut Definitions,
     text: &'a SourceText,
+    lines: &'a LineCursor<'a>,
     /// The definition that we are in.
     scope: usize,
     /// The names that it declares `global`.
@@ -140,10 +152,10 @@ struct Parts<'a> {
 impl Collector<'_> {
     fn enter(&mut self, parts: &Parts) {
         let parent = &self.found.list[self.scope];
-        let line = self.text.line(parts.name.start());
+        let line = self.lines.line(parts.name.start());
         let first =
-            parts.decorators.iter().map(|decorator| self.text.line(decorator.expression.start())).min();
-        let span = (first.map_or(line, |first| first.min(line)), self.text.line(parts.range.end()));
+            parts.decorators.iter().map(|decorator| self.lines.line(decorator.expression.start())).min();
+        let span = (first.map_or(line, |first| first.min(line)), self.lines.line(parts.range.end()));
         let definition = Definition {
             qualname: self.qualname(parent, parts.name.as_str()),
             kind: parts.kind,
@@ -157,7 +169,7 @@ impl Collector<'_> {
         self.found.list.push(definition);
         self.found.regions.0.push(RegionNode {
             is_class: parts.kind == SymbolKind::Class,
-            name: parts.name.to_string(),
+            name: parts.name.as_str().to_owned(),
             start: line,
             body: self.body_lines(parts.body, span.1),
             parent: self.scope.checked_sub(1),
@@ -167,6 +179,7 @@ impl Collector<'_> {
         let mut inner = Collector {
             found: self.found,
             text: self.text,
+            lines: self.lines,
             scope: index,
             globals,
             has_global: self.has_global,
@@ -183,7 +196,7 @@ impl Collector<'_> {
             Some(stmt) => stmt.start(),
             None => return (last, last),
         };
-        (self.text.line(start), last)
+        (self.lines.line(start), last)
     }
 
     fn details(&self, parts: &Parts) -> SymbolDetails {
@@ -205,21 +218,24 @@ impl Collector<'_> {
             .iter()
             .map(|decorator| {
                 let source = &self.text.as_str()[decorator.expression.range()];
+                if !source.contains(char::is_whitespace) {
+                    return source.to_owned();
+                }
                 source.split_whitespace().collect::<Vec<_>>().join(" ")
             })
             .collect();
-        SymbolDetails { traits, decorators, docstring: docstring(parts.body, self.text) }
+        SymbolDetails { traits, decorators, docstring: docstring(parts.body, self.lines) }
     }
 
     /// PEP 3155, as `compiler_set_qualname` applies it: a name that the parent declares global stands alone.
     fn qualname(&self, parent: &Definition, name: &str) -> String {
-        let base = match parent.kind {
+        let between = match parent.kind {
             _ if self.globals.contains(name) => return name.to_owned(),
             SymbolKind::Module => return name.to_owned(),
-            SymbolKind::Class => &parent.qualname,
-            SymbolKind::Function | SymbolKind::Method => &format!("{}.<locals>", parent.qualname),
+            SymbolKind::Class => ".",
+            SymbolKind::Function | SymbolKind::Method => ".<locals>.",
         };
-        format!("{base}.{name}")
+        [&parent.qualname, between, name].concat()
     }
 
     fn refuse(&mut self, stmt: &Stmt, problem: &'static str) {
@@ -332,8 +348,8 @@ impl StatementVisitor<'_> for Collector<'_> {
                 for case in &choice.cases {
                     if case.guard.is_none() && always_matches(&case.pattern) {
                         let lines =
-                            |range: TextRange| (self.text.line(range.start()), self.text.line(range.end()));
-                        let (pattern, last) = (lines(case.pattern.range()), self.text.line(case.range.end()));
+                            |range: TextRange| (self.lines.line(range.start()), self.lines.line(range.end()));
+                        let (pattern, last) = (lines(case.pattern.range()), self.lines.line(case.range.end()));
                         let body = self.body_lines(&case.body, last);
                         self.found.catch_alls.push(CatchAll { pattern, body });
                     }

@@ -1,6 +1,7 @@
 //! Bytes of a source file -> the text whose lines are counted.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use encoding_rs::{Encoding, UTF_8};
 use ruff_text_size::TextSize;
@@ -18,11 +19,12 @@ pub struct SourceText {
 }
 
 impl SourceText {
-    /// Decodes a file's bytes: UTF-8, or what its byte order mark or `coding:` comment (PEP 263) says.
+    /// Decodes a file's bytes: UTF-8, or what its byte order mark or `coding:` comment (PEP 263) says. Bytes that are
+    /// handed over are not copied where nothing in them changes.
     ///
     /// Bytes that are wrong in the encoding become U+FFFD, as coverage.py reads them; `name` is for errors.
-    pub fn decode(bytes: &[u8], name: &str) -> Result<Self, SourceError> {
-        let bytes = normalized(bytes);
+    pub fn decode<'a>(bytes: impl Into<Cow<'a, [u8]>>, name: &str) -> Result<Self, SourceError> {
+        let bytes = normalized(bytes.into());
         let (encoding, rest) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
             Some(rest) => {
                 // CPython takes no other spelling beside a byte order mark, `utf8` included.
@@ -33,12 +35,11 @@ impl SourceText {
                         "a byte order mark, and a comment that names another encoding",
                     ));
                 }
-                (UTF_8, rest)
+                (UTF_8, Cow::Owned(rest.to_vec()))
             }
-            None => (declared_encoding(&bytes, name)?, bytes.as_ref()),
+            None => (declared_encoding(&bytes, name)?, bytes),
         };
-        let (text, _) = encoding.decode_without_bom_handling(rest);
-        Ok(Self::new(text.into_owned()))
+        Ok(Self::new(decoded(rest, encoding)))
     }
 
     fn new(mut text: String) -> Self {
@@ -46,9 +47,10 @@ impl SourceText {
             text.push('\n');
         }
         // Longer texts than 32 bits can count are refused before anybody asks for a line.
-        let newlines = memchr::memchr_iter(b'\n', text.as_bytes())
-            .map(|at| u32::try_from(at).unwrap_or(u32::MAX))
-            .collect();
+        let mut newlines = Vec::with_capacity(text.len() / BYTES_A_LINE);
+        newlines.extend(
+            memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| u32::try_from(at).unwrap_or(u32::MAX)),
+        );
         Self { text, newlines }
     }
 
@@ -70,8 +72,7 @@ impl SourceText {
 
     /// The same for a plain byte offset.
     pub(crate) fn line_at(&self, offset: u32) -> u32 {
-        let before = self.newlines.partition_point(|&newline| newline < offset);
-        u32::try_from(before).map_or(u32::MAX, |count| count.saturating_add(1))
+        numbered(self.newlines.partition_point(|&newline| newline < offset))
     }
 
     /// How many characters stand before `offset` on its line.
@@ -81,9 +82,9 @@ impl SourceText {
         u32::try_from(self.text[start..end].chars().count()).unwrap_or(u32::MAX)
     }
 
-    /// Line numbers for offsets that mostly ascend.
+    /// Line numbers for offsets that mostly lie near each other.
     pub(crate) fn cursor(&self) -> LineCursor<'_> {
-        LineCursor { newlines: &self.newlines, before: 0 }
+        LineCursor { newlines: &self.newlines, before: Cell::new(0) }
     }
 
     /// The lines as text, without their ends.
@@ -92,32 +93,71 @@ impl SourceText {
     }
 }
 
-/// Finds lines one after the other, without a search for each.
+/// Most sources have shorter lines than that on average.
+const BYTES_A_LINE: usize = 28;
+
+/// Finds lines from where the last one was, which takes less than a search among all.
 #[derive(Debug)]
 pub(crate) struct LineCursor<'a> {
     newlines: &'a [u32],
     /// How many of them lie before the last offset.
-    before: usize,
+    before: Cell<usize>,
 }
 
 impl LineCursor<'_> {
     /// As [`SourceText::line`].
-    pub(crate) fn line(&mut self, offset: TextSize) -> u32 {
+    pub(crate) fn line(&self, offset: TextSize) -> u32 {
         let offset = offset.to_u32();
-        while self.before > 0 && self.newlines[self.before - 1] >= offset {
-            self.before -= 1;
+        let before = near(self.newlines, self.before.get(), |newline| newline < offset);
+        self.before.set(before);
+        numbered(before)
+    }
+}
+
+/// As `sorted.partition_point(goes_before)`, looked for from `hint` on in steps that double.
+pub(crate) fn near<T: Copy>(sorted: &[T], hint: usize, goes_before: impl Fn(T) -> bool) -> usize {
+    let in_part = |low: usize, high: usize| low + sorted[low..high].partition_point(|&one| goes_before(one));
+    let mut step = 1;
+    if sorted.get(hint).is_some_and(|&one| goes_before(one)) {
+        let mut low = hint + 1;
+        while let Some(&one) = sorted.get(low + step) {
+            if !goes_before(one) {
+                return in_part(low, low + step);
+            }
+            low += step + 1;
+            step *= 2;
         }
-        while self.newlines.get(self.before).is_some_and(|&newline| newline < offset) {
-            self.before += 1;
+        return in_part(low, sorted.len());
+    }
+    let mut high = hint.min(sorted.len());
+    while high >= step {
+        if goes_before(sorted[high - step]) {
+            return in_part(high - step + 1, high);
         }
-        u32::try_from(self.before).map_or(u32::MAX, |count| count.saturating_add(1))
+        high -= step;
+        step *= 2;
+    }
+    in_part(0, high)
+}
+
+fn numbered(newlines_before: usize) -> u32 {
+    u32::try_from(newlines_before).map_or(u32::MAX, |count| count.saturating_add(1))
+}
+
+fn decoded(bytes: Cow<'_, [u8]>, encoding: &'static Encoding) -> String {
+    let decode = |bytes: &[u8]| encoding.decode_without_bom_handling(bytes).0.into_owned();
+    match bytes {
+        Cow::Owned(bytes) if encoding == UTF_8 => {
+            String::from_utf8(bytes).unwrap_or_else(|error| decode(error.as_bytes()))
+        }
+        bytes => decode(&bytes),
     }
 }
 
 /// Line ends as `\n`, and form feeds as spaces, which is how coverage.py reads a source before it parses it.
-fn normalized(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr2(b'\r', b'\x0c', bytes).is_none() {
-        return Cow::Borrowed(bytes);
+fn normalized(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'\r', b'\x0c', &bytes).is_none() {
+        return bytes;
     }
     let mut normal = Vec::with_capacity(bytes.len());
     let mut rest = bytes.iter().copied().peekable();
@@ -211,6 +251,8 @@ fn for_python_name(label: &[u8]) -> Option<&'static Encoding> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn text(bytes: &[u8]) -> String {
@@ -250,5 +292,23 @@ mod tests {
         let lines: Vec<u32> = (0..5).map(|at| text.line_at(at)).collect();
         assert_eq!(lines, [1, 1, 2, 2, 2]);
         assert_eq!(text.line_count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn near_is_a_partition_point(mut sorted in proptest::collection::vec(0u32..50, 0..40), hint in 0usize..60, bound in 0u32..52) {
+            sorted.sort_unstable();
+            let expected = sorted.partition_point(|&one| one < bound);
+            prop_assert_eq!(near(&sorted, hint, |one| one < bound), expected);
+        }
+    }
+
+    #[test]
+    fn a_cursor_finds_what_a_search_does() {
+        let text = SourceText::decode(b"a\n\n\nbc\nd\n", "t.py").unwrap();
+        let cursor = text.cursor();
+        for at in [8, 0, 3, 4, 9, 2, 2, 7] {
+            assert_eq!(cursor.line(TextSize::new(at)), text.line_at(at), "{at}");
+        }
     }
 }

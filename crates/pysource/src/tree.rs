@@ -1,5 +1,6 @@
 //! Many source files at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,8 @@ use rayon::prelude::*;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::cache::{Key, Known, Stored, key};
-use crate::file::analyze_here;
-use crate::module_name::import_root;
+use crate::file::{analyze_here, hash_of};
+use crate::module_name::ImportRoots;
 use crate::stack::roomy_pool;
 use crate::{AnalyzedFile, Rules, SourceCache, SourceError, module_name};
 
@@ -42,10 +43,12 @@ pub fn read_files(
     cache: Option<&SourceCache>,
 ) -> Result<SourceTree, SourceError> {
     let known = cache.map(|cache| cache.open(root, rules));
-    let reader = Reader { root, rules, known: known.as_ref() };
+    let roots = ImportRoots::of(root, files.iter().map(|(_, path)| path.as_path()));
+    let reader = Reader { roots, rules, known: known.as_ref() };
     let pool = roomy_pool().map_err(|source| unread(root, source))?;
     let outcomes: Vec<Outcome> = pool.install(|| {
-        files.par_iter().map(|(name, path)| reader.read(name, path)).collect::<Result<_, SourceError>>()
+        let outcomes = files.par_iter().with_max_len(AT_ONCE).map(|(name, path)| reader.read(name, path));
+        outcomes.collect::<Result<_, SourceError>>()
     })?;
 
     let mut tree = SourceTree::default();
@@ -66,6 +69,9 @@ pub fn read_files(
     Ok(tree)
 }
 
+/// How many files a thread takes on: with many, the last ones would keep one thread busy and all others waiting.
+const AT_ONCE: usize = 4;
+
 /// What became of a file, and with a cache, what that is to keep.
 enum Outcome {
     File { file: Box<AnalyzedFile>, entry: Option<Entry> },
@@ -76,7 +82,7 @@ enum Outcome {
 type Entry = Box<(Key, Stored)>;
 
 struct Reader<'a> {
-    root: &'a Path,
+    roots: ImportRoots<'a>,
     rules: &'a Rules,
     known: Option<&'a Known>,
 }
@@ -84,9 +90,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&self, name: &MeasuredPath, path: &Path) -> Result<Outcome, SourceError> {
         let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
-        let import_root = import_root(self.root, path, |directory| directory.join("__init__.py").is_file());
-        let module = module_name(path.strip_prefix(import_root).unwrap_or(path));
-        match self.analyzed(&bytes, name, &module) {
+        let module = module_name(path.strip_prefix(self.roots.of_file(path)).unwrap_or(path));
+        match self.analyzed(bytes, name, &module) {
             Ok((file, entry)) => Ok(Outcome::File { file: Box::new(file), entry }),
             Err(error @ (SourceError::Syntax { .. } | SourceError::Encoding { .. })) => {
                 Ok(Outcome::Unparsed(Unparsed { path: name.clone(), reason: error.to_string() }))
@@ -97,20 +102,21 @@ impl Reader<'_> {
 
     fn analyzed(
         &self,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         name: &MeasuredPath,
         module: &str,
     ) -> Result<(AnalyzedFile, Option<Entry>), SourceError> {
         let Some(known) = self.known else {
-            return Ok((analyze_here(bytes, name, module, self.rules)?, None));
+            let hash = hash_of(&bytes);
+            return Ok((analyze_here(Cow::Owned(bytes), hash, name, module, self.rules)?, None));
         };
-        let key = key(bytes, module);
+        let key = key(&bytes, module);
+        let hash = SourceHash::from_digest(&key.0);
         if let Some(stored) = known.get(&key) {
-            let hash = SourceHash::from_digest(&key.0);
-            let file = AnalyzedFile::from_stored(stored, bytes, hash, name, module, self.rules.coverage)?;
+            let file = AnalyzedFile::from_stored(stored, Cow::Owned(bytes), hash, name, module, self.rules.coverage)?;
             return Ok((file, Some(Box::new((key, stored.clone())))));
         }
-        let file = analyze_here(bytes, name, module, self.rules)?;
+        let file = analyze_here(Cow::Owned(bytes), hash, name, module, self.rules)?;
         let stored = file.to_stored();
         Ok((file, Some(Box::new((key, stored)))))
     }
@@ -155,7 +161,8 @@ fn is_skipped_directory(entry: &DirEntry) -> bool {
 /// As coverage.py's `find_python_files`: editors' leftovers such as `.#x.py` and `x~.py` are no modules.
 fn is_python_file(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
-    entry.path().is_file()
+    // The walk knows what an entry is, but for what a link leads to.
+    (entry.file_type().is_file() || entry.path_is_symlink() && entry.path().is_file())
         && name.strip_suffix(".py").is_some_and(|stem| {
             !stem.is_empty()
                 && !stem.contains(['.', '#', '~', '!', '$', '@', '%', '^', '&', '*', '(', ')', '+', '=', ','])

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use playtrace_analysis::{Inventory, InventorySource, UnparsedFile};
-use playtrace_model::{Symbol, SymbolKind};
+use playtrace_model::{Symbol, SymbolKind, hex};
 use playtrace_pysource::{AnalyzedFile, PythonVersion, SourceTree};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -98,26 +98,22 @@ pub fn unparsed_of(tree: &SourceTree) -> Vec<UnparsedFile> {
 /// A digest of each symbol's lines without the indentation of its first one.
 fn digests(file: &AnalyzedFile) -> Vec<String> {
     let lines: Vec<&str> = file.text.lines().collect();
-    let digest = |span: (u32, u32)| {
+    let mut own = Vec::new();
+    let mut digest = |span: (u32, u32)| {
         let [first, last] = [span.0 - 1, span.1].map(|line| usize::try_from(line).unwrap_or(usize::MAX));
-        let own = lines.get(first..last.min(lines.len())).unwrap_or_default();
-        let indent = own.first().map_or(0, |line| line.len() - line.trim_start().len());
-        let mut hash = Sha256::new();
-        for line in own {
-            hash.update(line.get(indent..).unwrap_or_else(|| line.trim_start()));
-            hash.update("\n");
+        let range = lines.get(first..last.min(lines.len())).unwrap_or_default();
+        let indent = range.first().map_or(0, |line| line.len() - line.trim_start().len());
+        own.clear();
+        for line in range {
+            own.extend_from_slice(line.get(indent..).unwrap_or_else(|| line.trim_start()).as_bytes());
+            own.push(b'\n');
         }
-        hash.finalize().iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-            use std::fmt::Write as _;
-            // Writing to a String can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&Sha256::digest(&own)[..8])
     };
-    let of = |symbol: &Symbol| match symbol.kind {
+    let mut of = |symbol: &Symbol| match symbol.kind {
         // The whole file has a hash already.
         SymbolKind::Module => file.source.hash.as_str().chars().take(16).collect(),
         _ => digest(symbol.span),
     };
-    file.source.symbols.iter().map(of).collect()
+    file.source.symbols.iter().map(&mut of).collect()
 }
