@@ -8,7 +8,7 @@ import pytest
 from coverage import CoverageData
 
 from benches.tracer.estimate import Estimate, estimate, judge
-from benches.tracer.results import Row, worst
+from benches.tracer.results import Row, table, worst
 from benches.tracer.rounds import Samples, turns
 from benches.tracer.traced_lines import same_lines
 
@@ -96,3 +96,15 @@ def test_a_line_that_one_tracer_lacks_is_named(tmp_path: Path) -> None:
     assert same_lines(ours, theirs) is None
     write(theirs, [7])
     assert "7" in (same_lines(ours, theirs) or "")
+
+
+def test_a_row_says_how_far_above_its_floor_it_is() -> None:
+    above = Row("first.a", 2.2, "µs", 2.0, False, "how").above(2.0)
+    assert above.as_json()["floor"] == 2.0
+    assert above.as_json()["within"] == pytest.approx(0.1)
+    assert "+10%" in table([above])
+    worse = Row("first.b", 3.0, "µs a code object", 2.0, False, "how").above(1.5)
+    assert worst("first", [worse]).within == pytest.approx(1.0)
+    # What could not be measured is above nothing, and a floor of nothing says nothing.
+    assert "floor" not in Row("first.c", None, "µs", 2.0, False, "how").above(1.0).as_json()
+    assert "floor" not in Row("first.d", 1.0, "µs", 2.0, True, "how").above(0.0).as_json()
