@@ -17,6 +17,8 @@ pub enum Kind {
     Traffic,
     /// A run's ledger.
     Ledger,
+    /// What a process left that has, or had, the agent on.
+    BootRecord,
     /// Merged data beside the usual place: of an earlier run, an incomplete one, or one that was replaced.
     SparedData,
     /// A run's summary and manifest.
