@@ -1,5 +1,5 @@
 use playtrace_covdata::shard::{ShardDraft, ShardWriter};
-use playtrace_ledger::{Journal, Record, Role, UnitKind};
+use playtrace_ledger::{Journal, ProcessId, Record, Role, UnitKind};
 use playtrace_model::LineData;
 
 use super::*;
@@ -41,9 +41,16 @@ impl World {
         let kind = UnitKind::Request;
         journal.append(2, Record::Open { unit, kind, step, job, child, what, scope }).unwrap();
         if ends {
-            let (new, entered) = Default::default();
-            journal.append(3, Record::Closed { unit: "1".to_owned(), shard: None, new, entered }).unwrap();
+            self.end(slug, run);
         }
+    }
+
+    fn end(&self, slug: &Slug, run: &RunToken) {
+        let file = Layout::file_name(&ProcessId::current());
+        let path = Layout::new(&self.coverage()).run_dir(slug, run).join(file);
+        let (unit, shard) = ("1".to_owned(), None);
+        let (new, entered) = Default::default();
+        Journal::append_to(path).unwrap().append(3, Record::Closed { unit, shard, new, entered }).unwrap();
     }
 
     /// Everything that is there, but for the lock.
@@ -129,7 +136,7 @@ fn what_the_app_is_at_work_on_stays_until_it_is_over() {
     kill(killed);
     drop(world.own());
     assert_eq!(world.left().len(), 3, "{:?}", world.left());
-    world.trace(&slug, &run, true);
+    world.end(&slug, &run);
     drop(world.own());
     assert_eq!(world.left(), [""; 0]);
 }

@@ -4,7 +4,7 @@ use playtrace_ledger::{Layout, ProcessId, Role};
 use playtrace_model::{RunToken, Slug};
 use serde_json::{Value, json};
 
-use crate::world::{Fate, World, output, playtrace};
+use crate::world::{Fate, World, noon, output, playtrace};
 use crate::{names, night};
 
 /// What went, by kind and the last part of its paths.
@@ -65,6 +65,8 @@ fn what_a_prune_that_was_killed_left_goes_with_the_next() {
     fs_err::create_dir_all(world.path("coverage/.playtrace-pruned-run.a")).unwrap();
     fs_err::write(world.path("coverage/.playtrace-pruned-run.a/h.9.1.ledger"), "").unwrap();
     world.age(night(1));
+    let half = std::fs::File::open(world.path("coverage/.playtrace-pruned-run.a")).unwrap();
+    half.set_modified(noon(night(1)).into()).unwrap();
     let mut left: Vec<String> = gone(&world.prune("coverage", night(3), &["--older-than", "14d"]))
         .into_iter()
         .map(|(kind, paths)| format!("{kind} {}", paths.join(" ")))
@@ -76,18 +78,32 @@ fn what_a_prune_that_was_killed_left_goes_with_the_next() {
 }
 
 #[test]
-fn a_ledger_goes_in_one_step() {
+fn nobody_meets_a_part_of_a_ledger() {
+    const FILES: u32 = 4000;
     let world = World::new();
-    world.write_list(&["a"]);
-    world.job(night(0), "a", Fate::Fails);
-    let layout = Layout::new(&world.path("coverage"));
-    let slug = Slug::parse("a").unwrap();
-    let runs = layout.runs(&slug).unwrap();
-    assert_eq!(runs.len(), 2);
-    world.prune("coverage", night(30), &["--older-than", "14d"]);
-    assert!(layout.runs(&slug).unwrap().len() < 2, "what proves merged data stays");
-    let left = names(&world, "coverage");
-    assert!(!left.iter().any(|name| name.starts_with(".playtrace-pruned")), "{left:?}");
+    let (slug, run) = (Slug::parse("a").unwrap(), RunToken::parse("r1").unwrap());
+    let dir = Layout::new(&world.path("coverage")).run_dir(&slug, &run);
+    fs_err::create_dir_all(&dir).unwrap();
+    for number in 0..FILES {
+        fs_err::write(dir.join(format!("h.{number}.1.ledger")), "").unwrap();
+    }
+    let in_a_month = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(30 * 24)).to_string();
+    let mut command = playtrace();
+    command.arg("prune").arg(world.path("coverage")).args([
+        "--older-than",
+        "14d",
+        "--quiet",
+        "--now",
+        &in_a_month,
+    ]);
+    let mut pruning = command.spawn().unwrap();
+    while pruning.try_wait().unwrap().is_none() {
+        let seen = std::fs::read_dir(&dir).map_or(FILES as usize, Iterator::count);
+        // What was opened before it was taken away may be read while it goes.
+        assert!(seen == FILES as usize || !dir.exists(), "{seen} of {FILES} files");
+    }
+    assert!(pruning.wait().unwrap().success() && !dir.exists());
+    assert_eq!(names(&world, "coverage"), [".playtrace"]);
 }
 
 #[test]
