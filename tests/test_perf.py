@@ -113,7 +113,8 @@ def test_a_measurement_that_is_broken_off_leaves_nothing_although_the_app_goes_o
         pid = stop_at_work(stack, process)
         try:
             process.send_signal(how)
-            until(lambda: "broken off" in said.read_text(encoding="utf-8") or process.poll() is not None, "its word")
+            until(lambda: "is waited for" in said.read_text(encoding="utf-8") or process.poll() is not None, "its word")
+            assert process.poll() is None, "it does not wait for what the app is at work on"
         finally:
             os.kill(pid, signal.SIGCONT)
         assert process.wait(60) == 130, said.read_text(encoding="utf-8")
