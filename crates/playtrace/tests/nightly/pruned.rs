@@ -44,6 +44,30 @@ fn records_of_processes_go_when_nobody_looks_for_them_any_more() {
 }
 
 #[test]
+fn notes_about_jobs_that_nobody_ran_go_when_they_are_old() {
+    let world = World::new();
+    let notes = world.path("coverage/.playtrace/.jobs");
+    fs_err::create_dir_all(&notes).unwrap();
+    // As the agent writes them: links to nothing, whose text is the note.
+    std::os::unix::fs::symlink("a r1 app.work", notes.join("0".repeat(64))).unwrap();
+    let prune = |days: i64| {
+        let now = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(days * 24)).to_string();
+        let mut command = playtrace();
+        command.arg("prune").arg(world.path("coverage")).args([
+            "--json",
+            "--older-than",
+            "14d",
+            "--now",
+            &now,
+        ]);
+        gone(&serde_json::from_slice(&output(&mut command).stdout).unwrap())
+    };
+    assert_eq!(prune(13), []);
+    assert_eq!(prune(15), [("job-note".to_owned(), vec!["0".repeat(64)])]);
+    assert_eq!(names(&world, "coverage/.playtrace/.jobs"), [""; 0]);
+}
+
+#[test]
 fn what_a_prune_that_was_killed_left_goes_with_the_next() {
     let world = World::new();
     world.write_list(&["a"]);

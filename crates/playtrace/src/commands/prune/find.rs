@@ -28,6 +28,8 @@ pub(super) const GOING: &str = ".playtrace-pruned-";
 /// Whether a server on another host goes on can't be seen. `playtrace doctor` looks for its record: one that is so old is no loss.
 const UNSEEN: SignedDuration = SignedDuration::from_hours(90 * 24);
 
+/// Where agents leave notes about jobs, below the ledger's root (`crates/agent/src/jobs.rs`).
+const JOBS: &str = ".jobs";
 /// No replay takes so long.
 const LONGEST_REPLAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -89,7 +91,7 @@ fn leftovers(dir: &Path) -> Result<Vec<Item>, Failure> {
     Ok(found.map(|path| item(vec![path], Kind::Leftover)).collect())
 }
 
-/// The records of processes that have the agent on. Those of processes that have ended are of no use to anybody.
+/// The records of processes that have the agent on, and notes about jobs. Records of processes that have ended are of no use to anybody.
 fn boots(layout: &Layout, now: Timestamp) -> Result<Vec<Item>, Failure> {
     let mut items = Vec::new();
     for process in enabled_processes(layout)? {
@@ -104,6 +106,9 @@ fn boots(layout: &Layout, now: Timestamp) -> Result<Vec<Item>, Failure> {
         };
         items.push(Item { needed, ..known });
     }
+    // A worker takes its job's note away: one that is old is of a job that nobody ran. The slug in the job itself still counts.
+    let notes = entries(&layout.root().join(JOBS))?;
+    items.extend(notes.into_iter().map(|path| item(vec![path], Kind::JobNote)));
     // A record that was being written when its process was killed.
     let unnamed =
         entries(&layout.boot_dir())?.into_iter().filter(|path| path.extension() == Some("new".as_ref()));
