@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -110,6 +111,23 @@ def test_the_commands_of_the_quick_start_run_and_leave_what_it_says(reader: Stac
     written = {path.relative_to(scratch / "tmp").as_posix() for path in (scratch / "tmp").rglob("*")}
     assert {"profile-coverage/legacy-palouse.coverage", "profile-artifacts/legacy-palouse.coverage"} <= written
     assert any(name.endswith("matrix.json") for name in written)
+
+
+def test_the_commands_of_the_readme_run(reader: Stack, tmp_path: Path) -> None:
+    """In their order, with the demo's app in the place of the reader's, and a small tree."""
+    scratch = scratch_below(tmp_path / "here")
+    (scratch / "src").mkdir()
+    (scratch / "src" / "app.py").write_text("def work():\n    return 1\n", encoding="utf-8")
+    found = [textwrap.dedent(block.text) for block in documents.blocks(surroundings.REPOSITORY / "README.md", "")]
+    tracing, indexing, exporting = [text for text in found if re.match("curl|playtrace", text)]
+    before = "mkdir old; playtrace index build src --python-version 3.12 --output old/coverage-symbols.json"
+    here = 'cp "$PROFILE_COVERAGE_DIR"/my-first.* .'
+    tracing = tracing.replace("http://127.0.0.1:8000/", f"{reader.app_url}/login")
+    text = "\n".join([tracing, before, indexing, here, exporting])
+    ended = run(["bash", "-Eeuo", "pipefail", "-c", text], environment(reader), cwd=scratch).expect(0)
+    assert (scratch / "out" / "reports" / "my-first" / "index.html").is_file()
+    assert (scratch / "htmlcov" / "index.html").is_file()
+    assert re.search(r"^TOTAL +\d+", ended.out, re.MULTILINE)
 
 
 def test_what_docker_commands_do_inside_a_container_works_here(reader: Stack, tmp_path: Path) -> None:
@@ -235,6 +253,14 @@ def inline_commands() -> Iterator[tuple[str, list[str]]]:
             yield page.relative_to(surroundings.REPOSITORY).as_posix(), span.split()
         for line in re.findall(r"^ {4}((?:playtrace|wctl) [a-z].*)$", text, re.MULTILINE):
             yield page.relative_to(surroundings.REPOSITORY).as_posix(), line.split()
+        for line in not_typed(page):
+            yield page.relative_to(surroundings.REPOSITORY).as_posix(), line.split()
+
+
+def not_typed(page: Path) -> list[str]:
+    """The commands of the program in blocks that nobody types: they show a form, or are a part of something else."""
+    text = "".join(block.text for block in documents.blocks(page) if block.language in ("", "sh", "console", "text"))
+    return re.findall(r"^((?:playtrace|wctl) [a-z].*)$", text, re.MULTILINE)
 
 
 def test_commands_in_running_text_exist_with_their_options() -> None:
@@ -246,6 +272,17 @@ def test_commands_in_running_text_exist_with_their_options() -> None:
     assert wrong == set()
     assert documents.unknown_to_program(["playtrace", "combin", "--keep"]) == "combin"
     assert documents.unknown_to_program(["playtrace", "index", "build", ".", "--outputs", "x"]) == "--outputs"
+
+
+@pytest.mark.parametrize("page", [page for page in documents.every_document() if DOCS in page.parents], ids=str)
+def test_a_command_that_can_be_typed_is_typed_by_a_test(page: Path) -> None:
+    assert [line for line in not_typed(page) if not re.search(r"<[a-z]+>", line)] == [], "make it a `bash` block"
+
+
+def test_the_text_for_a_team_s_agents_names_the_guardrail() -> None:
+    text = (DOCS / "paste" / "AGENTS.md").read_text(encoding="utf-8")
+    assert "`wctl check-profile-coverage`" in text
+    assert "`wctl check-profile-coverage --fix`" in text
 
 
 def test_linked_files_exist() -> None:

@@ -159,7 +159,7 @@ def test_a_healthy_stack_is_ok_in_every_respect(patient: Stack) -> None:
     report = doctor(patient)
     assert {check["status"] for check in report.checks.values()} == {"ok"}, report.ended.out
     report.is_well()
-    assert len(report.checks) == 23
+    assert len(report.checks) == 24
     assert "keep their lines apart" in report.text("probe.concurrency")
     assert "web processes" in report.text("directory.writable")
 
@@ -203,6 +203,31 @@ def test_a_header_that_a_proxy_drops(patient: Stack) -> None:
         assert "X-Profile-Trace-Status" in quick(patient, "--base-url", proxy.url).finding("header.arrives")
         proxy.meddling.drops = set()
         doctor(patient, "--base-url", proxy.url).is_well()
+
+
+@pytest.mark.parametrize("header", ["X-Profile-Trace-Run", "X-Profile-Trace-Step"])
+def test_a_proxy_that_drops_the_run_or_the_step_only(patient: Stack, header: str) -> None:
+    with Meddler(patient.app_url, Meddling(drops={header.lower()})) as proxy:
+        report = doctor(patient, "--base-url", proxy.url)
+        found = report.finding("header.run")
+        assert f"came without {header}" in found
+        assert "pass X-Profile-Trace, X-Profile-Trace-Run and X-Profile-Trace-Step on" in found
+        if header == "X-Profile-Trace-Run":
+            assert report.checks["probe.concurrency"]["status"] == "not checked"
+            assert "header.run" in report.text("probe.concurrency")
+        proxy.meddling.drops = set()
+        doctor(patient, "--base-url", proxy.url).is_well()
+    # Requests without their run are the doctor's, too.
+    patient.restart_web()
+    assert [path for path in patient.coverage_dir.rglob("*") if "playtrace-doctor" in str(path)] == []
+
+
+def test_a_redirect_that_strips_the_run_only(patient: Stack) -> None:
+    with Meddler(patient.app_url, Meddling(drops_when_redirected={"x-profile-trace-run"})) as proxy:
+        found = quick(patient, "--base-url", proxy.url).finding("header.run")
+        assert "1 of 10 requests" in found
+        proxy.meddling.drops_when_redirected = set()
+        quick(patient, "--base-url", proxy.url).is_well()
 
 
 def test_a_header_that_a_redirect_strips(patient: Stack) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests import little_profiles
 from tests.oracle import surroundings
-from tests.support import Ended, environment, playtrace, run
+from tests.support import Ended, environment, ledger, open_units, playtrace, run, until
 
 from stack import APP, Stack, answers  # isort: skip
 from stack_services import free_port, wait_until  # isort: skip
@@ -65,6 +69,74 @@ def test_both_budgets_of_a_profile_with_a_job_are_measured_and_nothing_is_left(
     assert all(set(rows[name]["seconds"]) == {"plain", "idle", "traced", "twin"} for name in endpoints)
     assert "### one-job: held" in markdown.read_text(encoding="utf-8")
     assert left_behind(stack) == []
+    assert sandboxes(stack) == before
+
+
+@contextmanager
+def measuring(stack: Stack, said: Path) -> Iterator[subprocess.Popen[str]]:
+    """A measurement that goes on for as long as the block, unless it is broken off."""
+    argv = [str(surroundings.program()), "perf", little_profiles.JOB, "--rounds", "200"]
+    argv += ["--output", str(said.with_suffix(".json"))]
+    with said.open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(argv, env=environment(stack), stdout=log, stderr=subprocess.STDOUT, text=True)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def stop_at_work(stack: Stack, process: subprocess.Popen[str]) -> int:
+    """Stop a process of the app in the middle of a measured request or job; its number."""
+
+    def caught() -> int | None:
+        assert process.poll() is None, "the measurement has ended"
+        for entry in open_units(ledger(stack.coverage_dir, "playtrace-perf")):
+            with suppress(ProcessLookupError):
+                os.kill(entry.pid, signal.SIGSTOP)
+            if any(other.pid == entry.pid for other in open_units(ledger(stack.coverage_dir, "playtrace-perf"))):
+                return entry.pid
+            # It was quicker.
+            with suppress(ProcessLookupError):
+                os.kill(entry.pid, signal.SIGCONT)
+        return None
+
+    return until(caught, "a measured request")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_measurement_that_is_broken_off_leaves_nothing_although_the_app_goes_on(
+    stack: Stack, tmp_path: Path, how: signal.Signals
+) -> None:
+    before, said = sandboxes(stack), tmp_path / "said"
+    with measuring(stack, said) as process:
+        pid = stop_at_work(stack, process)
+        try:
+            process.send_signal(how)
+            until(lambda: "is waited for" in said.read_text(encoding="utf-8") or process.poll() is not None, "its word")
+            assert process.poll() is None, "it does not wait for what the app is at work on"
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert process.wait(60) == 130, said.read_text(encoding="utf-8")
+    assert "PT-PERF-001" in said.read_text(encoding="utf-8")
+    assert left_behind(stack) == []
+    assert sandboxes(stack) == before
+    assert not said.with_suffix(".json").exists()
+
+
+def test_what_a_killed_measurement_leaves_goes_with_the_next(stack: Stack, tmp_path: Path) -> None:
+    before = sandboxes(stack)
+    with measuring(stack, tmp_path / "said") as process:
+        until(lambda: left_behind(stack), "what it leaves")
+        process.kill()
+    assert left_behind(stack) != []
+
+    def is_gone() -> bool:
+        # Ends before it measures anything. What the app is at work on yet stays until then.
+        playtrace(stack, "perf", little_profiles.PAGE, "--plain-url", stack.app_url).expect(2)
+        return left_behind(stack) == []
+
+    until(is_gone, "the removal")
     assert sandboxes(stack) == before
 
 

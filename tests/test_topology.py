@@ -176,16 +176,19 @@ def test_a_dropped_header_is_named_by_verdict_and_doctor(apart: Stack, proxy: Me
     assert verdict_of(apart, SLUG).document["run"] == good
 
 
-def test_a_dropped_run_header_is_named_by_the_verdict(apart: Stack, proxy: Meddler) -> None:
+def test_a_dropped_run_header_is_named_by_verdict_and_doctor(apart: Stack, proxy: Meddler) -> None:
     good = whole_run(apart, proxy)
     proxy.meddling.drops = {"x-profile-trace-run"}
     try:
         ended = replay(apart, proxy)
+        checks = doctor(apart, proxy)
     finally:
         proxy.meddling.drops = set()
     assert ended.code == 3
     assert "Verdict: partial" in ended.out.splitlines()
     assert "X-Profile-Trace-Run" in ended.text
+    assert {ident for ident, check in checks.items() if check["status"] == "failed"} == {"header.run"}
+    assert "X-Profile-Trace-Run" in checks["header.run"]["reason"]
     assert verdict_of(apart, SLUG).document["run"] == good
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,34 @@ def test_gitlab_s_jobs_hold_the_same_commands(tmp_path: Path) -> None:
     assert needed == {name for name in document if name.startswith("playback:")} - {"playback:aggregate"}
 
 
+def test_the_aggregation_prunes_what_the_nights_left_where_it_can(tmp_path: Path) -> None:
+    root = repository(tmp_path)
+    workflows("generate", "--root", root, "--platform", "github,gitlab").expect(0)
+    (job,) = load(root / ".github" / "workflows" / "forest_workflow_nightly_aggregation.yml")["jobs"].values()
+    assert {"PROFILE_COVERAGE_DIR", "PROFILE_PLAYBACK_ROOT"} <= set(job["env"])
+    (step,) = [step for step in job["steps"] if step["name"] == "Prune"]
+    assert step["if"] == "always()"
+    gitlab = load(root / ".gitlab" / "forest_workflows.gitlab-ci.yml")["playback:aggregate"]["script"][-1]
+    gitlab = gitlab[gitlab.index("playtrace prune") :]
+    for script, nights in ((step["run"], root / "nights"), (gitlab, root / "night/bundles")):
+        left = [nights / ".playtrace-night-x", root / "coverage" / ".playtrace-x", root / "profiles/_runs/r1.json"]
+        for path in left:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}", encoding="utf-8")
+            os.utime(path, (time.time() - 20 * 86400,) * 2)
+        env = {"PATH": f"{surroundings.program().parent}:{os.environ['PATH']}", "PLAYTRACE_NIGHTS": str(nights)}
+        env |= {"PROFILE_COVERAGE_DIR": str(root / "coverage"), "PROFILE_PLAYBACK_ROOT": str(root / "profiles")}
+        argv = ["bash", "-eo", "pipefail", "-c", f"code=0\n{script}"]
+        run(argv, env, cwd=root).expect(0)
+        assert [path for path in left if path.exists()] == []
+        # On a runner that does not see them there is nothing to do; what can't be deleted is said, and no more.
+        run(argv, env | {"PROFILE_COVERAGE_DIR": "/nowhere"}, cwd=root).expect(0)
+        (root / "playtrace").write_text('#!/bin/sh\n[ "$2" != "$PROFILE_COVERAGE_DIR" ]\n', encoding="utf-8")
+        (root / "playtrace").chmod(0o755)
+        ended = run(argv, env | {"PATH": f"{root}:{env['PATH']}"}, cwd=root).expect(0)
+        assert f"{root / 'coverage'} keeps what is older than 14 days" in ended.out
+
+
 def test_check_names_each_difference_and_generate_mends_it(tmp_path: Path) -> None:
     root = repository(tmp_path)
     workflows("generate", "--root", root, "--utc").expect(0)
@@ -187,13 +217,37 @@ def test_this_repository_s_workflows_are_as_generated_and_its_profiles_are_there
     assert {entry["profile_slug"] for entry in entries} == set(surroundings.slugs())
 
 
+def traced(root: Path, profile: str, artifacts: Path, env: dict[str, str]) -> None:
+    """Trace a script as a profile, and put its merged data where a job's artifacts are."""
+    (root / "coverage.profile-playback.ini").write_text("[run]\nrelative_files = True\n", encoding="utf-8")
+    (root / "app.py").write_text("def work():\n    return 1\n", encoding="utf-8")
+    script = f"import app, playtrace_agent\nwith playtrace_agent.trace({profile!r}):\n    app.work()\n"
+    where = env | {"ENABLE_PROFILE_COVERAGE": "1", "PYTHONPATH": str(root)}
+    where["PROFILE_COVERAGE_CONFIG"] = str(root / "coverage.profile-playback.ini")
+    run([sys.executable, "-c", script], where, cwd=root).expect(0)
+    run([surroundings.program(), "combine", "--profile", profile, root / "coverage"], env, cwd=root).expect(0)
+    artifacts.mkdir(parents=True)
+    for path in (root / "coverage").glob(f"{profile}.*"):
+        if not path.name.startswith(f"{profile}.coverage."):
+            shutil.copy(path, artifacts)
+
+
 def test_the_commands_of_the_documentation_run(tmp_path: Path) -> None:
     root = repository(tmp_path)
     document = (surroundings.REPOSITORY / "docs" / "dev-notes" / "nightly.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```bash\n(.*?)```", document, re.DOTALL)
+    generating, aggregating, pruning = re.findall(r"```bash\n(.*?)```", document, re.DOTALL)
     env = {**os.environ, "PATH": f"{surroundings.program().parent}:{os.environ['PATH']}"}
-    ended = run(["bash", "-euo", "pipefail", "-c", block], env, cwd=root).expect(0)
+    env |= {"PROFILE_COVERAGE_DIR": str(root / "coverage"), "PROFILE_PLAYBACK_ROOT": str(root / "profiles")}
+    ended = run(["bash", "-euo", "pipefail", "-c", generating], env, cwd=root).expect(0)
     assert "its 10 files are as generated" in ended.out
+    # One profile has data of this night.
+    traced(root, "legacy-palouse", root / "night" / "artifacts", env)
+    ended = run(["bash", "-euo", "pipefail", "-c", aggregating], env, cwd=root).expect(3)
+    assert "| run-legacy-palouse | legacy-palouse | passed |" in ended.out
+    (root / "profiles").mkdir()
+    ended = run(["bash", "-euo", "pipefail", "-c", pruning], env, cwd=root).expect(0)
+    assert len(re.findall("0 (?:would be )?deleted", ended.out)) == 3, ended.out
+    assert list((root / "night" / "bundles").glob("playtrace-night-*.tar.zst"))
     # Every key of an entry is explained.
     keys = {key for entry in load(root / LIST) for key in entry}
     assert {key for key in keys if f"`{key}`" not in document} == set()

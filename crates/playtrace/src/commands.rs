@@ -27,6 +27,8 @@ pub mod workflows;
 
 use std::future::Future;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::exit::Exit;
 use crate::messages::Failure;
 
@@ -37,4 +39,20 @@ fn run_async<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
         .build()
         .map_err(|error| Failure::new(Exit::Io, "PT-CLI-003", format!("can't start the runtime: {error}")))?;
     Ok(runtime.block_on(work))
+}
+
+/// Comes when the command is broken off: by Ctrl-C, or by a CI system that cancels its job.
+async fn broken_off() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return interrupted().await };
+    tokio::select! {
+        () = interrupted() => {}
+        _ = terminated.recv() => {}
+    }
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // No signal can be listened to, so that the system's own way of ending a process holds.
+        std::future::pending::<()>().await;
+    }
 }

@@ -34,10 +34,15 @@ use self::finding::{Check, Finding};
 use self::redis::RedisLook;
 use self::service::Health;
 use crate::messages::Failure;
+use crate::own_runs::{Kind, OwnRuns};
 use crate::service::client::ServiceClient;
 
 /// The profile that the doctor's requests are traced for.
 pub const SLUG: &str = "playtrace-doctor";
+/// The two of the concurrency probe.
+const SLUGS: [&str; 2] = ["playtrace-doctor-a", "playtrace-doctor-b"];
+/// The doctor's own runs.
+pub const RUNS: Kind = Kind { name: "doctor", slugs: &[SLUG, SLUGS[0], SLUGS[1]], code: "PT-DOCTOR-001" };
 /// How long records are waited for that were promised by an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -80,13 +85,14 @@ struct Facts {
     enabled: Vec<EnabledProcess>,
     /// What the app's side wrote about the probe's requests.
     probed: RunLedger,
+    /// How many of them came to the app without their run.
+    strays: usize,
     /// The workers, and what is known of each one's agent.
     workers: Vec<workers::Seen>,
 }
 
-/// Looks at everything, and judges.
-pub async fn examine(asked: &Asked) -> Result<Vec<Finding>, Failure> {
-    let mut left = Leftovers { dir: asked.coverage_dir.clone(), runs: Vec::new() };
+/// Looks at everything, and judges. What its requests have left is in `left`.
+pub async fn examine(asked: &Asked, left: &mut OwnRuns) -> Result<Vec<Finding>, Failure> {
     let run = left.begin(SLUG)?;
     let facts = look(asked, &run).await?;
     let mut findings = vec![service::check(asked.service.url(), &facts.health)];
@@ -102,9 +108,8 @@ pub async fn examine(asked: &Asked) -> Result<Vec<Finding>, Failure> {
     findings.push(if asked.skip.contains(&Check::ProbeConcurrency) {
         Check::ProbeConcurrency.not_checked("")
     } else {
-        concurrency::check(asked, &facts, &mut left).await?
+        concurrency::check(asked, &facts, left).await?
     });
-    drop(left);
     for finding in &mut findings {
         if asked.skip.contains(&finding.id) {
             *finding = finding.id.not_checked("you said so (--skip)");
@@ -115,6 +120,8 @@ pub async fn examine(asked: &Asked) -> Result<Vec<Finding>, Failure> {
 }
 
 async fn look(asked: &Asked, run: &(Slug, RunToken)) -> Result<Facts, Failure> {
+    let layout = Layout::new(&asked.coverage_dir);
+    let before = strays(&layout, &run.0)?;
     let health = service::look(&asked.service).await;
     let app = match &asked.base {
         Some(base) => {
@@ -127,9 +134,8 @@ async fn look(asked: &Asked, run: &(Slug, RunToken)) -> Result<Facts, Failure> {
         Some(url) => tokio::task::spawn_blocking(move || redis::look(&url)).await.ok(),
         None => None,
     };
-    let layout = Layout::new(&asked.coverage_dir);
     let traced = app.as_ref().and_then(|app| app.as_ref().ok()).map_or(0, App::traced);
-    let probed = await_requests(&layout, run, traced).await?;
+    let (probed, strays) = await_requests(&layout, run, before, traced).await?;
     let enabled = enabled_processes(&layout)?;
     let mut facts = Facts {
         health,
@@ -139,26 +145,35 @@ async fn look(asked: &Asked, run: &(Slug, RunToken)) -> Result<Facts, Failure> {
         layout,
         enabled,
         probed,
+        strays,
         workers: Vec::new(),
     };
     facts.workers = workers::look(&facts, &asked.coverage_dir);
     Ok(facts)
 }
 
-/// The records of a run, once so many requests are in it, or patience is over.
+/// The records of a run, once so many requests are in it, or patience is over; and how many came without their run since there
+/// were `before`.
 async fn await_requests(
     layout: &Layout,
     (slug, run): &(Slug, RunToken),
+    before: usize,
     wanted: usize,
-) -> Result<RunLedger, Failure> {
+) -> Result<(RunLedger, usize), Failure> {
     let begun = Instant::now();
     loop {
         let ledger = RunLedger::read(layout, slug, run)?;
-        if requests(&ledger) >= wanted || begun.elapsed() > PATIENCE {
-            return Ok(ledger);
+        let strays = strays(layout, slug)?.saturating_sub(before);
+        if requests(&ledger) + strays >= wanted || begun.elapsed() > PATIENCE {
+            return Ok((ledger, strays));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// How many requests of a profile came to the app without a run.
+fn strays(layout: &Layout, slug: &Slug) -> Result<usize, Failure> {
+    Ok(requests(&RunLedger::read(layout, slug, &RunToken::untokened())?))
 }
 
 /// How many requests a run's ledger knows of.
@@ -173,6 +188,11 @@ impl Facts {
         self.app.as_ref()?.as_ref().ok()
     }
 
+    /// How many of the probe's requests the app's side has recorded, with their run or without it.
+    fn recorded(&self) -> usize {
+        requests(&self.probed) + self.strays
+    }
+
     /// Web processes that have the agent on and run now, as far as that can be seen from here.
     fn web_processes(&self) -> impl Iterator<Item = &EnabledProcess> {
         self.enabled.iter().filter(|process| {
@@ -180,41 +200,5 @@ impl Facts {
                 && process.is_alive() == Some(true)
                 && !self.workers.iter().any(|worker| worker.is(process))
         })
-    }
-}
-
-/// The doctor's own runs, whose data is removed when it is done, however that comes.
-struct Leftovers {
-    dir: PathBuf,
-    runs: Vec<(Slug, RunToken)>,
-}
-
-impl Leftovers {
-    /// A run of its own.
-    fn begin(&mut self, slug: &str) -> Result<(Slug, RunToken), Failure> {
-        let odd = |why: String| Failure::new(crate::Exit::BadInput, "PT-DOCTOR-001", why);
-        let token = format!("doctor-{}", uuid::Uuid::new_v4().simple());
-        let slug = Slug::parse(slug).map_err(|error| odd(error.to_string()))?;
-        let run = (slug, RunToken::parse(&token).map_err(|error| odd(error.to_string()))?);
-        self.runs.push(run.clone());
-        Ok(run)
-    }
-}
-
-impl Drop for Leftovers {
-    fn drop(&mut self) {
-        let layout = Layout::new(&self.dir);
-        // Best effort: what stays is called after the doctor, and no merge asks for it.
-        for (slug, run) in &self.runs {
-            for shard in playtrace_covdata::shard::list_of(&self.dir, slug).unwrap_or_default() {
-                if shard.run() == Some(run) {
-                    let _ = fs_err::remove_file(&shard.path);
-                }
-            }
-            let dir = layout.run_dir(slug, run);
-            let _ = fs_err::remove_dir_all(&dir);
-            // Goes with the last run in it.
-            let _ = dir.parent().map(fs_err::remove_dir);
-        }
     }
 }

@@ -13,6 +13,7 @@ pub mod exit;
 pub mod finish;
 pub mod messages;
 pub mod nightly;
+pub mod own_runs;
 pub mod perf;
 pub mod service;
 pub mod shard_state;

@@ -7,12 +7,18 @@ pub mod analyse;
 pub mod document;
 pub mod estimate;
 pub mod judge;
-mod leftovers;
 pub mod measure;
 pub mod route;
 pub mod show;
 
 use serde::{Deserialize, Serialize};
+
+use crate::own_runs::Kind;
+
+/// Traced replays are of this profile, not of the measured one: its data is nobody's night.
+const SLUG: &str = "playtrace-perf";
+/// The runs of measurements.
+pub const RUNS: Kind = Kind { name: "perf", slugs: &[SLUG], code: "PT-PERF-003" };
 
 /// The ways in which a profile is replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use crate::doctor::finding::Check;
 use crate::doctor::show::Report;
 use crate::doctor::{Asked, examine};
 use crate::exit::Exit;
-use crate::messages::Failure;
+use crate::messages::{Failure, note};
+use crate::own_runs::OwnRuns;
 use crate::service::client::ServiceClient;
 use crate::service::console::Console;
 use crate::service::settings::{self, Settings};
@@ -90,13 +91,20 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         max_skew: args.max_skew,
         skip: args.skip.iter().copied().collect::<BTreeSet<_>>(),
     };
+    let mut left = OwnRuns::new(&crate::doctor::RUNS, &asked.coverage_dir, None);
     let findings = super::run_async(async {
-        tokio::select! {
-            findings = examine(&asked) => Some(findings),
-            // Dropped, it removes what it left.
-            _ = tokio::signal::ctrl_c() => None,
+        let findings = tokio::select! {
+            findings = examine(&asked, &mut left) => Some(findings),
+            () = super::broken_off() => None,
+        };
+        if findings.is_none() {
+            note("broken off: what the app is at work on is waited for, and removed");
+            // The app goes on with what it was asked for, and would write after what is removed too soon.
+            left.clear().await;
         }
+        findings
     })?;
+    drop(left);
     let Some(findings) = findings else {
         return Err(Failure::new(Exit::Interrupted, "PT-DOCTOR-003", "the examination was broken off"));
     };

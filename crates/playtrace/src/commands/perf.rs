@@ -9,7 +9,8 @@ use playtrace_replay::{BaseUrl, Channel, Credentials, Line, Listener, Secret};
 use crate::clock;
 use crate::documents::{say, write_document};
 use crate::exit::Exit;
-use crate::messages::Failure;
+use crate::messages::{Failure, note};
+use crate::own_runs::OwnRuns;
 use crate::perf::analyse::{Budgets, analyse};
 use crate::perf::document::{Document, Machine, Settings as Measurement};
 use crate::perf::estimate::{CONFIDENCE, FEWEST};
@@ -122,21 +123,27 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let listener = Progress { console: Console::new(args.verbose), verbose: args.verbose };
     let budgets = Budgets { traced: args.max_overhead, idle: args.max_idle_overhead };
     let before = load();
+    let mut left = OwnRuns::new(&crate::perf::RUNS, &asked.coverage_dir, asked.run_root.as_deref());
     let costs = super::run_async(async {
         let all = async {
-            check_plain(&asked).await?;
+            check_plain(&asked, &mut left).await?;
             let mut costs = Vec::new();
             for profile in &profiles {
-                let measured = measure(&asked, profile, &listener).await?;
+                let measured = measure(&asked, profile, &listener, &mut left).await?;
                 costs.push(analyse(profile.slug.as_str(), &measured, budgets));
             }
             Ok::<_, Failure>(costs)
         };
-        tokio::select! {
+        let costs = tokio::select! {
             costs = all => Some(costs),
-            // Dropped, it removes what it left.
-            _ = tokio::signal::ctrl_c() => None,
-        }
+            () = super::broken_off() => {
+                note("broken off: what the app is at work on is waited for, and removed");
+                None
+            }
+        };
+        // The app goes on with what it was asked for, and would write after what is removed too soon.
+        left.clear().await;
+        costs
     })?;
     let Some(costs) = costs else {
         return Err(Failure::new(Exit::Interrupted, "PT-PERF-001", "the measurement was broken off"));

@@ -15,15 +15,16 @@ use crate::messages::{Failure, note};
 use crate::nightly::prune::{Item, Kind, Plan, plan};
 use crate::service::settings;
 
-/// Deletes bundles, shards (those of real traffic, too), ledgers, run summaries and spared data of runs that are over, and what killed writers left; nothing
-/// else. The last bundle, each <slug>.coverage and what a run that goes on writes stay.
+/// Deletes bundles, shards (those of real traffic, too), ledgers, run summaries and spared data of runs that are over, records of processes that have ended,
+/// and what killed writers left; nothing else. The last bundle, each <slug>.coverage and what a run that goes on writes stay.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("limit").args(["older_than", "max_size"]).required(true).multiple(true)))]
 pub struct Args {
     /// Directories of bundles, of coverage data, or of profiles (their `_runs`) [default: `PROFILE_COVERAGE_DIR`]
     #[arg(value_name = "DIR")]
     dirs: Vec<PathBuf>,
     /// Delete what is older, such as 14d
-    #[arg(long, value_name = "AGE", value_parser = age, required_unless_present = "max_size")]
+    #[arg(long, value_name = "AGE", value_parser = age)]
     older_than: Option<SignedDuration>,
     /// Then delete the oldest until the rest of each directory is not larger, such as 250MB
     #[arg(long, value_name = "SIZE")]
@@ -55,11 +56,11 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let now = args.now.unwrap_or_else(crate::clock::now);
     let (mut exit, mut documents) = (Exit::Success, Vec::new());
     for dir in &dirs {
-        let items = find::items(dir)?;
+        let items = find::items(dir, now)?;
         let plan = plan(items, now, args.older_than, args.max_size.map(|size| size.as_u64()));
         if !args.dry_run {
             for (item, _) in &plan.remove {
-                remove(item)?;
+                remove(item, dir)?;
                 if item.kind == Kind::Traffic {
                     // A day of which nothing is left; one with something in it stays.
                     let day = item.paths.first().and_then(|path| path.parent());
@@ -111,8 +112,10 @@ fn text(dir: &Path, plan: &Plan, dry_run: bool) -> String {
     lines
 }
 
-fn remove(item: &Item) -> Result<(), Failure> {
+fn remove(item: &Item, dir: &Path) -> Result<(), Failure> {
     for path in &item.paths {
+        let going = if item.kind == Kind::Ledger { aside(path, dir)? } else { None };
+        let path = going.as_ref().unwrap_or(path);
         let gone = match fs_err::symlink_metadata(path) {
             Ok(meta) if meta.is_dir() => fs_err::remove_dir_all(path),
             Ok(_) => fs_err::remove_file(path),
@@ -121,13 +124,28 @@ fn remove(item: &Item) -> Result<(), Failure> {
         match gone {
             // Somebody else was quicker.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            other => other.map_err(|error| {
-                Failure::new(Exit::Io, "PT-NIGHTLY-012", format!("can't delete: {error}"))
-                    .help("what was deleted before is gone; let this user delete the rest")
-            })?,
+            other => other.map_err(|error| undeletable(&error))?,
         }
     }
     Ok(())
+}
+
+/// Takes a run's ledger out of its place in one step, so that nobody ever meets a part of it; where it is then.
+fn aside(path: &Path, dir: &Path) -> Result<Option<PathBuf>, Failure> {
+    let names: Vec<_> = path.iter().rev().take(2).map(|name| name.to_string_lossy()).collect();
+    let place = dir.join(format!("{}{}", find::GOING, names.join(".")));
+    // Of the same name: a part of a removal that was killed.
+    let _ = fs_err::remove_dir_all(&place);
+    match fs_err::rename(path, &place) {
+        Ok(()) => Ok(Some(place)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(undeletable(&error)),
+    }
+}
+
+fn undeletable(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Io, "PT-NIGHTLY-012", format!("can't delete: {error}"))
+        .help("what was deleted before is gone; let this user delete the rest")
 }
 
 #[cfg(test)]

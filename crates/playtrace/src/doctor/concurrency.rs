@@ -13,10 +13,10 @@ use url::Url;
 use super::finding::{Check, Finding};
 use super::overlap::{Compared, Executed, Lines, compare, overlapping};
 use super::web::without_app;
-use super::{Asked, Facts, Leftovers};
+use super::{Asked, Facts, SLUGS};
 use crate::messages::Failure;
+use crate::own_runs::OwnRuns;
 
-const SLUGS: [&str; 2] = ["playtrace-doctor-a", "playtrace-doctor-b"];
 /// So many requests of a profile at once.
 const AT_ONCE: u32 = 6;
 /// Requests are short: they are sent again until some were under way together.
@@ -31,13 +31,18 @@ struct Page {
 }
 
 /// `probe.concurrency`.
-pub(super) async fn check(asked: &Asked, facts: &Facts, left: &mut Leftovers) -> Result<Finding, Failure> {
+pub(super) async fn check(asked: &Asked, facts: &Facts, left: &mut OwnRuns) -> Result<Finding, Failure> {
     let check = Check::ProbeConcurrency;
     let Some(app) = facts.answers() else { return Ok(check.not_checked(without_app(facts))) };
     if app.traced() == 0 {
         return Ok(
             check.not_checked("no answer says that it was traced (web.toggle, header.arrives, web.traces)")
         );
+    }
+    if facts.strays > 0 {
+        return Ok(check.not_checked(
+            "requests come without their run, so that their lines can't be told apart (header.run)",
+        ));
     }
     if !facts.has_directory || super::requests(&facts.probed) == 0 {
         return Ok(check.not_checked("what is traced can't be seen from here (directory.same)"));
@@ -87,7 +92,7 @@ impl<E: Into<Failure>> From<E> for Stop {
 struct Probe<'a> {
     layout: &'a Layout,
     pages: &'a [Page; 2],
-    left: &'a mut Leftovers,
+    left: &'a mut OwnRuns,
 }
 
 impl Probe<'_> {

@@ -10,7 +10,7 @@ use super::finding::{Check, Finding};
 use super::process::{Identity, user};
 use super::web::{is_about_the_directory, without_app};
 use super::workers::Agent;
-use super::{Asked, Facts, requests};
+use super::{Asked, Facts};
 
 /// Whether two paths lead to one directory; paths that lead nowhere are compared as they are spelt.
 pub(super) fn same_directory(one: &Path, other: &Path) -> bool {
@@ -60,7 +60,7 @@ fn same(asked: &Asked, facts: &Facts) -> Finding {
         return check.failed(format!("the service looks into {theirs}, not into {}", dir.display()), remedy);
     }
     let Some(app) = facts.answers() else { return check.not_checked(without_app(facts)) };
-    let (answered, recorded) = (app.traced(), requests(&facts.probed));
+    let (answered, recorded) = (app.traced(), facts.recorded());
     if answered == 0 {
         return check
             .not_checked("no web process has traced anything (web.toggle, header.arrives, web.traces)");

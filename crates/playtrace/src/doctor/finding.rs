@@ -54,6 +54,9 @@ pub enum Check {
     /// Header and answer come through what stands before the app.
     #[serde(rename = "header.arrives")]
     HeaderArrives,
+    /// The headers that name run and step come with it.
+    #[serde(rename = "header.run")]
+    HeaderRun,
     /// The header survives redirects.
     #[serde(rename = "header.redirects")]
     HeaderRedirects,
@@ -103,7 +106,7 @@ pub enum Check {
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ServiceReachable,
         Self::AppReachable,
         Self::AppLogin,
@@ -112,6 +115,7 @@ impl Check {
         Self::WebTraces,
         Self::WebSignature,
         Self::HeaderArrives,
+        Self::HeaderRun,
         Self::HeaderRedirects,
         Self::RedisReachable,
         Self::RqWorkers,
@@ -140,6 +144,7 @@ impl Check {
             Self::WebTraces => "web.traces",
             Self::WebSignature => "web.signature",
             Self::HeaderArrives => "header.arrives",
+            Self::HeaderRun => "header.run",
             Self::HeaderRedirects => "header.redirects",
             Self::RedisReachable => "redis.reachable",
             Self::RqWorkers => "rq.workers",

@@ -1,24 +1,26 @@
 //! The way of the header: there through the proxies, back, and along redirects.
 
-use super::Facts;
+use playtrace_ledger::{Record, UnitKind};
+
 use super::app::{App, redirect};
 use super::finding::{Check, Finding};
-use super::requests;
 use super::web::{header_arrived, without_app};
+use super::{Facts, requests};
 
 const PASS: &str = "have every proxy before the app pass X-Profile-Trace, X-Profile-Trace-Run and X-Profile-Trace-Step on \
     (nginx passes them unless a location sets headers of its own; header filters and WAFs need a rule)";
 
-/// `header.arrives`, `header.redirects`.
-pub(super) fn check(facts: &Facts) -> [Finding; 2] {
+/// `header.arrives`, `header.run`, `header.redirects`.
+pub(super) fn check(facts: &Facts) -> [Finding; 3] {
     let (arrives, redirects) = (Check::HeaderArrives, Check::HeaderRedirects);
     let Some(app) = facts.answers() else {
         let why = without_app(facts);
-        return [arrives.not_checked(why), redirects.not_checked(why)];
+        return [arrives, Check::HeaderRun, redirects].map(|check| check.not_checked(why));
     };
     if !header_arrived(facts, app) {
-        let later = redirects
-            .not_checked("the header does not arrive in the first place (header.arrives, web.toggle)");
+        let [run, redirects] = [Check::HeaderRun, redirects].map(|check| {
+            check.not_checked("the header does not arrive in the first place (header.arrives, web.toggle)")
+        });
         // An agent that listens would have answered.
         let known = facts.web_processes().next().is_some();
         let elsewhere = facts.enabled.iter().any(|process| process.is_alive().is_none());
@@ -28,20 +30,49 @@ pub(super) fn check(facts: &Facts) -> [Finding; 2] {
             } else {
                 "no answer says that an agent saw X-Profile-Trace, and there is one, or was"
             };
-            [
-                arrives
-                    .failed(reason, format!("{PASS}; ask the app's own port to see which of them drops it")),
-                later,
-            ]
+            let remedy = format!("{PASS}; ask the app's own port to see which of them drops it");
+            [arrives.failed(reason, remedy), run, redirects]
         } else {
-            [arrives.not_checked("no web process has the agent on (web.toggle)"), later]
+            [arrives.not_checked("no web process has the agent on (web.toggle)"), run, redirects]
         };
     }
-    let back = back(facts, app, arrives);
+    let (back, run) = (back(facts, app, arrives), run(facts, app, Check::HeaderRun));
     if app.with_status() == 0 {
-        return [back, redirects.not_checked("the answer's header does not come back (header.arrives)")];
+        return [back, run, redirects.not_checked("the answer's header does not come back (header.arrives)")];
     }
-    [back, along(app, redirects)]
+    [back, run, along(app, redirects)]
+}
+
+/// Whether run and step come with the profile: only the ledger tells.
+fn run(facts: &Facts, app: &App, check: Check) -> Finding {
+    let (known, strays) = (requests(&facts.probed), facts.strays);
+    let all = known + strays;
+    if strays > 0 {
+        return check.failed(
+            format!("{strays} of {all} requests came without X-Profile-Trace-Run: what they execute counts for no run"),
+            format!("{PASS}; X-Profile-Trace-Run is dropped on the way"),
+        );
+    }
+    if known == 0 {
+        return check.not_checked(if app.traced() == 0 {
+            "no agent has traced anything (web.traces, web.signature)"
+        } else {
+            "what is traced can't be seen from here (directory.same)"
+        });
+    }
+    let entries = facts.probed.writers.iter().flat_map(|writer| &writer.entries);
+    let is_unnumbered =
+        |record: &Record| matches!(record, Record::Open { kind: UnitKind::Request, step: None, .. });
+    let unnumbered = entries.filter(|entry| is_unnumbered(&entry.record)).count();
+    if unnumbered > 0 {
+        return check.failed(
+            format!(
+                "{unnumbered} of {all} requests came without X-Profile-Trace-Step: steps can't be told apart"
+            ),
+            format!("{PASS}; X-Profile-Trace-Step is dropped on the way"),
+        );
+    }
+    check.ok(format!("X-Profile-Trace-Run and X-Profile-Trace-Step come with it ({all} requests)"))
 }
 
 fn back(facts: &Facts, app: &App, check: Check) -> Finding {
@@ -52,7 +83,7 @@ fn back(facts: &Facts, app: &App, check: Check) -> Finding {
     check.failed(
         format!(
             "X-Profile-Trace arrives ({} requests are in the ledger), but no answer carries X-Profile-Trace-Status",
-            requests(&facts.probed)
+            facts.recorded()
         ),
         "have every proxy before the app pass the answer's header X-Profile-Trace-Status on",
     )

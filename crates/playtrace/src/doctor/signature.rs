@@ -19,7 +19,12 @@ const MEANINGS: [(&str, &str, &str); 8] = [
         "what arrives is not the signature that was sent",
         "find the proxy that changes X-Profile-Trace-Signature",
     ),
-    ("PT-GRANT-005", "the secret here is not the app's", ONE_SECRET),
+    (
+        "PT-GRANT-005",
+        "the secret here is not the app's",
+        "set PROFILE_TRACE_SECRET to one value for the player, the service and all web processes, and restart those; if it is one, have every \
+         proxy before the app pass X-Profile-Trace-Run and X-Profile-Trace-Step on: they are signed, too",
+    ),
     (
         "PT-GRANT-006",
         "the signature is too old for the app's clock",

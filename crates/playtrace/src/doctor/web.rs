@@ -3,7 +3,7 @@
 use super::Facts;
 use super::app::App;
 use super::finding::{Check, Finding};
-use super::{requests, signature};
+use super::signature;
 
 const SET: &str = "set ENABLE_PROFILE_COVERAGE=1 in the environment of the web processes, call playtrace_agent.flask.init_app(app) \
     (or playtrace_agent.wsgi.wrap), and restart all of them";
@@ -17,7 +17,7 @@ pub(super) fn without_app(facts: &Facts) -> &'static str {
 
 /// Whether anything proves that an agent saw a question.
 pub(super) fn header_arrived(facts: &Facts, app: &App) -> bool {
-    app.with_status() > 0 || requests(&facts.probed) > 0
+    app.with_status() > 0 || facts.recorded() > 0
 }
 
 /// Whether a refusal is about the directory: `directory.writable` tells of it.
@@ -50,7 +50,7 @@ fn toggle(facts: &Facts, app: &App) -> Finding {
             SET,
         );
     }
-    if requests(&facts.probed) > 0 {
+    if facts.recorded() > 0 {
         return check.ok("the agent has recorded the requests");
     }
     let running = facts.web_processes().count();

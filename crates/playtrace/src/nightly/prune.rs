@@ -17,6 +17,10 @@ pub enum Kind {
     Traffic,
     /// A run's ledger.
     Ledger,
+    /// What a process left that has, or had, the agent on.
+    BootRecord,
+    /// What an agent noted about a job that was enqueued.
+    JobNote,
     /// Merged data beside the usual place: of an earlier run, an incomplete one, or one that was replaced.
     SparedData,
     /// A run's summary and manifest.

@@ -22,6 +22,8 @@ const LAST_START: u32 = 24 * 60 - 15;
 /// Minutes between the last job's latest end and the aggregation.
 const GRACE: u32 = 15;
 const NOON: u32 = 12 * 60;
+/// Where GitHub's aggregation keeps bundles, as its shell says it.
+const NIGHTS: &str = "\"$PLAYTRACE_NIGHTS\"";
 
 /// For which CI system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -128,7 +130,8 @@ impl Renderer<'_> {
             runs_on => flow_list(&common_runner(entries)),
             aggregation_file => format!("forest_workflow_{AGGREGATION}.yml"),
             download => self.one("download.sh", context! { slugs })?,
-            aggregate => self.aggregate("night/artifacts", "\"$PLAYTRACE_NIGHTS\"")?,
+            aggregate => self.aggregate("night/artifacts", NIGHTS)?,
+            prune => self.prune(NIGHTS)?,
             ..self.shared()?
         };
         files.push(Generated {
@@ -168,8 +171,13 @@ impl Renderer<'_> {
 
     fn aggregate(&self, inputs: &str, nights: &str) -> Result<String, minijinja::Error> {
         let github = self.platform == Platform::Github;
-        let list = self.style.list.clone();
-        self.one("aggregate.sh", context! { inputs, nights, list, github, retention => RETENTION_DAYS })
+        let (list, prune) = (self.style.list.clone(), self.prune(nights)?);
+        self.one("aggregate.sh", context! { inputs, nights, list, github, prune })
+    }
+
+    fn prune(&self, nights: &str) -> Result<String, minijinja::Error> {
+        let github = self.platform == Platform::Github;
+        self.one("prune.sh", context! { nights, github, retention => RETENTION_DAYS })
     }
 
     fn of_entry(&self, entry: &Entry) -> Result<Value, minijinja::Error> {
@@ -284,6 +292,7 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
         ("report.sh", include_str!("templates/report.sh")),
         ("download.sh", include_str!("templates/download.sh")),
         ("aggregate.sh", include_str!("templates/aggregate.sh")),
+        ("prune.sh", include_str!("templates/prune.sh")),
     ] {
         templates.add_template(name, text)?;
     }

@@ -14,10 +14,10 @@ use playtrace_replay::{
 use uuid::Uuid;
 
 use super::analyse::noise;
-use super::leftovers::Leftovers;
-use super::{Arm, route};
+use super::{Arm, SLUG, route};
 use crate::exit::Exit;
 use crate::messages::Failure;
+use crate::own_runs::OwnRuns;
 
 /// Jobs and results are asked for so often: what the player waits too long would be noise.
 const LOOK_EVERY_MS: u64 = 50;
@@ -86,7 +86,12 @@ pub struct Measured {
 }
 
 /// Replays one profile in all ways. A replay that goes wrong makes its round not count; three of them end it.
-pub async fn measure(asked: &Asked, profile: &Profile, listener: &dyn Listener) -> Result<Measured, Failure> {
+pub async fn measure(
+    asked: &Asked,
+    profile: &Profile,
+    listener: &dyn Listener,
+    left: &mut OwnRuns,
+) -> Result<Measured, Failure> {
     let mut preset = asked.preset.clone();
     if let Some(jobs) = &mut preset.jobs {
         jobs.interval_ms = jobs.interval_ms.min(LOOK_EVERY_MS);
@@ -94,8 +99,7 @@ pub async fn measure(asked: &Asked, profile: &Profile, listener: &dyn Listener) 
     for poll in &mut preset.poll {
         poll.interval_ms = poll.interval_ms.min(LOOK_EVERY_MS);
     }
-    let mut left = Leftovers::new(asked.coverage_dir.clone())?;
-    let mut player = Player { asked, profile, preset: &preset, listener, left: &mut left };
+    let mut player = Player { asked, profile, preset: &preset, listener, left: &mut *left };
     let arms = Arm::all(asked.plain.is_some());
     let mut measured = Measured::default();
     let mut round = 0;
@@ -126,20 +130,19 @@ pub async fn measure(asked: &Asked, profile: &Profile, listener: &dyn Listener) 
             measured.rounds.push(samples);
         }
     }
-    left.settle().await;
+    left.clear().await;
     Ok(measured)
 }
 
 /// Makes sure that what is to be the app without an agent is one.
-pub async fn check_plain(asked: &Asked) -> Result<(), Failure> {
+pub async fn check_plain(asked: &Asked, left: &mut OwnRuns) -> Result<(), Failure> {
     let Some(plain) = &asked.plain else { return Ok(()) };
     let prober = Prober::new(plain.clone(), asked.preset.clone())?.signing(asked.trace_key.clone());
     let page = prober.login_page()?.map_or_else(|| prober.page("/"), Ok)?;
-    let mut left = Leftovers::new(asked.coverage_dir.clone())?;
-    let (slug, run) = left.begin()?;
+    let (slug, run) = left.begin(SLUG)?;
     let reply = prober.get(&page, Some(&ProbeTrace { slug, run, step: 1 })).await;
     // An agent may be writing yet when its answer is here.
-    left.settle().await;
+    left.clear().await;
     match reply?.trace {
         None => Ok(()),
         Some(said) => Err(Failure::new(
@@ -161,7 +164,7 @@ struct Player<'a> {
     profile: &'a Profile,
     preset: &'a Preset,
     listener: &'a dyn Listener,
-    left: &'a mut Leftovers,
+    left: &'a mut OwnRuns,
 }
 
 impl Player<'_> {
@@ -175,11 +178,11 @@ impl Player<'_> {
         let options = PlanOptions { base, run_root: asked.run_root.as_deref(), uuid: Uuid::new_v4() };
         let mut plan = Plan::new(self.profile, self.preset, options)?;
         if let Some(sandbox) = plan.run_dir() {
-            self.left.add_sandbox(sandbox);
+            self.left.add_directory(sandbox);
         }
         let tracing = match arm {
             Arm::Traced => {
-                let (slug, run): (_, RunToken) = self.left.begin()?;
+                let (slug, run): (_, RunToken) = self.left.begin(SLUG)?;
                 plan.slug = slug;
                 // Without the player's own records: they would be read between steps, and in this way only.
                 Some(Tracing { run, coverage_dir: None, manifest_copy: None, key: asked.trace_key.clone() })
@@ -193,7 +196,7 @@ impl Player<'_> {
             command: String::new(),
         };
         let replay = play(&plan, self.preset, &play_options, &Silent(self.listener)).await?;
-        self.left.clear_sandboxes();
+        self.left.clear_directories();
         let run_ids: Vec<&str> =
             [&plan.sandbox_run_id, &plan.source_run_id].into_iter().flatten().map(String::as_str).collect();
         let endpoints = plan

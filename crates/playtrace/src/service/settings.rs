@@ -41,18 +41,16 @@ pub struct Settings {
 impl Settings {
     /// Reads the environment.
     pub fn from_environment() -> Result<Self, Failure> {
-        let base = path("PROFILE_PLAYBACK_BASE")
-            .or_else(|| Some(Path::new(DATA_ROOT).join("playback")).filter(|dir| dir.is_dir()));
-        let below = |variable: &str, name: &str| path(variable).or_else(|| Some(base.as_ref()?.join(name)));
+        let [run_root, fork_root, archive_root] = sandbox_roots();
         let credentials = match (text("ADMIN_EMAIL"), text("ADMIN_PASSWORD")) {
             (Some(email), Some(password)) => Credentials::Login { email, password: Secret::new(password) },
             _ => Credentials::Anonymous,
         };
         Ok(Self {
             profiles_root: profiles_root(),
-            run_root: below("PROFILE_PLAYBACK_RUN_ROOT", "runs"),
-            fork_root: below("PROFILE_PLAYBACK_FORK_ROOT", "fork"),
-            archive_root: below("PROFILE_PLAYBACK_ARCHIVE_ROOT", "archive"),
+            run_root,
+            fork_root,
+            archive_root,
             base_url: base_url(),
             credentials,
             trace_key: trace_key()?,
@@ -61,6 +59,18 @@ impl Settings {
             preset: Preset::built_in(DEFAULT_PRESET)?,
         })
     }
+}
+
+/// Where sandboxes, their forks and their archives lie, if this machine sees it: `PROFILE_PLAYBACK_RUN_ROOT` and its like.
+pub fn sandbox_roots() -> [Option<PathBuf>; 3] {
+    let base = path("PROFILE_PLAYBACK_BASE")
+        .or_else(|| Some(Path::new(DATA_ROOT).join("playback")).filter(|dir| dir.is_dir()));
+    let places = [
+        ("PROFILE_PLAYBACK_RUN_ROOT", "runs"),
+        ("PROFILE_PLAYBACK_FORK_ROOT", "fork"),
+        ("PROFILE_PLAYBACK_ARCHIVE_ROOT", "archive"),
+    ];
+    places.map(|(variable, name)| path(variable).or_else(|| Some(base.as_ref()?.join(name))))
 }
 
 /// `PROFILE_PLAYBACK_ROOT`.

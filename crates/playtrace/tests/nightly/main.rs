@@ -1,6 +1,7 @@
 //! Nights, simulated: what is carried forward, what is pruned, and that a bundle is whole or not there.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod pruned;
 mod world;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use world::{Fate, World, output, size};
 /// A Sunday.
 const FIRST: Date = date(2026, 10, 4);
 
-fn night(number: i64) -> Date {
+pub(crate) fn night(number: i64) -> Date {
     FIRST.checked_add(number.days()).unwrap()
 }
 
@@ -267,6 +268,8 @@ fn thirty_nights_with_code_changes_carry_forward_and_grow_without_bound_nowhere(
     let bundles = fs_err::read_dir(world.path("nights")).unwrap().count();
     // Those of fourteen nights, a summary each, and the lock.
     assert_eq!(bundles, 2 * 14 + 1);
+    let boots = fs_err::read_dir(world.path("coverage/.playtrace/.boot")).unwrap().count();
+    assert!((1..=15).contains(&boots), "{boots} records of processes that have ended");
     let (then, now) = (sizes[16], sizes[29]);
     assert!(now.0 < then.0 * 5 / 4 && now.1 < then.1 * 5 / 4, "it grows: {sizes:?}");
 }
@@ -336,7 +339,7 @@ fn prune_deletes_what_is_old_and_nothing_that_is_needed() {
     assert_eq!((&over["directories"][0]["over"], names(&world, "nights").len()), (&json!(true), 4));
 }
 
-fn names(world: &World, dir: &str) -> Vec<String> {
+pub(crate) fn names(world: &World, dir: &str) -> Vec<String> {
     let read = fs_err::read_dir(world.path(dir)).unwrap();
     let mut names: Vec<String> =
         read.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

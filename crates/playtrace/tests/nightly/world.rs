@@ -112,7 +112,23 @@ impl World {
             record.ended = Some(started);
         }
         record.write(&out).unwrap();
+        self.boot(ProcessId { pid: 9, start: at_of(night), ..ProcessId::current() }, Role::Child);
         self.age(night);
+    }
+
+    /// What a process leaves that has the agent on: a job's own Python, say.
+    pub(crate) fn boot(&self, process: ProcessId, role: Role) {
+        let path = Layout::new(&self.path("coverage")).boot_dir().join(Layout::file_name(&process));
+        let record = Record::Boot {
+            version: 1,
+            process,
+            ppid: 1,
+            role,
+            program: "test".to_owned(),
+            granularity: Granularity::Profile,
+            engine: Engine::Native,
+        };
+        Journal::append_to(path).unwrap().append(1, record).unwrap();
     }
 
     /// One merged run whose process executed the first function, and its profile's own line of it.
@@ -197,7 +213,7 @@ impl World {
     }
 
     /// Gives the night's files their night's time.
-    fn age(&self, night: Date) {
+    pub(crate) fn age(&self, night: Date) {
         let (then, now) = (noon(night), jiff::Timestamp::now());
         for entry in walkdir::WalkDir::new(self.path("coverage")) {
             let entry = entry.unwrap();
@@ -250,9 +266,13 @@ impl World {
 
 pub(crate) fn playtrace() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_playtrace"));
-    for name in
-        ["UPLOAD_FULL_REPORTS", "PROFILE_COVERAGE_DIR", "PROFILE_COVERAGE_CONFIG", "PROFILE_COVERAGE_ROOT"]
-    {
+    for name in [
+        "UPLOAD_FULL_REPORTS",
+        "PROFILE_COVERAGE_DIR",
+        "PROFILE_COVERAGE_CONFIG",
+        "PROFILE_COVERAGE_ROOT",
+        "PROFILE_PLAYBACK_RUN_ROOT",
+    ] {
         command.env_remove(name);
     }
     command
@@ -265,6 +285,10 @@ pub(crate) fn output(command: &mut Command) -> Output {
 /// The morning of a night, in UTC: every job of it has ended.
 pub(crate) fn noon(night: Date) -> jiff::Timestamp {
     night.at(16, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp()
+}
+
+fn at_of(night: Date) -> u64 {
+    u64::try_from(noon(night).as_second()).unwrap()
 }
 
 /// Bytes of all files below a directory.

@@ -15,5 +15,4 @@ if [ "$code" -eq 3 ]; then
   echo "::warning title=Profiles carried forward::not every profile has data of this night; see the summary"
   code=0
 fi
-@% else %@playtrace prune night/bundles --older-than @{ retention }@d --max-size 250MB
-@% endif %@exit "$code"
+@% else %@@{ prune }@@% endif %@exit "$code"
