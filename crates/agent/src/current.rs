@@ -10,6 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::frames::lookup;
+use crate::route::RouteObject;
 use crate::token::TokenObject;
 use crate::{engine, entered};
 
@@ -174,9 +175,25 @@ pub(crate) fn step_back() {
     ASIDE.set(ASIDE.get().saturating_sub(1));
 }
 
-/// Whether this thread runs what is no traffic.
-pub(crate) fn is_aside(py: Python<'_>) -> bool {
-    ASIDE.get() > 0 || value(py).is_some_and(|value| is_no_traffic(&value))
+/// What nobody's work is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// Real traffic; of a request of a route, where that is known.
+    Traffic(Option<RouteObject>),
+    /// None: start-up, an import, our own.
+    Aside,
+}
+
+/// What it is that this thread runs, where it is nobody's.
+pub(crate) fn kind(py: Python<'_>) -> Kind {
+    if ASIDE.get() > 0 {
+        return Kind::Aside;
+    }
+    let Some(value) = value(py) else { return Kind::Traffic(None) };
+    if is_no_traffic(&value) {
+        return Kind::Aside;
+    }
+    Kind::Traffic(value.cast_exact::<RouteObject>().ok().map(|route| *route.get()))
 }
 
 /// Whether this is what the variable holds for what is nobody's and no traffic either.

@@ -1,6 +1,7 @@
 //! Nights, simulated: what is carried forward, what is pruned, and that a bundle is whole or not there.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod traffic;
 mod world;
 
 use std::collections::BTreeMap;
