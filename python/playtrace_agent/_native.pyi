@@ -20,8 +20,8 @@ class Token:
 class Route:
     """A route of real traffic; for `enter_route`."""
 
-#: What a context holds: whose the running code is, `None` for nobody's, by which route that came if it is known, `...` where it knows
-#: nothing of us.
+#: What a context holds: whose the running code is, `None` for nobody's, the route where that is known of it, `...`
+#: where it knows nothing of us.
 Held: TypeAlias = Token | Route | EllipsisType | None
 
 #: Is told what the end of a unit wrote (shard, files, lines), or why it could not.

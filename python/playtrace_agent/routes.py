@@ -22,7 +22,7 @@ _MOUNTED = "playtrace_agent.mounted"
 
 
 def install() -> None:
-    """Change the frameworks that are here, and the others when they are imported. Once, when the agent is switched on."""
+    """Change the frameworks that are here, and the others when they are imported. Once, when the agent goes on."""
     onimport.install(
         {
             "flask.app": _change_flask,

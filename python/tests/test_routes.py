@@ -330,15 +330,15 @@ application.add_route("/shop/{name}", Shop())
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_django(workspace: Workspace, first: bool) -> None:  # noqa: FBT001 - pytest's
+def test_django(workspace: Workspace, first: bool) -> None:
     workspace.write("app.py", DJANGO)
     # The agent may come when Django has made its chain of middleware.
     driver = WSGI if not first else "from playtrace_agent import runtime\nruntime.start('web')\n" + WSGI
     workspace.run(driver + "get('/shop/17'), get('/shop/y/2026'), get('/'), get('/no/such')\n", env=ALWAYS)
     found = by_route(workspace)
-    assert set(found) == {"GET /shop/<slug:name>", "GET /shop/^y/([0-9]{4})$", "GET /"}
+    assert set(found) == {"GET /shop/<slug:name>", "GET /shop/y/([0-9]{4})$", "GET /"}
     assert found["GET /shop/<slug:name>"] >= {"view", "shared", "done"}
-    assert found["GET /shop/^y/([0-9]{4})$"] == {"other", "shared", "done"}
+    assert found["GET /shop/y/([0-9]{4})$"] == {"other", "shared", "done"}
 
 
 @pytest.mark.parametrize(
@@ -441,7 +441,6 @@ async def request(path, method="GET"):
     of = {**scope(path=path), "method": method, "query_string": b"", "root_path": "", "http_version": "1.1"}
     await target(of, exchange.receive, exchange.send)
     assert exchange.sent[0]["status"] == 200, exchange.sent
-    assert exchange.held == {...}, exchange.held
     assert type(_native.held()) is not _native.Route
 
 
@@ -527,4 +526,7 @@ def test_rq_by_function(workspace: Workspace, url: str, worker: str) -> None:
     )
     command = [sys.executable, "driver_worker.py", url]
     subprocess.run(command, env=workspace.environment(ALWAYS), cwd=workspace.app, check=True, timeout=120)
-    assert by_route(workspace, file="jobs.py") == {"job:jobs.real": {"real", "helper"}, "job:jobs.other": {"other", "helper"}}
+    assert by_route(workspace, file="jobs.py") == {
+        "job:jobs.real": {"real", "helper"},
+        "job:jobs.other": {"other", "helper"},
+    }

@@ -161,7 +161,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { paid: now }
     }
 
@@ -221,7 +221,10 @@ mod tests {
             assert!(routes.count(number));
             routes.note(number, (FileId(1), 1));
         }
-        assert_eq!(routes.whole().keys().copied().collect::<Vec<_>>(), [(OTHERS, FileId(1)), (MOST, FileId(1))]);
+        assert_eq!(
+            routes.whole().keys().copied().collect::<Vec<_>>(),
+            [(OTHERS, FileId(1)), (MOST, FileId(1))]
+        );
     }
 
     #[test]

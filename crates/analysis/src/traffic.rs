@@ -171,7 +171,9 @@ impl Gap {
         match (named, more.len()) {
             ([], _) => String::new(),
             (named, 0) => format!("by {}", named.join(", ")),
-            (named, more) => format!("by {} and {}", named.join(", "), count(more, "more route", "more routes")),
+            (named, more) => {
+                format!("by {} and {}", named.join(", "), count(more, "more route", "more routes"))
+            }
         }
     }
 }

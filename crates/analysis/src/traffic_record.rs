@@ -38,11 +38,7 @@ impl TrafficRecord {
                 None => drop(joined.insert(key, day)),
             }
         }
-        Self {
-            format: Self::FORMAT.to_owned(),
-            version: Self::VERSION,
-            days: joined.into_values().collect(),
-        }
+        Self { format: Self::FORMAT.to_owned(), version: Self::VERSION, days: joined.into_values().collect() }
     }
 
     /// Whether this is a record that this program understands; `name` is the file's, for the error.
@@ -137,14 +133,24 @@ mod tests {
     }
 
     fn seen(record: &TrafficRecord) -> Vec<(String, String, Vec<u32>, Vec<u32>)> {
-        let lines = |files: &BTreeMap<MeasuredPath, LineBits>| files.values().flat_map(|l| l.iter().collect::<Vec<_>>()).collect();
-        let of = |day: &TrafficDay| (day.day.clone(), day.process.clone(), lines(&day.entered), lines(&day.routes["GET /"]));
+        let lines = |files: &BTreeMap<MeasuredPath, LineBits>| {
+            files.values().flat_map(|l| l.iter().collect::<Vec<_>>()).collect()
+        };
+        let of = |day: &TrafficDay| {
+            (day.day.clone(), day.process.clone(), lines(&day.entered), lines(&day.routes["GET /"]))
+        };
         record.days.iter().map(of).collect()
     }
 
     #[test]
     fn what_several_saw_of_a_process_and_day_is_joined() {
-        let days = || [day("2026-11-02", "p", &[1], "aa"), day("2026-11-01", "q", &[9], "aa"), day("2026-11-02", "p", &[3], "aa")];
+        let days = || {
+            [
+                day("2026-11-02", "p", &[1], "aa"),
+                day("2026-11-01", "q", &[9], "aa"),
+                day("2026-11-02", "p", &[3], "aa"),
+            ]
+        };
         let record = TrafficRecord::of(days());
         let expected = [
             ("2026-11-01".to_owned(), "q".to_owned(), vec![9], vec![9]),
@@ -160,7 +166,8 @@ mod tests {
 
     #[test]
     fn lines_of_another_source_are_not_mixed_in() {
-        let record = TrafficRecord::of([day("2026-11-02", "p", &[1], "aa"), day("2026-11-02", "p", &[3], "bb")]);
+        let record =
+            TrafficRecord::of([day("2026-11-02", "p", &[1], "aa"), day("2026-11-02", "p", &[3], "bb")]);
         assert_eq!(seen(&record)[0].2, [1]);
         assert_eq!(seen(&record)[0].3, [1]);
     }

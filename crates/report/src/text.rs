@@ -210,7 +210,11 @@ pub fn matrix(matrix: &Matrix) -> String {
         let count = matrix.gaps.symbols.iter().filter(|gap| gap.traffic.is_some()).count();
         let _ = writeln!(out, "symbols that real traffic runs and no profile does: {count}");
         let _ = writeln!(out, "real traffic: recorded {}", traffic.in_words());
-        let _ = writeln!(out, "routes of real traffic, of which samples were seen: {}", matrix.traffic_routes.len());
+        let _ = writeln!(
+            out,
+            "routes of real traffic, of which samples were seen: {}",
+            matrix.traffic_routes.len()
+        );
     }
     let _ = writeln!(out, "files that no profile touches: {}", totals.unreached_files);
     if !matrix.steps.is_empty() {

@@ -37,7 +37,8 @@ fn what_is_silent_is_heard_of_once_more() {
 fn a_loop_in_a_sample_is_silent_before_it_ends() {
     let (mut tracer, code, _) = known();
     tracer.begin_sample().unwrap();
-    let heard = (0..10_000).take_while(|_| tracer.enter_for_sample(code, Way::Start).0 != Entry::Silence).count();
+    let heard =
+        (0..10_000).take_while(|_| tracer.enter_for_sample(code, Way::Start).0 != Entry::Silence).count();
     assert!(heard < 100, "{heard}");
 }
 

@@ -18,7 +18,7 @@ use playtrace_tracer::{FileLines, Rearm, Tracer};
 use super::Agent;
 use super::by_route::Sample;
 use crate::error::AgentError;
-use crate::routes::Routes;
+use crate::routes::{Budget, Routes};
 use crate::run::{Draft, Place, now};
 use crate::sources::Sources;
 
@@ -215,10 +215,11 @@ impl Agent {
         }
     }
 
-    /// Has the process take a moment for now.
+    /// Has the process take a moment for now. What was spent on samples has been paid for by then.
     pub(crate) fn pretend(&mut self, moment: Option<u64>) {
         if let Some(anyone) = &mut self.anyone {
             anyone.pretended = moment;
+            anyone.routes.budget = Budget::new(Instant::now());
             anyone.looked = Instant::now().checked_sub(LOOK_AGAIN).unwrap_or(anyone.looked);
             anyone.written = anyone.written.checked_sub(LONGEST).unwrap_or(anyone.written);
         }

@@ -17,9 +17,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// What stands for a route, and whether it is worth keeping: all beyond the limit are one. `None` where real traffic is not recorded.
 #[pyfunction]
 fn route(py: Python<'_>, name: &str) -> PyResult<Option<(RouteObject, bool)>> {
-    with_agent(py, |agent| {
-        Ok(agent.route(name).map(|(number, is_own)| (RouteObject::new(number), is_own)))
-    })
+    with_agent(py, |agent| Ok(agent.route(name).map(|(number, is_own)| (RouteObject::new(number), is_own))))
 }
 
 /// What runs from here on does so for a request of that route; traced work stays what it is. To be undone by `leave_route`.

@@ -169,7 +169,8 @@ pub fn is_in_a_day(path: &Path) -> bool {
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let Some(day) = whole.parent() else { return false };
     let named = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    named(day).is_some_and(|name| is_day(&name)) && day.parent().and_then(named).is_some_and(|name| name == ANYONE)
+    named(day).is_some_and(|name| is_day(&name))
+        && day.parent().and_then(named).is_some_and(|name| name == ANYONE)
 }
 
 /// Whether a name is a day's.

@@ -35,7 +35,11 @@ fn aggregate(world: &World, of: Date) -> Value {
 fn member(world: &World, of: Date, name: &str) -> Option<Value> {
     let file = fs_err::File::open(world.bundle(of)).unwrap();
     let mut archive = tar::Archive::new(zstd::Decoder::new(file).unwrap());
-    let found = archive.entries().unwrap().map(Result::unwrap).find(|member| member.path().unwrap().to_str() == Some(name));
+    let found = archive
+        .entries()
+        .unwrap()
+        .map(Result::unwrap)
+        .find(|member| member.path().unwrap().to_str() == Some(name));
     found.map(|member| serde_json::from_reader(member).unwrap())
 }
 
@@ -43,7 +47,12 @@ fn member(world: &World, of: Date, name: &str) -> Option<Value> {
 fn told(world: &World, of: Date) -> (Value, Value, Value) {
     let matrix = member(world, of, "matrix.json").unwrap();
     playtrace_testkit::schema::check(&matrix, "matrix");
-    let gap = matrix["gaps"]["symbols"].as_array().unwrap().iter().find(|gap| gap["key"] == "shared.second").unwrap();
+    let gap = matrix["gaps"]["symbols"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|gap| gap["key"] == "shared.second")
+        .unwrap();
     (gap["traffic"].clone(), gap["traffic_routes"].clone(), matrix["traffic_routes"].clone())
 }
 
@@ -59,9 +68,7 @@ fn days_are_joined_over_nights_and_carried_when_their_shards_are_gone() {
     record(&world, night(2), 9, "GET /z");
     let manifest = aggregate(&world, night(2));
     assert_eq!(manifest["formats"]["playtrace-traffic"], 1);
-    let seen = |since: i64, until: i64, days: u32, processes: u32| {
-        json!({"since": night(since).to_string(), "until": night(until).to_string(), "days": days, "processes": processes})
-    };
+    let seen = |since: i64, until: i64, days: u32, processes: u32| json!({"since": night(since).to_string(), "until": night(until).to_string(), "days": days, "processes": processes});
     let (gap, routes, all) = told(&world, night(2));
     assert_eq!((&gap, &routes), (&seen(0, 1, 2, 2), &json!(["GET /y", "POST /x"])));
     assert_eq!(all["POST /x"]["symbols"], json!(["shared.second"]));
@@ -93,7 +100,8 @@ fn what_lies_below_the_artifacts_is_found_by_itself_and_what_is_broken_is_named(
     world.job(night(2), "a", Fate::Passes);
     record(&world, night(1), 7, "POST /x");
     fs_err::rename(world.path("coverage/anyone"), world.artifacts(night(2)).join("anyone")).unwrap();
-    let broken = world.artifacts(night(2)).join(format!("anyone/{}/anyone.coverage.web.8.Xabcdefx", night(0)));
+    let broken =
+        world.artifacts(night(2)).join(format!("anyone/{}/anyone.coverage.web.8.Xabcdefx", night(0)));
     fs_err::create_dir_all(broken.parent().unwrap()).unwrap();
     fs_err::write(broken, "no database, however long this text may be").unwrap();
     let manifest = aggregate(&world, night(2));

@@ -25,7 +25,8 @@ fn add_news(
     hash: &str,
 ) -> String {
     let mut draft = ShardDraft::new().unwrap();
-    let news = TrafficNews { data: news, known_by, whole: &|| whole.clone(), sources: &sources("a.py", hash) };
+    let news =
+        TrafficNews { data: news, known_by, whole: &|| whole.clone(), sources: &sources("a.py", hash) };
     add_traffic(&mut draft, day, owner, &news, |pid| pid > 1000).unwrap()
 }
 
@@ -147,7 +148,8 @@ fn it_stays_bounded_for_months() {
     }
     let nothing = LineData::new();
     for n in 1..=90 {
-        let day = root.path().join(ANYONE).join(format!("2026-{:02}-{:02}", (n - 1) / 30 + 1, (n - 1) % 30 + 1));
+        let day =
+            root.path().join(ANYONE).join(format!("2026-{:02}-{:02}", (n - 1) / 30 + 1, (n - 1) % 30 + 1));
         fs_err::create_dir_all(&day).unwrap();
         for (host, pid) in [("web", 7), ("web", 8), ("api", 7)] {
             let mut name = None;
