@@ -37,30 +37,40 @@ def install() -> None:
     )
 
 
-def enter(method: str, rule: str | None) -> None:
+#: How a route is found that no more is asked: it failed once, and would fail for each request.
+_off: set[Callable[..., Any]] = set()
+
+
+def _enter(find: Callable[..., tuple[str, str | None]], *of: Any) -> None:
     """Note the route of the request that runs; to be undone by who began it. Raises nothing of its own."""
-    if not rule:
-        # An app of one page has an empty rule in Django; elsewhere no rule was found.
+    if find in _off:
+        return
+    try:
+        method, rule = find(*of)
         if rule is None:
             return
-        rule = "/"
-    if method not in _METHODS:
-        method = "?"
-    try:
-        route = anyone.route(f"{method} {rule if rule[0] in '/^' else '/' + rule}")
+        if method not in _METHODS:
+            method = "?"
+        # Django's rules have no slash at the beginning.
+        route = anyone.route(f"{method} {rule}" if rule[:1] == "/" else f"{method} /{rule}")
         if route is not None:
             runtime.native.enter_route(route)
     except Exception as error:  # noqa: BLE001 - the request comes first
-        runtime.say_fault("recording real traffic", error)
+        _off.add(find)
+        runtime.say_fault("recording the routes of real traffic, which ends here,", error)
 
 
-def _over(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function within which a request's route is found: with it, the request is over."""
+def _over(
+    original: Callable[..., Any], find: Callable[..., tuple[str, str | None]] | None = None
+) -> Callable[..., Any]:
+    """Wrap a function with which a request is over. With ``find`` its route is known when it begins."""
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         before = runtime.native.held()
         try:
+            if find is not None:
+                _enter(find, *args)
             return original(*args, **kwargs)
         finally:
             runtime.native.leave_route(before)
@@ -68,14 +78,30 @@ def _over(original: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _over_async(original: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+def _over_async(
+    original: Callable[..., Coroutine[Any, Any, Any]], find: Callable[..., tuple[str, str | None]] | None = None
+) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(original)
     async def call(*args: Any, **kwargs: Any) -> Any:
         before = runtime.native.held()
         try:
+            if find is not None:
+                _enter(find, *args)
             return await original(*args, **kwargs)
         finally:
             runtime.native.leave_route(before)
+
+    return call
+
+
+def _finding(original: Callable[..., Any], find: Callable[..., tuple[str, str | None]]) -> Callable[..., Any]:
+    """Wrap a function that finds the route: ``find`` is asked about its result and its arguments."""
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = original(*args, **kwargs)
+        _enter(find, found, *args)
+        return found
 
     return call
 
@@ -84,123 +110,78 @@ def _change_flask(module: ModuleType) -> None:
     """Flask has found the rule when it dispatches the request."""
     from flask.globals import request
 
+    def find(*_: Any) -> tuple[str, str | None]:
+        asked: Any = request._get_current_object()  # type: ignore[attr-defined]
+        return asked.method, getattr(asked.url_rule, "rule", None)
+
     kind: Any = module.Flask
-    original = kind.full_dispatch_request
-
-    @functools.wraps(original)
-    def full_dispatch_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = runtime.native.held()
-        try:
-            asked: Any = request._get_current_object()  # type: ignore[attr-defined]
-            rule = asked.url_rule
-            if rule is not None:
-                enter(asked.method, rule.rule)
-            return original(self, *args, **kwargs)
-        finally:
-            runtime.native.leave_route(before)
-
-    kind.full_dispatch_request = full_dispatch_request
+    kind.full_dispatch_request = _over(kind.full_dispatch_request, find)
 
 
 def _change_django(module: ModuleType) -> None:
     """Django finds the route behind its middleware, whose way back belongs to it, too."""
     kind: Any = module.BaseHandler
-    resolve = kind.resolve_request
-
-    @functools.wraps(resolve)
-    def resolve_request(self: Any, request: Any) -> Any:
-        match = resolve(self, request)
-        enter(request.method, getattr(match, "route", None))
-        return match
-
-    kind.resolve_request = resolve_request
+    kind.resolve_request = _finding(
+        kind.resolve_request, lambda match, _, request: (request.method, getattr(match, "route", None))
+    )
     kind.get_response = _over(kind.get_response)
     kind.get_response_async = _over_async(kind.get_response_async)
 
 
 def _change_starlette(module: ModuleType) -> None:
     """Starlette's router has found a route when it lets that handle the request."""
-    for kind in (module.Route, module.WebSocketRoute):
-        kind.handle = _handle(kind.handle, lambda route, _: route.path)
-    mount: Any = module.Mount
-    original = mount.handle
 
-    @functools.wraps(original)
-    async def handle(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        scope[_MOUNTED] = scope.get(_MOUNTED, "") + self.path
-        await original(self, scope, receive, send)
+    def find(route: Any, scope: Any, *_: Any) -> tuple[str, str]:
+        return scope.get("method", "WS"), scope.get(_MOUNTED, "") + route.path
 
-    mount.handle = handle
+    def mounted(mount: Any, scope: Any, *_: Any) -> tuple[str, None]:
+        scope[_MOUNTED] = scope.get(_MOUNTED, "") + mount.path
+        return "", None
+
+    for kind, asked in ((module.Route, find), (module.WebSocketRoute, find), (module.Mount, mounted)):
+        kind.handle = _over_async(kind.handle, asked)
 
 
 def _change_fastapi(module: ModuleType) -> None:
     """FastAPI's routes may handle requests by themselves, below the prefix of a router that they are included by."""
     effective = getattr(module, "_get_scope_effective_route_context", None)
 
-    def path(route: Any, scope: Any) -> Any:
+    def find(route: Any, scope: Any, *_: Any) -> tuple[str, str]:
         context = effective(scope) if effective is not None else None
-        return context.path if context is not None and context.original_route is route else route.path
+        path = context.path if context is not None and context.original_route is route else route.path
+        return scope.get("method", "WS"), scope.get(_MOUNTED, "") + path
 
     kind: Any = module.APIRoute
     if "handle" in vars(kind):
-        kind.handle = _handle(kind.handle, path)
-
-
-def _handle(
-    original: Callable[..., Coroutine[Any, Any, None]], path: Callable[[Any, Any], Any]
-) -> Callable[..., Coroutine[Any, Any, None]]:
-    @functools.wraps(original)
-    async def handle(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        before = runtime.native.held()
-        try:
-            enter(scope.get("method", "WS"), scope.get(_MOUNTED, "") + path(self, scope))
-            await original(self, scope, receive, send)
-        finally:
-            runtime.native.leave_route(before)
-
-    return handle
+        kind.handle = _over_async(kind.handle, find)
 
 
 def _change_bottle(module: ModuleType) -> None:
+    def find(found: Any, _: Any, environ: Any) -> tuple[str, str | None]:
+        return environ["REQUEST_METHOD"], getattr(found[0], "rule", None)
+
     router: Any = module.Router
-    original = router.match
-
-    @functools.wraps(original)
-    def match(self: Any, environ: Any) -> Any:
-        found = original(self, environ)
-        enter(environ["REQUEST_METHOD"], getattr(found[0], "rule", None))
-        return found
-
-    router.match = match
-    module.Bottle._handle = _over(module.Bottle._handle)  # type: ignore[attr-defined]
+    router.match = _finding(router.match, find)
+    app: Any = module.Bottle
+    app._handle = _over(app._handle)
 
 
 def _change_pyramid(module: ModuleType) -> None:
-    from pyramid.urldispatch import RoutesMapper
+    from pyramid.urldispatch import RoutesMapper  # type: ignore[import-untyped]
 
-    original: Any = RoutesMapper.__call__
+    def find(found: Any, _: Any, request: Any) -> tuple[str, str | None]:
+        return request.method, getattr(found["route"], "pattern", None)
 
-    @functools.wraps(original)
-    def __call__(self: Any, request: Any) -> Any:  # noqa: N807 - it is one
-        found = original(self, request)
-        enter(request.method, getattr(found["route"], "pattern", None))
-        return found
-
-    RoutesMapper.__call__ = __call__
-    module.Router.invoke_request = _over(module.Router.invoke_request)  # type: ignore[attr-defined]
+    mapper: Any = RoutesMapper
+    mapper.__call__ = _finding(mapper.__call__, find)
+    router: Any = module.Router
+    router.invoke_request = _over(router.invoke_request)
 
 
 def _change_falcon(module: ModuleType) -> None:
     kind: Any = module.App
     finds = vars(kind).get("_get_responder")
     if finds is not None:
-
-        @functools.wraps(finds)
-        def _get_responder(self: Any, req: Any) -> Any:
-            found = finds(self, req)
-            enter(req.method, found[3])
-            return found
-
-        kind._get_responder = _get_responder
+        kind._get_responder = _finding(finds, lambda found, _, req: (req.method, found[3]))
     is_asgi = module.__name__ == "falcon.asgi.app"
     kind.__call__ = (_over_async if is_asgi else _over)(kind.__call__)

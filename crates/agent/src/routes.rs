@@ -88,7 +88,8 @@ impl Routes {
     pub(crate) fn count(&mut self, number: Number) -> bool {
         let Some(count) = self.counts.get_mut(usize::from(number)) else { return false };
         count.requests += 1;
-        count.requests <= FIRST || count.requests.is_power_of_two() || std::mem::take(&mut count.owed)
+        let owed = std::mem::take(&mut count.owed);
+        owed || count.requests <= FIRST || count.requests.is_power_of_two()
     }
 
     pub(crate) fn owe(&mut self, number: Number) {

@@ -87,7 +87,7 @@ impl Agent {
         let Some(anyone) = &mut self.anyone else { return };
         let lasts = anyone.sample.as_ref().map(|sample| sample.began.elapsed());
         if let Some(lasts) = lasts.filter(|lasts| *lasts >= time) {
-            anyone.routes.budget.took(lasts);
+            anyone.routes.budget.took(lasts.min(LONGEST * 10));
             anyone.sample = None;
             self.tracer.end_sample();
         }
