@@ -64,21 +64,23 @@ def job(function: str, work: Callable[[], T]) -> T:
     """Do the work of a job that belongs to no profile, as a job of that function."""
     before = runtime.native.held()
     try:
+        # Within the block: a time limit is an exception that may be raised anywhere.
         enter_job(function)
         return work()
     finally:
-        runtime.native.leave_route(before)
+        runtime.native.leave_found_route(before)
 
 
 def enter_job(function: str) -> Route | None:
-    """Note that a job of that function begins; to be undone by ``leave_route``. ``None``: nothing is noted."""
+    """Note that a job of that function begins; to be undone by ``leave_found_route``. ``None``: nothing is noted."""
     if not by_route():
         return None
     try:
         entered = route(f"job:{function}")
         if entered is not None:
-            runtime.native.enter_route(entered)
+            runtime.native.enter_route(entered, False)
     except Exception as error:  # noqa: BLE001 - the job comes first
+        runtime.let_through(error)
         runtime.say_fault("recording real traffic", error)
         return None
     return entered

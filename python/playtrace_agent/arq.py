@@ -195,7 +195,7 @@ def _run_job(original: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
             await _Pieces(taken, original(self, job_id, *args, **kwargs))
         finally:
             if taken.route is not None:
-                runtime.native.leave_route(None)
+                runtime.native.leave_found_route(None)
             unit = taken.unit
             if unit is not None:
                 try:

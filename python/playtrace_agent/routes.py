@@ -7,6 +7,7 @@ is known is the same for all of them; it counts for real traffic, and for no rou
 from __future__ import annotations
 
 import functools
+from sys import modules
 from typing import TYPE_CHECKING, Any
 
 from . import anyone, onimport, runtime
@@ -14,11 +15,18 @@ from . import anyone, onimport, runtime
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import ModuleType
+    from typing import TypeAlias
+
+    from ._native import Route
+
+    #: Says method and rule of a request, by the arguments of what was wrapped. No rule: none was found.
+    _Find: TypeAlias = Callable[..., tuple[str, str | None]]
 
 #: Any other is the client's invention.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WS"})
 #: Where a mounted app says below which rule it is.
 _MOUNTED = "playtrace_agent.mounted"
+_REMEMBERED = 1000
 
 
 def install() -> None:
@@ -37,40 +45,47 @@ def install() -> None:
     )
 
 
+#: Routes by method and rule; bounded, as those of `anyone` are.
+_known: dict[tuple[str, str | None], Route] = {}
 #: How a route is found that no more is asked: it failed once, and would fail for each request.
-_off: set[Callable[..., Any]] = set()
+_off: set[_Find] = set()
 
 
-def _enter(find: Callable[..., tuple[str, str | None]], *of: Any) -> None:
-    """Note the route of the request that runs; to be undone by who began it. Raises nothing of its own."""
-    if find in _off:
-        return
+def _enter(find: _Find, here: bool, of: tuple[Any, ...]) -> object:
+    """Note the route of the request that runs. Returns what `leave_route` is given; ``False`` has nothing undone.
+
+    Raises nothing of its own. Every request comes by here.
+    """
     try:
-        method, rule = find(*of)
-        if rule is None:
-            return
-        if method not in _METHODS:
-            method = "?"
-        # Django's rules have no slash at the beginning.
-        route = anyone.route(f"{method} {rule}" if rule[:1] == "/" else f"{method} /{rule}")
-        if route is not None:
-            runtime.native.enter_route(route)
+        key = find(*of)
+        route = _known.get(key) or _learn(*key)
+        return False if route is None else runtime.native.enter_route(route, here)
     except Exception as error:  # noqa: BLE001 - the request comes first
-        _off.add(find)
-        runtime.say_fault("recording the routes of real traffic, which ends here,", error)
+        if find not in _off:
+            _off.add(find)
+            runtime.say_fault("recording the routes of real traffic", error)
+        return False
 
 
-def _over(
-    original: Callable[..., Any], find: Callable[..., tuple[str, str | None]] | None = None
-) -> Callable[..., Any]:
-    """Wrap a function with which a request is over. With ``find`` its route is known when it begins."""
+def _learn(method: str, rule: str | None) -> Route | None:
+    if rule is None:
+        return None
+    said = method if method in _METHODS else "?"
+    # Django's rules have no slash at the beginning.
+    route = anyone.route(f"{said} {rule}" if rule[:1] == "/" else f"{said} /{rule}")
+    if route is not None and said == method and len(_known) < _REMEMBERED:
+        _known[method, rule] = route
+    return route
+
+
+def _over(original: Callable[..., Any], find: _Find) -> Callable[..., Any]:
+    """Wrap a function with which a request is over, and whose route is known when it begins."""
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
-        before = runtime.native.held()
+        # Greenlets of one thread take turns in the middle of it.
+        before = _enter(find, "gevent" not in modules and "eventlet" not in modules, args)
         try:
-            if find is not None:
-                _enter(find, *args)
             return original(*args, **kwargs)
         finally:
             runtime.native.leave_route(before)
@@ -79,14 +94,12 @@ def _over(
 
 
 def _over_async(
-    original: Callable[..., Coroutine[Any, Any, Any]], find: Callable[..., tuple[str, str | None]] | None = None
+    original: Callable[..., Coroutine[Any, Any, Any]], find: _Find
 ) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(original)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        before = runtime.native.held()
+        before = _enter(find, False, args)
         try:
-            if find is not None:
-                _enter(find, *args)
             return await original(*args, **kwargs)
         finally:
             runtime.native.leave_route(before)
@@ -94,13 +107,39 @@ def _over_async(
     return call
 
 
-def _finding(original: Callable[..., Any], find: Callable[..., tuple[str, str | None]]) -> Callable[..., Any]:
+def _around(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function within which a request's route is found: with it, the request is over."""
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        before = runtime.native.held()
+        try:
+            return original(*args, **kwargs)
+        finally:
+            runtime.native.leave_found_route(before)
+
+    return call
+
+
+def _around_async(original: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    @functools.wraps(original)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        before = runtime.native.held()
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            runtime.native.leave_found_route(before)
+
+    return call
+
+
+def _finding(original: Callable[..., Any], find: _Find) -> Callable[..., Any]:
     """Wrap a function that finds the route: ``find`` is asked about its result and its arguments."""
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         found = original(*args, **kwargs)
-        _enter(find, found, *args)
+        _enter(find, False, (found, *args))
         return found
 
     return call
@@ -108,11 +147,15 @@ def _finding(original: Callable[..., Any], find: Callable[..., tuple[str, str | 
 
 def _change_flask(module: ModuleType) -> None:
     """Flask has found the rule when it dispatches the request."""
-    from flask.globals import request
+    from flask import globals as variables
+
+    # A proxy takes as long as all the rest; some releases have no such variable.
+    current = getattr(variables, "_cv_request", None)
 
     def find(*_: Any) -> tuple[str, str | None]:
-        asked: Any = request._get_current_object()  # type: ignore[attr-defined]
-        return asked.method, getattr(asked.url_rule, "rule", None)
+        asked: Any = variables.request if current is None else current.get().request
+        rule = asked.url_rule
+        return asked.method, None if rule is None else rule.rule
 
     kind: Any = module.Flask
     kind.full_dispatch_request = _over(kind.full_dispatch_request, find)
@@ -124,8 +167,8 @@ def _change_django(module: ModuleType) -> None:
     kind.resolve_request = _finding(
         kind.resolve_request, lambda match, _, request: (request.method, getattr(match, "route", None))
     )
-    kind.get_response = _over(kind.get_response)
-    kind.get_response_async = _over_async(kind.get_response_async)
+    kind.get_response = _around(kind.get_response)
+    kind.get_response_async = _around_async(kind.get_response_async)
 
 
 def _change_starlette(module: ModuleType) -> None:
@@ -163,7 +206,7 @@ def _change_bottle(module: ModuleType) -> None:
     router: Any = module.Router
     router.match = _finding(router.match, find)
     app: Any = module.Bottle
-    app._handle = _over(app._handle)
+    app._handle = _around(app._handle)
 
 
 def _change_pyramid(module: ModuleType) -> None:
@@ -175,7 +218,7 @@ def _change_pyramid(module: ModuleType) -> None:
     mapper: Any = RoutesMapper
     mapper.__call__ = _finding(mapper.__call__, find)
     router: Any = module.Router
-    router.invoke_request = _over(router.invoke_request)
+    router.invoke_request = _around(router.invoke_request)
 
 
 def _change_falcon(module: ModuleType) -> None:
@@ -184,4 +227,4 @@ def _change_falcon(module: ModuleType) -> None:
     if finds is not None:
         kind._get_responder = _finding(finds, lambda found, _, req: (req.method, found[3]))
     is_asgi = module.__name__ == "falcon.asgi.app"
-    kind.__call__ = (_over_async if is_asgi else _over)(kind.__call__)
+    kind.__call__ = (_around_async if is_asgi else _around)(kind.__call__)

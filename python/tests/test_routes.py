@@ -334,9 +334,11 @@ def test_django(workspace: Workspace, first: bool) -> None:
     workspace.write("app.py", DJANGO)
     # The agent may come when Django has made its chain of middleware.
     driver = WSGI if not first else "from playtrace_agent import runtime\nruntime.start('web')\n" + WSGI
-    workspace.run(driver + "get('/shop/17'), get('/shop/y/2026'), get('/'), get('/no/such')\n", env=ALWAYS)
+    workspace.run(
+        driver + "get('/shop/17'), get('/shop/y/2026'), get('/'), get('/no/such'), get('/', 'INVENTED')\n", env=ALWAYS
+    )
     found = by_route(workspace)
-    assert set(found) == {"GET /shop/<slug:name>", "GET /shop/y/([0-9]{4})$", "GET /"}
+    assert set(found) == {"GET /shop/<slug:name>", "GET /shop/y/([0-9]{4})$", "GET /", "? /"}
     assert found["GET /shop/<slug:name>"] >= {"view", "shared", "done"}
     assert found["GET /shop/y/([0-9]{4})$"] == {"other", "shared", "done"}
 

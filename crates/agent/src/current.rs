@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use crate::frames::lookup;
 use crate::route::RouteObject;
+use crate::routes::Number;
 use crate::token::TokenObject;
 use crate::{engine, entered};
 
@@ -36,6 +37,8 @@ static MEANINGS: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     /// How many imports this thread is in: what they run is nobody's, and no traffic either.
     static ASIDE: Cell<u32> = const { Cell::new(0) };
+    /// By which route what this thread runs came, where the variable says nothing.
+    static ROUTE: Cell<Option<Number>> = const { Cell::new(None) };
 }
 
 type QuickGet =
@@ -193,7 +196,13 @@ pub(crate) fn kind(py: Python<'_>) -> Kind {
     if is_no_traffic(&value) {
         return Kind::Aside;
     }
-    Kind::Traffic(value.cast_exact::<RouteObject>().ok().map(|route| *route.get()))
+    let held = value.cast_exact::<RouteObject>().ok().map(|route| *route.get());
+    Kind::Traffic(held.or_else(|| ROUTE.get().map(RouteObject::new)))
+}
+
+/// What this thread runs from now on came by that route; answers with the one before.
+pub(crate) fn set_route(route: Option<Number>) -> Option<Number> {
+    ROUTE.replace(route)
 }
 
 /// Whether this is what the variable holds for what is nobody's and no traffic either.

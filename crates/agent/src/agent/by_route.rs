@@ -47,16 +47,16 @@ impl Agent {
         self.anyone.as_mut().map(|anyone| &mut anyone.routes)
     }
 
-    /// A request of a route begins. Where it is a sample: its number, and the code objects to arm.
+    /// A request of a route begins; says whether it is to be a sample.
     #[inline]
-    pub(crate) fn enter_route(&mut self, route: Number) -> Option<(u64, Rearm)> {
-        let anyone = self.anyone.as_mut()?;
-        // Recording has begun, or there is nothing to be seen.
-        anyone.day?;
-        if anyone.routes.count(route) { self.begin_sample(route) } else { None }
+    pub(crate) fn count_route(&mut self, route: Number) -> bool {
+        // Before recording has begun, there is nothing to be seen.
+        let recorded = self.anyone.as_mut().filter(|anyone| anyone.day.is_some());
+        recorded.is_some_and(|anyone| anyone.routes.count(route))
     }
 
-    fn begin_sample(&mut self, route: Number) -> Option<(u64, Rearm)> {
+    /// Makes it one, if that can be: its number, and the code objects to arm.
+    pub(crate) fn begin_sample(&mut self, route: Number) -> Option<(u64, Rearm)> {
         let now = Instant::now();
         self.end_sample_after(LONGEST);
         let Self { anyone: Some(anyone), tracer, .. } = self else { return None };
