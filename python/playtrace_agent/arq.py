@@ -16,13 +16,14 @@ import uuid
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from . import jobs, leftovers, runtime, settings, units
+from . import anyone, jobs, leftovers, runtime, settings, units
 from .jobs import RUN_KEY, SLUG_KEY, SlugMissingError
 from .steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from . import _native
     from .jobs import Run
 
 __all__ = ["RUN_KEY", "SLUG_KEY", "SlugMissingError", "install"]
@@ -46,6 +47,8 @@ class _Taken:
         self.job, self.queue, self.function = job, queue, ""
         self.run: Run | None = None
         self.unit: units.Unit | None = None
+        #: Of one that belongs to no profile, where real traffic is recorded by route.
+        self.route: _native.Route | None = None
         #: Whether its definition could be read, and why it failed if it did.
         self.read, self.failure = False, None
 
@@ -174,7 +177,8 @@ class _Pieces(Steps):
             # In the middle of it, `_deserialize_job_raw` may enter the job's unit.
             return work(*args)
         finally:
-            native.enter(before)
+            if self._taken.route is None:
+                native.enter(before)
             before = None
 
 
@@ -190,6 +194,8 @@ def _run_job(original: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
         try:
             await _Pieces(taken, original(self, job_id, *args, **kwargs))
         finally:
+            if taken.route is not None:
+                runtime.native.leave_found_route(None)
             unit = taken.unit
             if unit is not None:
                 try:
@@ -222,6 +228,8 @@ def _deserialize_job_raw(original: Callable[..., Any]) -> Callable[..., Any]:
             taken.unit = jobs.open_unit(taken.run, "job", job=taken.job)
         if taken.unit is not None:
             runtime.native.enter(taken.unit)
+        elif taken.run is None:
+            taken.route = anyone.enter_job(taken.function)
         return result
 
     return deserialize_job_raw

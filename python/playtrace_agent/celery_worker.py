@@ -6,7 +6,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from . import jobs, runtime
+from . import anyone, jobs, runtime
 from .celery_publish import task_id
 
 if TYPE_CHECKING:
@@ -47,17 +47,17 @@ def _target(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def target(name: str, uuid: str, request: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return traced(uuid, request, lambda: original(name, uuid, request, *args, **kwargs))
+        return traced(uuid, request, name, lambda: original(name, uuid, request, *args, **kwargs))
 
     return target
 
 
-def traced(job: str, request: Mapping[str, Any], work: Callable[[], Any]) -> Any:
+def traced(job: str, request: Mapping[str, Any], name: str, work: Callable[[], Any]) -> Any:
     """Do a task's work as work of its profile, if it has one."""
     run = jobs.run_in(request) or jobs.recover(job, "its headers were replaced")
     unit = jobs.open_unit(run, "job", job=job) if run is not None else None
     if unit is None or run is None:
-        return work()
+        return anyone.job(name, work)
     runtime.say(logging.DEBUG, "worker tracing started: task %s, profile %s", job, run[0])
     return jobs.perform(unit, job, work)
 

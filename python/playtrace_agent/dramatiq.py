@@ -10,7 +10,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from . import jobs, runtime, settings, units
+from . import anyone, jobs, runtime, settings, units
 from .jobs import RUN_KEY, SLUG_KEY, SlugMissingError
 
 if TYPE_CHECKING:
@@ -140,10 +140,11 @@ def _process_message(original: Callable[..., None]) -> Callable[..., None]:
         job = message.message_id
         run = jobs.run_in(message.options) or jobs.recover(job, "its options were replaced")
         unit = jobs.open_unit(run, "job", job=job) if run is not None else None
+        work = functools.partial(original, self, message, *args, **kwargs)
         if unit is None:
-            original(self, message, *args, **kwargs)
+            anyone.job(message.actor_name, work)
         else:
-            jobs.perform(unit, job, functools.partial(original, self, message, *args, **kwargs))
+            jobs.perform(unit, job, work)
 
     return process_message
 

@@ -13,7 +13,7 @@ import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from . import jobs, runtime, settings, units
+from . import anyone, jobs, runtime, settings, units
 from .jobs import RUN_KEY, SLUG_KEY, SlugMissingError
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _execute(original: Callable[..., Any]) -> Callable[..., Any]:
             return work()
         run = vars(task).get(_RUN) or jobs.recover(task.id, "its message was replaced")
         unit = jobs.open_unit(run, "job", job=task.id) if run is not None else None
-        return jobs.perform(unit, task.id, work) if unit is not None else work()
+        return jobs.perform(unit, task.id, work) if unit is not None else anyone.job(task.name, work)
 
     return _execute
 

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 def install(changes: dict[str, Change]) -> None:
     """Change the modules that are here, and the others (or their reloaded successors) when they are imported."""
-    sys.meta_path.insert(0, _Finder(changes))
+    if not _finder.changes:
+        sys.meta_path.insert(0, _finder)
     for name, change in changes.items():
+        _finder.changes.setdefault(name, []).append(change)
         module = sys.modules.get(name)
         if module is not None:
             _change(change, module)
@@ -37,15 +39,15 @@ def _change(change: Change, module: ModuleType) -> None:
 class _Finder:
     """Finds nothing by itself: it lends the loader that another finder found one more step."""
 
-    def __init__(self, changes: dict[str, Change]) -> None:
-        self.changes = changes
+    def __init__(self) -> None:
+        self.changes: dict[str, list[Change]] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return what the other finders find, for a module that is waited for; ``None`` for all others."""
-        change = self.changes.get(fullname)
-        if change is None:
+        changes = self.changes.get(fullname)
+        if changes is None:
             return None
         # Those before it had nothing to say; one of ours among them is asking just now. Somebody may have put another
         # list there.
@@ -54,12 +56,16 @@ class _Finder:
         for finder in finders[begin:]:
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
-                _lend(spec.loader, change)
+                _lend(spec.loader, changes)
                 return spec
         return None
 
 
-def _lend(loader: Any, change: Change) -> None:
+#: One for all: two that wait for the same module would ask each other.
+_finder = _Finder()
+
+
+def _lend(loader: Any, changes: list[Change]) -> None:
     """Have this loader change its module after it has executed it, and forget about that."""
     borrowed = getattr(loader, "__dict__", None)
     if not isinstance(borrowed, dict):
@@ -73,6 +79,7 @@ def _lend(loader: Any, change: Change) -> None:
         else:
             borrowed["exec_module"] = before
         loader.exec_module(module)
-        _change(change, module)
+        for change in changes:
+            _change(change, module)
 
     borrowed["exec_module"] = exec_module

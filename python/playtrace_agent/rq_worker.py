@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import jobs, runtime, settings
+from . import anyone, jobs, runtime, settings
 from .rq_job import OWED, PROMISED, RUNNING, TAKEN, run_of, wrap
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def install() -> None:
             if name in cls.__dict__:
                 wrap(cls, name, wrapper)
     wrap(Job, "execute_stopped_callback", _stopped_by_job)
+    if anyone.by_route():
+        wrap(Job, "_execute", _call)
     spawning = getattr(rq.worker, "SpawnWorker", None)
     if spawning is not None:
         wrap(spawning, "fork_work_horse", _spawn_work_horse)
@@ -97,6 +99,16 @@ def _perform_job(original: Callable[..., Any]) -> Callable[..., Any]:
         return traced(job, lambda: original(self, job, *args, **kwargs), by_worker=True)
 
     return perform_job
+
+
+def _call(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the call of the job's function: by then its name has been read. A job of a profile stays what it is."""
+
+    @functools.wraps(original)
+    def _execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return anyone.job(self.func_name, functools.partial(original, self, *args, **kwargs))
+
+    return _execute
 
 
 def _stopped_by_job(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -144,6 +144,10 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
         _native.install_import_hook()
     propagation.install(wanted.disabled)
     processes.install(wanted.disabled)
+    if wanted.always and "routes" not in wanted.disabled:
+        from . import routes
+
+        routes.install()
     atexit.register(_finish)
     boot()
     if wanted.disabled:

@@ -60,6 +60,7 @@ PATCHES = {
     "dramatiq": "Dramatiq's messages are not followed",
     "huey": "Huey's tasks are not followed",
     "arq": "arq's jobs are not followed",
+    "routes": "",
     "flask": "",
     "django": "",
     "gunicorn": "",

@@ -19,7 +19,7 @@ import pytest
 import redis
 from judged import judge
 from rq_stage import wait
-from traffic import entered
+from traffic import by_route, entered
 
 if TYPE_CHECKING:
     import signal
@@ -184,6 +184,9 @@ def judge_all(workspace: Workspace) -> None:
 def see_traffic(workspace: Workspace, load: Load) -> None:
     """See that `ALWAYS` has recorded what nobody's jobs called, and nothing else of the leaves."""
     assert entered(workspace, file="leaves.py") - {"nobody_beat"} == set(load.names(NOBODY))
+    found = by_route(workspace, file="leaves.py")
+    assert found
+    assert all(route.startswith("job:") for route in found), found
 
 
 def see_faults(workspace: Workspace, load: Load, lost: Sequence[str] = ("p3",)) -> Judged:

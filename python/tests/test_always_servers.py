@@ -252,9 +252,12 @@ def test_the_gaps_say_what_real_traffic_runs_and_no_profile_does(workspace: Work
     assert "real traffic: recorded since 2024-10-04, on 3 days, in 1 process\n" in said
     out = workspace.root / "out"
     gaps = (out / "gaps.txt").read_text().splitlines()
-    assert gaps[-5:] == [
+    assert gaps[-6:] == [
         "# real traffic: recorded since 2024-10-04, on 3 days, in 1 process",
-        "app.py:16 app.real (real traffic runs it, no profile does: since 2024-10-04, on 2 days, in 1 process)",
+        "# real traffic by route comes from samples of its requests: what is not listed for a route was not seen in "
+        "these, and may run by it all the same",
+        "app.py:16 app.real (real traffic runs it by GET /work/<name>, no profile does: since 2024-10-04, on 2 days, "
+        "in 1 process)",
         "app.py:12 app.pid",
         "app.py:28 app.neither",
         "app.py:34 app.never",
@@ -265,10 +268,21 @@ def test_the_gaps_say_what_real_traffic_runs_and_no_profile_does(workspace: Work
         {"since": "2024-10-04", "until": "2024-10-05", "days": 2, "processes": 1},
         *[None] * 3,
     ]
+    assert [gap.get("traffic_routes") for gap in matrix["gaps"]["symbols"]] == [["GET /work/<name>"], *[None] * 3]
+    assert matrix["traffic_routes"] == {
+        "GET /work/<name>": {
+            **matrix["gaps"]["traffic"],
+            "symbols": ["app.both", "app.real", "app.work"],
+            "gaps": ["app.real"],
+        }
+    }
     schema = json.loads((Path(__file__).parents[2] / "docs/schema/matrix.schema.json").read_text())
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.validate(matrix, schema)
-    assert "`app.py`: `app.real`, lines 16-17, since 2024-10-04" in (out / "matrix.md").read_text()
+    markdown = (out / "matrix.md").read_text()
+    assert "`app.py`: `app.real`, lines 16-17, since 2024-10-04" in markdown
+    assert "| `GET /work/<name>` | since 2024-10-04, on 3 days, in 1 process | 3 | 1 |" in markdown
+    assert markdown.count("may run by it all the same") == 2
     # Another source says nothing of this one's lines.
     (workspace.app / "app.py").write_text("# moved\n" + (workspace.app / "app.py").read_text())
     playtrace(workspace, "index", "build", "app", "--output", "out/coverage-symbols.json")
@@ -279,6 +293,10 @@ def test_the_gaps_say_what_real_traffic_runs_and_no_profile_does(workspace: Work
     listed = playtrace(workspace, "shards")
     assert listed.count("\nanyone   2024-10-0") == 3
     assert "3 of real traffic" in listed
+    of_day = playtrace(workspace, "shards", str(workspace.data / "anyone" / "2024-10-04"))
+    assert " 0 orphans" in of_day
+    assert "1 of real traffic" in of_day
+    assert len(shards(workspace)) == 3
     playtrace(workspace, "prune", "--older-than", "1d", "--now", "2124-10-05T00:00:00Z")
     assert not shards(workspace)
     assert not list((workspace.data / "anyone").iterdir())

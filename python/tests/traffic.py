@@ -35,7 +35,22 @@ def entered(workspace: Workspace, day: str = "*", file: str = "app.py") -> set[s
     for shard in shards(workspace, day):
         data = coverage.CoverageData(str(shard))
         data.read()
-        assert data.measured_contexts() == {"anyone"}
+        assert "anyone" in data.measured_contexts()
         found |= {names.get(line, str(line)) for line in data.lines(file) or ()}
+        data.close(force=True)
+    return found
+
+
+def by_route(workspace: Workspace, day: str = "*", file: str = "app.py") -> dict[str, set[str]]:
+    """Return the names of the functions that each route, or function of a job, was seen to enter."""
+    names, found = functions((workspace.app / file).read_text()), dict[str, set[str]]()
+    for shard in shards(workspace, day):
+        data = coverage.CoverageData(str(shard))
+        data.read()
+        for context in data.measured_contexts() - {"anyone"}:
+            of, _, route = context.partition(":")
+            assert of == "anyone"
+            data.set_query_context(context)
+            found.setdefault(route, set()).update(names.get(line, str(line)) for line in data.lines(file) or ())
         data.close(force=True)
     return found

@@ -3,6 +3,7 @@
 //! Nothing here calls into Python; see [`AttachedCell`](crate::cell::AttachedCell).
 
 mod anyone;
+mod by_route;
 mod credit;
 mod imports;
 mod limits;

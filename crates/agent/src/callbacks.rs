@@ -8,7 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::callable;
-use crate::current::{self, Nobodys};
+use crate::current::{self, Kind, Nobodys};
 use crate::monitor::{self, DISABLE};
 use crate::number;
 use crate::registry::{self, registered, scout};
@@ -230,10 +230,11 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
         }
         agent.notice_fork();
         let (entry, fresh) = match token {
-            // An import's code, say, runs for whoever comes first.
-            Err(Nobodys::Outside) if !current::is_aside(py) => {
-                (agent.tracer.enter_for_anyone(id, way).0, None)
-            }
+            Err(Nobodys::Outside) => match current::kind(py) {
+                Kind::Traffic(route) => (agent.enter_for_nobody(id, way, route), None),
+                // An import's code, say, runs for whoever comes first.
+                Kind::Aside => agent.tracer.enter(id, way, None),
+            },
             other => agent.tracer.enter(id, way, other.ok()),
         };
         if let Some(fresh) = fresh {

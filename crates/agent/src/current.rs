@@ -10,6 +10,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::frames::lookup;
+use crate::route::RouteObject;
+use crate::routes::Number;
 use crate::token::TokenObject;
 use crate::{asked, engine, entered, stretch};
 
@@ -35,6 +37,8 @@ static MEANINGS: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     /// How many imports this thread is in: what they run is nobody's, and no traffic either.
     static ASIDE: Cell<u32> = const { Cell::new(0) };
+    /// By which route what this thread runs came, where the variable says nothing.
+    static ROUTE: Cell<Option<Number>> = const { Cell::new(None) };
 }
 
 type QuickGet =
@@ -200,9 +204,31 @@ pub(crate) fn step_back() {
     ASIDE.set(ASIDE.get().saturating_sub(1));
 }
 
-/// Whether this thread runs what is no traffic.
-pub(crate) fn is_aside(py: Python<'_>) -> bool {
-    ASIDE.get() > 0 || value(py).is_some_and(|value| is_no_traffic(&value))
+/// What nobody's work is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// Real traffic; of a request of a route, where that is known.
+    Traffic(Option<RouteObject>),
+    /// None: start-up, an import, our own.
+    Aside,
+}
+
+/// What it is that this thread runs, where it is nobody's.
+pub(crate) fn kind(py: Python<'_>) -> Kind {
+    if ASIDE.get() > 0 {
+        return Kind::Aside;
+    }
+    let Some(value) = value(py) else { return Kind::Traffic(None) };
+    if is_no_traffic(&value) {
+        return Kind::Aside;
+    }
+    let held = value.cast_exact::<RouteObject>().ok().map(|route| *route.get());
+    Kind::Traffic(held.or_else(|| ROUTE.get().map(RouteObject::new)))
+}
+
+/// What this thread runs from now on came by that route; answers with the one before.
+pub(crate) fn set_route(route: Option<Number>) -> Option<Number> {
+    ROUTE.replace(route)
 }
 
 /// Whether this is what the variable holds for what is nobody's and no traffic either.

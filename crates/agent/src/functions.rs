@@ -3,6 +3,7 @@
 mod context;
 mod jobs;
 mod process;
+mod routes;
 mod setup;
 pub(crate) mod units;
 
@@ -23,5 +24,6 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     units::add_to(module)?;
     context::add_to(module)?;
     jobs::add_to(module)?;
-    process::add_to(module)
+    process::add_to(module)?;
+    routes::add_to(module)
 }

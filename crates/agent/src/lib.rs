@@ -31,6 +31,8 @@ mod number;
 mod registry;
 mod request;
 mod room;
+mod route;
+mod routes;
 mod run;
 mod seen;
 mod sources;

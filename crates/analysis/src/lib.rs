@@ -26,6 +26,7 @@ mod report;
 mod route;
 mod steps;
 mod traffic;
+mod traffic_record;
 
 pub use coverage::{
     CoverageReport, Edition, FileCoverage, FileInput, LineState, Narrowed, Numbers, Threshold,
@@ -46,7 +47,8 @@ pub use reached::{MatrixRoute, MatrixStep};
 pub use report::{FileReport, Measured, ProfileReport, Summary, SymbolRef, SymbolReport};
 pub use route::route_of;
 pub use steps::{RunSteps, StepEntries, StepInfo, StepKind};
-pub use traffic::{Traffic, TrafficDay};
+pub use traffic::{BY_ROUTE, Traffic, TrafficDay, TrafficRoute};
+pub use traffic_record::TrafficRecord;
 
 /// `part` of `whole` as a percentage with one decimal; `None` where there is nothing to be a part of.
 pub fn percent(part: usize, whole: usize) -> Option<f64> {

@@ -9,7 +9,7 @@ use crate::error::check_document;
 use crate::reached::{MatrixRoute, MatrixStep, Reached};
 use crate::{
     AnalysisError, Inventory, InventorySymbol, Measured, ProfileReport, RunSteps, SymbolRef, SymbolReport,
-    Traffic, percent,
+    Traffic, TrafficRoute, percent,
 };
 
 /// The comparison of several profiles. A "symbol" in it is a function or a method: classes and modules follow from them.
@@ -43,6 +43,9 @@ pub struct Matrix {
     /// Profiles of which it is not known what each step entered: nothing of them is under `steps` and `routes`.
     #[serde(default)]
     pub steps_not_traced: Vec<String>,
+    /// Routes of real traffic, and functions of its jobs, with what they were seen to enter ([`crate::BY_ROUTE`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub traffic_routes: BTreeMap<String, TrafficRoute>,
     /// What no profile reaches.
     pub gaps: Gaps,
     /// Sums.
@@ -145,6 +148,9 @@ pub struct Gap {
     /// When real traffic ran it, if it did: then a profile is missing, or went another way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
+    /// Routes of real traffic whose requests were seen to enter it: keys of [`Matrix::traffic_routes`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traffic_routes: Vec<String>,
 }
 
 /// A file that no profile touches.
@@ -289,6 +295,7 @@ pub fn build_matrix(
         steps: reached.steps,
         routes: reached.routes,
         steps_not_traced: reached.not_traced,
+        traffic_routes: BTreeMap::new(),
         gaps,
         totals,
         notes,
@@ -395,6 +402,7 @@ fn gaps(
             certain,
             run_by_import: imported.contains(reference),
             traffic: None,
+            traffic_routes: Vec::new(),
         })
         .collect();
     let touched: BTreeSet<&MeasuredPath> =

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use playtrace_model::{LineBits, MeasuredPath, SourceHash};
 use serde::{Deserialize, Serialize};
 
-use crate::{Inventory, Matrix, ProfileReport};
+use crate::{Gap, Inventory, Matrix, ProfileReport};
 
 /// What real traffic entered in one process on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct TrafficDay {
     pub process: String,
     /// First lines (`co_firstlineno`) of what was entered.
     pub entered: BTreeMap<MeasuredPath, LineBits>,
+    /// The same by route, as far as requests were samples of their routes, or the first of the day to enter something.
+    pub routes: BTreeMap<String, BTreeMap<MeasuredPath, LineBits>>,
     /// What the files looked like when they were loaded.
     pub sources: BTreeMap<MeasuredPath, SourceHash>,
 }
@@ -32,6 +34,21 @@ pub struct Traffic {
     /// How many processes; one counts with the children that it forked.
     pub processes: usize,
 }
+
+/// What the requests of a route of real traffic were seen to enter, or a job's function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficRoute {
+    /// When they were seen.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// Keys of the functions and methods.
+    pub symbols: Vec<String>,
+    /// Those of them that no profile reaches.
+    pub gaps: Vec<String>,
+}
+
+/// What is to be known of every list by route.
+pub const BY_ROUTE: &str = "real traffic by route comes from samples of its requests: what is not listed for a route was not seen in these, and may run by it all the same";
 
 /// Collects days and processes.
 #[derive(Debug, Default)]
@@ -72,22 +89,33 @@ impl Matrix {
         }
         let (mut all, mut others) = (Seen::default(), BTreeMap::<&MeasuredPath, BTreeSet<&str>>::new());
         let mut by_place: BTreeMap<(&MeasuredPath, u32), Seen<'_>> = BTreeMap::new();
+        let mut by_route = ByRoute::new();
         for day in days {
             all.add(day);
-            for (path, lines) in &day.entered {
-                // What is no file of interest any more is in no gap.
-                let Some(known) = hashes.get(path) else { continue };
+            // What is no file of interest any more is in no gap, and what ran another version says nothing of this one.
+            let is_other = |path: &MeasuredPath| {
                 let ran = day.sources.get(path).map(SourceHash::as_str);
-                if known.len() > 1 || ran.is_none_or(|ran| !known.contains(ran)) {
-                    others.entry(path).or_default().insert(&day.day);
-                    continue;
+                hashes.get(path).map(|known| known.len() > 1 || ran.is_none_or(|ran| !known.contains(ran)))
+            };
+            for (path, lines) in &day.entered {
+                match is_other(path) {
+                    None => {}
+                    Some(true) => drop(others.entry(path).or_default().insert(&day.day)),
+                    Some(false) => {
+                        lines.iter().for_each(|line| by_place.entry((path, line)).or_default().add(day));
+                    }
                 }
-                for line in lines.iter() {
-                    by_place.entry((path, line)).or_default().add(day);
+            }
+            for (route, files) in &day.routes {
+                let (seen, places) = by_route.entry(route).or_default();
+                seen.add(day);
+                for (path, lines) in files.iter().filter(|(path, _)| is_other(path) == Some(false)) {
+                    places.extend(lines.iter().map(|line| (path, line)));
                 }
             }
         }
         self.gaps.traffic = all.traffic();
+        self.add_routes(&by_route);
         for gap in &mut self.gaps.symbols {
             let place = (&gap.symbol.file, gap.symbol.line_span.0);
             gap.traffic = by_place.get(&place).and_then(Seen::traffic);
@@ -100,6 +128,53 @@ impl Matrix {
                 count(days.len(), "day", "days")
             )
         }));
+    }
+}
+
+type ByRoute<'a> = BTreeMap<&'a str, (Seen<'a>, BTreeSet<(&'a MeasuredPath, u32)>)>;
+
+impl Matrix {
+    fn add_routes(&mut self, by_route: &ByRoute<'_>) {
+        let keys: BTreeMap<(&MeasuredPath, u32), &str> = self
+            .symbols
+            .iter()
+            .map(|(key, entry)| ((&entry.symbol.file, entry.symbol.line_span.0), key.as_str()))
+            .collect();
+        let mut routes = BTreeMap::new();
+        for (route, (seen, places)) in by_route {
+            let Some(traffic) = seen.traffic() else { continue };
+            let mut symbols: Vec<String> =
+                places.iter().filter_map(|place| keys.get(place).map(|key| (*key).to_owned())).collect();
+            symbols.sort_unstable();
+            routes.insert((*route).to_owned(), TrafficRoute { traffic, symbols, gaps: Vec::new() });
+        }
+        for gap in &mut self.gaps.symbols {
+            for (name, route) in &mut routes {
+                if route.symbols.binary_search(&gap.key).is_ok() {
+                    gap.traffic_routes.push(name.clone());
+                    route.gaps.push(gap.key.clone());
+                }
+            }
+        }
+        routes.values_mut().for_each(|route| route.gaps.sort_unstable());
+        if !routes.is_empty() {
+            self.notes.push(BY_ROUTE.to_owned());
+        }
+        self.traffic_routes = routes;
+    }
+}
+
+impl Gap {
+    /// `by POST /x, GET /y`, or nothing where no route is known.
+    pub fn by_routes(&self) -> String {
+        let (named, more) = self.traffic_routes.split_at(self.traffic_routes.len().min(3));
+        match (named, more.len()) {
+            ([], _) => String::new(),
+            (named, 0) => format!("by {}", named.join(", ")),
+            (named, more) => {
+                format!("by {} and {}", named.join(", "), count(more, "more route", "more routes"))
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod perf;
 pub mod service;
 pub mod shard_state;
 pub mod sources;
+pub mod traffic;
 pub mod wctl;
 pub mod whole_file;
 

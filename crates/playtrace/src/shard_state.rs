@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use playtrace_covdata::CovdataError;
-use playtrace_covdata::shard::ShardInfo;
+use playtrace_covdata::shard::{ShardInfo, is_in_a_day};
 use playtrace_ledger::{Layout, Record, RunLedger};
 use playtrace_model::{RunToken, Slug};
 
@@ -86,6 +86,10 @@ impl Runs {
             Err(CovdataError::Missing { .. }) => None,
             Err(_) => return Ok((process(&shard.name.host, shard.name.pid), State::Unreadable)),
         };
+        if is_in_a_day(&shard.path) {
+            // Somebody looks at a day's directory: no run will ever claim these.
+            return Ok((process(&shard.name.host, shard.name.pid), State::Traffic));
+        }
         let Some(run) = run else {
             // coverage.py wrote it: all there is to go by is the process id.
             let owner = process(&shard.name.host, shard.name.pid);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use std::collections::BTreeMap;
 
-use playtrace_analysis::{Gap, Matrix, StepKind, Traffic};
+use playtrace_analysis::{BY_ROUTE, Gap, Matrix, StepKind, Traffic};
 use playtrace_model::Status;
 
 use crate::text::{executed_by_any, known, lines_of, lines_of_all, steps_not_traced};
@@ -22,6 +22,7 @@ pub fn matrix(matrix: &Matrix) -> String {
     only_failed(&mut out, matrix);
     gaps(&mut out, matrix);
     routes(&mut out, matrix);
+    traffic_routes(&mut out, matrix);
     symbol_profiles(&mut out, matrix);
     out
 }
@@ -156,6 +157,29 @@ fn routes(out: &mut String, matrix: &Matrix) {
     }
 }
 
+/// Those with gaps first; where real traffic was not recorded by route, nothing.
+fn traffic_routes(out: &mut String, matrix: &Matrix) {
+    if matrix.traffic_routes.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n## Routes of real traffic ({})\n", matrix.traffic_routes.len());
+    let _ = writeln!(out, "> {}{}.\n", BY_ROUTE[..1].to_uppercase(), &BY_ROUTE[1..]);
+    out.push_str("Symbols that its requests were seen to enter; matrix.json lists them.\n\n");
+    out.push_str("| route | recorded | symbols | of these reached by no profile |\n|---|---|---:|---:|\n");
+    let mut routes: Vec<_> = matrix.traffic_routes.iter().collect();
+    routes.sort_by_key(|(_, route)| std::cmp::Reverse(route.gaps.len()));
+    for (name, route) in routes {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            code(name).replace('|', "\\|"),
+            route.traffic.in_words(),
+            route.symbols.len(),
+            route.gaps.len()
+        );
+    }
+}
+
 fn gaps(out: &mut String, matrix: &Matrix) {
     let gaps = &matrix.gaps;
     let _ = writeln!(out, "\n## Reached by no profile ({})\n", gaps.symbols.len());
@@ -172,7 +196,9 @@ fn gaps(out: &mut String, matrix: &Matrix) {
         let _ = writeln!(out, "### Real traffic runs it, no profile does ({})\n", missing.len());
         for gap in &missing {
             let when = gap.traffic.as_ref().map(Traffic::in_words).unwrap_or_default();
-            let _ = writeln!(out, "- {}: {}, {when}", code(gap.symbol.file.as_str()), gap_line(gap));
+            let by = gap.by_routes();
+            let by = if by.is_empty() { by } else { format!(", {}", escape(&by)) };
+            let _ = writeln!(out, "- {}: {}, {when}{by}", code(gap.symbol.file.as_str()), gap_line(gap));
         }
         out.push_str(if missing.is_empty() { "Nothing.\n\n" } else { "\n" });
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use playtrace_analysis::{Matrix, MatrixProfile, Measured, ProfileReport, percent};
+use playtrace_analysis::{BY_ROUTE, Matrix, MatrixProfile, Measured, ProfileReport, percent};
 
 /// A table of plain text: the first column to the left, numbers to the right.
 #[derive(Debug, Clone, Default)]
@@ -210,6 +210,11 @@ pub fn matrix(matrix: &Matrix) -> String {
         let count = matrix.gaps.symbols.iter().filter(|gap| gap.traffic.is_some()).count();
         let _ = writeln!(out, "symbols that real traffic runs and no profile does: {count}");
         let _ = writeln!(out, "real traffic: recorded {}", traffic.in_words());
+        let _ = writeln!(
+            out,
+            "routes of real traffic, of which samples were seen: {}",
+            matrix.traffic_routes.len()
+        );
     }
     let _ = writeln!(out, "files that no profile touches: {}", totals.unreached_files);
     if !matrix.steps.is_empty() {
@@ -248,10 +253,15 @@ pub fn gaps(matrix: &Matrix) -> String {
     if let Some(traffic) = &matrix.gaps.traffic {
         let _ = writeln!(out, "# real traffic: recorded {}", traffic.in_words());
     }
+    if !matrix.traffic_routes.is_empty() {
+        let _ = writeln!(out, "# {BY_ROUTE}");
+    }
     for gap in &matrix.gaps.symbols {
         let import = if gap.run_by_import { " (run by an import)" } else { "" };
         let traffic = gap.traffic.as_ref().map_or_else(String::new, |traffic| {
-            format!(" (real traffic runs it, no profile does: {})", traffic.in_words())
+            let by = gap.by_routes();
+            let space = if by.is_empty() { "" } else { " " };
+            format!(" (real traffic runs it{space}{by}, no profile does: {})", traffic.in_words())
         });
         let _ = writeln!(out, "{}:{} {}{import}{traffic}", gap.symbol.file, gap.symbol.line, gap.symbol.name);
     }

@@ -13,6 +13,7 @@ mod code;
 mod context;
 mod events;
 mod linewords;
+mod sample;
 mod sleep;
 mod token;
 mod tracer;

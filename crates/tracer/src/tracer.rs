@@ -66,6 +66,8 @@ pub struct Tracer {
     pub(crate) silences: Silences,
     /// Of work that belongs to no context of a profile, if that is recorded.
     pub(crate) anyone: Option<Anyone>,
+    /// A sample of that, while it is taken.
+    pub(crate) sample: Option<(ContextId, Token)>,
     /// Another number after each change that may lead a [`Trail`](crate::Trail) astray.
     pub(crate) changes: u64,
 }
@@ -94,6 +96,7 @@ impl Tracer {
             last_lined: None,
             silences: Silences::default(),
             anyone: None,
+            sample: None,
             changes: 0,
         }
     }
@@ -320,6 +323,7 @@ impl Tracer {
     /// nobody's work, which has what the parent has. Answers with the code objects to arm again.
     pub fn after_fork(&mut self, keep: &[ContextId]) -> Rearm {
         self.changes += 1;
+        self.end_sample();
         let mut rearm = Vec::new();
         for index in 0..self.contexts.len() {
             let id = ContextId(u32::try_from(index).unwrap_or(u32::MAX));

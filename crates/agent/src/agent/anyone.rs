@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use playtrace_covdata::CovdataError;
-use playtrace_covdata::shard::{ANYONE, Sources as Hashes, add_traffic, anyones_label};
+use playtrace_covdata::shard::{ANYONE, Sources as Hashes, TrafficNews, add_traffic};
 use playtrace_ledger::ProcessId;
 use playtrace_ledger::shared::make_directory;
-use playtrace_model::LineData;
 use playtrace_tracer::{FileLines, Rearm, Tracer};
 
 use super::Agent;
+use super::by_route::Sample;
 use crate::error::AgentError;
+use crate::routes::{Budget, Routes};
 use crate::run::{Draft, Place, now};
 use crate::sources::Sources;
 
@@ -36,13 +37,19 @@ pub(crate) struct Anyone {
     /// Whose shard it is: of a process and of those that it forks.
     owner: ProcessId,
     /// Days since 1970-01-01, UTC; `None` before the first request.
-    day: Option<u64>,
+    pub(super) day: Option<u64>,
     /// When the clock was looked at.
     looked: Instant,
     written: Instant,
     pause: Duration,
     /// Something waits to be written.
     news: bool,
+    /// The day's shard that has what was written.
+    shard: Option<String>,
+    pub(super) routes: Routes,
+    pub(super) sample: Option<Sample>,
+    /// How many there were.
+    pub(super) samples: u64,
     /// Faults that were said.
     said: BTreeSet<String>,
     /// A moment that tests have the process take for now, in milliseconds since 1970.
@@ -59,6 +66,10 @@ impl Anyone {
             written: now,
             pause: FIRST,
             news: false,
+            shard: None,
+            routes: Routes::new(now),
+            sample: None,
+            samples: 0,
             said: BTreeSet::new(),
             pretended: None,
         }
@@ -77,7 +88,7 @@ impl Anyone {
         sources: &Sources,
         draft: &mut Draft,
     ) -> Result<(), AgentError> {
-        self.news |= tracer.anyone_has_news();
+        self.news |= tracer.anyone_has_news() || self.routes.has_news();
         if !self.news {
             return Ok(());
         }
@@ -93,9 +104,16 @@ impl Anyone {
         let ProcessId { host, pid, start } = &self.owner;
         let ended = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();
         let owner = (host.as_str(), *pid, *start);
-        let (data, hashes) = (data(sources, &entered), hashes(sources, &entered));
-        add_traffic(draft.get()?, &directory, owner, &data, &hashes, ended)?;
+        let news = TrafficNews {
+            data: &self.data(sources, &entered, &self.routes.news()),
+            known_by: self.shard.as_deref(),
+            whole: &|| self.data(sources, &entered, &self.routes.whole()),
+            sources: &hashes(sources, &entered),
+        };
+        let shard = add_traffic(draft.get()?, &directory, owner, &news, ended)?;
+        self.shard = Some(shard);
         self.news = false;
+        self.routes.forget_news();
         Ok(())
     }
 }
@@ -105,14 +123,6 @@ fn directory_of(coverage: &Path, day: u64) -> PathBuf {
     let midnight = i64::try_from(day * DAY).ok().and_then(|moment| Timestamp::from_millisecond(moment).ok());
     let date = midnight.unwrap_or_default().to_zoned(TimeZone::UTC).date();
     coverage.join(ANYONE).join(date.to_string())
-}
-
-fn data(sources: &Sources, entered: &FileLines) -> LineData {
-    let (mut data, label) = (LineData::new(), anyones_label());
-    for (file, lines) in entered {
-        data.add(&label, sources.path(*file), lines);
-    }
-    data
 }
 
 fn hashes(sources: &Sources, entered: &FileLines) -> Hashes {
@@ -140,6 +150,9 @@ impl Agent {
     pub(super) fn fork_anyone(&mut self) {
         if let Some(anyone) = &mut self.anyone {
             anyone.news = false;
+            anyone.sample = None;
+            anyone.routes.forget_news();
+            anyone.routes.budget.begin_empty(Instant::now());
         }
     }
 
@@ -160,6 +173,7 @@ impl Agent {
     }
 
     fn look_at_day(&mut self) -> Result<Rearm, AgentError> {
+        self.end_sample_after(super::by_route::LONGEST);
         let Some(anyone) = &mut self.anyone else { return Ok(Vec::new()) };
         anyone.looked = Instant::now();
         let today = anyone.now() / DAY;
@@ -176,6 +190,8 @@ impl Agent {
                 if let Some(anyone) = &mut self.anyone {
                     // What could not be written is that day's loss.
                     (anyone.day, anyone.pause, anyone.news) = (Some(today), FIRST, false);
+                    anyone.shard = None;
+                    anyone.routes.renew();
                 }
                 let rearm = self.tracer.renew_anyone();
                 written.map(|()| rearm)
@@ -199,10 +215,11 @@ impl Agent {
         }
     }
 
-    /// Has the process take a moment for now.
+    /// Has the process take a moment for now. What was spent on samples has been paid for by then.
     pub(crate) fn pretend(&mut self, moment: Option<u64>) {
         if let Some(anyone) = &mut self.anyone {
             anyone.pretended = moment;
+            anyone.routes.budget = Budget::new(Instant::now());
             anyone.looked = Instant::now().checked_sub(LOOK_AGAIN).unwrap_or(anyone.looked);
             anyone.written = anyone.written.checked_sub(LONGEST).unwrap_or(anyone.written);
         }

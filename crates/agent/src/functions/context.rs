@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::current;
+use crate::route::RouteObject;
 use crate::state::{token_of, with_agent};
 use crate::token::TokenObject;
 
@@ -46,7 +47,8 @@ fn enter<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Optio
 /// What the variable is to hold for `to`.
 fn named<'py>(py: Python<'py>, to: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(to) = to else { return Ok(None) };
-    if to.is_instance_of::<TokenObject>() || to.is(py.Ellipsis()) || current::is_no_traffic(to) {
+    let is_held = to.is_instance_of::<TokenObject>() || to.is_instance_of::<RouteObject>();
+    if is_held || to.is(py.Ellipsis()) || current::is_no_traffic(to) {
         return Ok(Some(to.clone()));
     }
     Ok(token_of(py, to.extract()?))

@@ -120,6 +120,8 @@ fn rest(py: Python<'_>) {
 /// A request or job that belongs to no profile begins: real traffic, if that is recorded. Before the first one nobody listens.
 #[pyfunction]
 fn traffic(py: Python<'_>) -> PyResult<()> {
+    // A signal's handler may have raised where the last one was about to be left.
+    current::set_route(None);
     let awaited = AGENT.with(py, |state| state.agent.as_ref().is_some_and(Agent::awaits_anyone));
     if awaited == Some(true)
         && let Err(error) = start_monitor(py)

@@ -33,6 +33,37 @@ pub fn anyones_label() -> ContextLabel {
 /// What the sources of the files were, by their names in data.
 pub type Sources = BTreeMap<MeasuredPath, SourceHash>;
 
+/// The label of what requests of a route entered, as far as they were seen.
+pub fn label_of_route(route: &str) -> ContextLabel {
+    ContextLabel::new(format!("{ANYONE}:{route}"))
+}
+
+/// The route that a label of a day's shard is of; `None` for that of all work.
+pub fn route_of_label(label: &ContextLabel) -> Option<&str> {
+    label.as_str().strip_prefix(ANYONE)?.strip_prefix(':')
+}
+
+/// What a process has to write.
+pub struct TrafficNews<'a> {
+    /// What may be new.
+    pub data: &'a LineData,
+    /// The shard that has everything else.
+    pub known_by: Option<&'a str>,
+    /// Everything, for any other shard.
+    pub whole: &'a dyn Fn() -> LineData,
+    /// What the sources were.
+    pub sources: &'a Sources,
+}
+
+impl TrafficNews<'_> {
+    fn add_to(&self, day: &Path, name: &str, meta: &[(String, String)]) -> Result<Added, CovdataError> {
+        if self.known_by == Some(name) {
+            return add_to(&day.join(name), self.data, meta);
+        }
+        add_to(&day.join(name), &(self.whole)(), meta)
+    }
+}
+
 /// Adds to a day's shard of a process, which is made if need be; all of it or nothing. Gives the shard's name.
 ///
 /// `has_ended` says of a process of this host whether it has.
@@ -40,11 +71,11 @@ pub fn add_traffic(
     draft: &mut ShardDraft,
     day: &Path,
     (host, pid, start): Owner<'_>,
-    data: &LineData,
-    sources: &Sources,
+    news: &TrafficNews<'_>,
     has_ended: impl Fn(u32) -> bool,
 ) -> Result<String, CovdataError> {
-    let meta: Vec<(String, String)> = sources
+    let meta: Vec<(String, String)> = news
+        .sources
         .iter()
         .map(|(path, hash)| (format!("{META_SOURCE}{path}"), hash.as_str().to_owned()))
         .collect();
@@ -55,15 +86,15 @@ pub fn add_traffic(
     let is_new = !day.join(&name).exists();
     for other in if is_new { ended(day, &own, has_ended)? } else { Vec::new() } {
         // Where it can't be added, it is not for us.
-        if matches!(add_to(&day.join(&other), data, &meta), Ok(Added::Everything)) {
+        if matches!(news.add_to(day, &other, &meta), Ok(Added::Everything)) {
             return Ok(other);
         }
     }
     // A forked sibling may be as far.
-    if is_new && let Some(made) = create_as(draft, day, &name, of, data, &meta)? {
+    if is_new && let Some(made) = create_as(draft, day, &name, of, &(news.whole)(), &meta)? {
         return Ok(made);
     }
-    match add_to(&day.join(&name), data, &meta) {
+    match news.add_to(day, &name, &meta) {
         Ok(Added::Everything) => return Ok(name),
         // Other code ran there, or it was taken away or broken since.
         Ok(Added::NothingAsMetaDiffers)
@@ -72,7 +103,7 @@ pub fn add_traffic(
     }
     loop {
         let name = ShardName::fresh(&slug, host, pid).to_string();
-        if let Some(made) = create_as(draft, day, &name, of, data, &meta)? {
+        if let Some(made) = create_as(draft, day, &name, of, &(news.whole)(), &meta)? {
             return Ok(made);
         }
     }
@@ -131,6 +162,15 @@ pub fn list_traffic(coverage_dir: &Path) -> Result<Vec<TrafficShard>, CovdataErr
         shards.extend(of_day.map(|shard| TrafficShard { day: day.clone(), shard }));
     }
     Ok(shards)
+}
+
+/// Whether a file lies where shards of real traffic do.
+pub fn is_in_a_day(path: &Path) -> bool {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let Some(day) = whole.parent() else { return false };
+    let named = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    named(day).is_some_and(|name| is_day(&name))
+        && day.parent().and_then(named).is_some_and(|name| name == ANYONE)
 }
 
 /// Whether a name is a day's.

@@ -23,6 +23,7 @@ use crate::nightly::job::JobRecord;
 use crate::nightly::list::{self, PlaybackType, USUAL_PLACE};
 use crate::nightly::schedule::{Cadence, night_of};
 use crate::nightly::summary::{is_well, markdown, nights};
+use crate::nightly::traffic::{self, TRAFFIC};
 use crate::sources::SourceArgs;
 use maps::{MapInput, put, put_data};
 
@@ -45,6 +46,9 @@ pub struct Args {
     /// The night, by its morning's date in Pacific time [default: the one that ends next]
     #[arg(long, value_name = "DATE")]
     night: Option<Date>,
+    /// Coverage directories whose record of real traffic is taken, besides what lies below the artifacts [default: `PROFILE_COVERAGE_DIR`, if that is set]
+    #[arg(long, value_name = "DIR", env = "PROFILE_COVERAGE_DIR")]
+    traffic: Vec<PathBuf>,
     /// For how many nights data is carried forward
     #[arg(long, value_name = "NIGHTS", default_value_t = 30)]
     carry_for: u32,
@@ -122,6 +126,12 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         }
         None => format!("data of {} is left out: the list has no plain replay of it", job.profile),
     }));
+    let earlier = before.same.iter().chain(&before.last);
+    let traffic = traffic::gather(&args.artifacts, &args.traffic, earlier, (night, args.carry_for))?;
+    notes.extend(traffic.notes);
+    if !traffic.record.days.is_empty() {
+        put(&work.path().join(TRAFFIC), &playtrace_report::json::to_json(&traffic.record)?)?;
+    }
     let full = args.full_reports || is_on("UPLOAD_FULL_REPORTS");
     let made = maps::make(
         &inputs,
@@ -129,6 +139,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         args.python_version,
         &args.context_prefix,
         (as_of, full),
+        &traffic.record,
         work.path(),
     )?;
     notes.extend(made.notes);
@@ -366,7 +377,7 @@ fn before(args: &Args, night: Date) -> Result<Before, Failure> {
 }
 
 fn formats() -> BTreeMap<String, u32> {
-    use playtrace_analysis::{Inventory, Matrix, ProfileReport, RunSteps};
+    use playtrace_analysis::{Inventory, Matrix, ProfileReport, RunSteps, TrafficRecord};
     let known = [
         (Manifest::FORMAT, Manifest::VERSION),
         (VerdictFile::FORMAT, VerdictFile::VERSION),
@@ -374,6 +385,7 @@ fn formats() -> BTreeMap<String, u32> {
         (Matrix::FORMAT, Matrix::VERSION),
         (ProfileReport::FORMAT, ProfileReport::VERSION),
         (RunSteps::FORMAT, RunSteps::VERSION),
+        (TrafficRecord::FORMAT, TrafficRecord::VERSION),
         (JobRecord::FORMAT, JobRecord::VERSION),
     ];
     known.into_iter().map(|(name, version)| (name.to_owned(), version)).collect()

@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use playtrace_analysis::{Inventory, Matrix, ProfileReport, RunSteps, TrafficDay, build_matrix};
-use playtrace_covdata::data::traffic_sources;
-use playtrace_covdata::shard::{anyones_label, list_traffic};
-use playtrace_covdata::{CovdataError, CoverageData};
+use playtrace_analysis::{Inventory, Matrix, ProfileReport, RunSteps, build_matrix};
 use playtrace_model::Slug;
 
 use crate::commands::report::DEFAULT_DATA_DIR;
@@ -54,7 +51,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let inventory = read_inventory(inventory, &output_dir)?;
     let timestamp = timestamp.unwrap_or_else(crate::clock::now);
     let timestamp = timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let (days, unread) = read_traffic(&data_dir)?;
+    let (days, unread) = crate::traffic::read(&data_dir)?;
     let mut matrix = build_matrix(&reports, &steps, inventory.as_ref(), timestamp)?;
     if !days.is_empty() {
         matrix.add_traffic(&days, &reports, inventory.as_ref());
@@ -97,27 +94,6 @@ fn read_steps(
         }
     }
     Ok(found)
-}
-
-/// What real traffic entered, by process and day; and what can't be read of it.
-fn read_traffic(data_dir: &Path) -> Result<(Vec<TrafficDay>, Vec<String>), Failure> {
-    let (mut days, mut unread) = (Vec::new(), Vec::new());
-    for found in list_traffic(data_dir)? {
-        let path = &found.shard.path;
-        let read = CoverageData::read(path).and_then(|data| Ok((data, traffic_sources(path)?)));
-        match read {
-            Ok((data, sources)) => days.push(TrafficDay {
-                day: found.day,
-                process: found.shard.name.to_string(),
-                entered: data.lines().lines_by_file(|label| *label == anyones_label()),
-                sources,
-            }),
-            // Somebody has deleted it since it was listed.
-            Err(CovdataError::Missing { .. }) => {}
-            Err(error) => unread.push(format!("real traffic of {} is left out: {error}", found.day)),
-        }
-    }
-    Ok((days, unread))
 }
 
 fn read_inventory(named: Option<PathBuf>, output_dir: &Path) -> Result<Option<Inventory>, Failure> {

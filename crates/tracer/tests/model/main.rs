@@ -32,6 +32,8 @@ fn ops(contexts: usize) -> impl Strategy<Value = Vec<Op>> {
         2 => Just(Op::Disarm),
         1 => (0..SHAPES.len()).prop_map(Op::Recompile),
         1 => Just(Op::Renew),
+        3 => (0..THREADS).prop_map(|thread| Op::Sample { thread }),
+        1 => Just(Op::EndSample),
     ];
     let fork = (0..contexts).prop_map(|keep| Op::Fork { keep });
     proptest::collection::vec(prop_oneof![60 => op, 1 => Just(Op::NoticeFork), 1 => fork], 0..140)

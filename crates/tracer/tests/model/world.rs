@@ -54,6 +54,11 @@ pub(crate) enum Op {
     Recompile(usize),
     /// A day is over.
     Renew,
+    /// What the thread does as nobody's work is a sample from now on, if there can be one.
+    Sample {
+        thread: usize,
+    },
+    EndSample,
     /// A forked child records its first line, and nobody has told of the fork yet.
     NoticeFork,
     Fork {
@@ -129,6 +134,10 @@ pub(crate) struct World {
     kind: Kind,
     /// What nobody's work entered, if that is recorded.
     pub(crate) anyone: Option<FileLines>,
+    /// The thread of a sample, what it entered, and what was heard of.
+    sample: Option<(usize, FileLines, FileLines)>,
+    /// What samples lacked, and what they had and should not.
+    samples: (FileLines, FileLines),
 }
 
 impl World {
@@ -147,6 +156,23 @@ impl World {
             asleep: BTreeSet::new(),
             kind: Kind::Lines,
             anyone: None,
+            sample: None,
+            samples: Default::default(),
+        }
+    }
+
+    fn begin_sample(&mut self, thread: usize) {
+        if let Some(rearm) = self.tracer.begin_sample() {
+            self.rearm(&rearm);
+            self.sample = Some((thread, FileLines::new(), FileLines::new()));
+        }
+    }
+
+    fn end_sample(&mut self) {
+        self.tracer.end_sample();
+        if let Some((_, entered, heard)) = self.sample.take() {
+            self.samples.0.extend(&entered - &heard);
+            self.samples.1.extend(&heard - &entered);
         }
     }
 
@@ -334,6 +360,8 @@ impl World {
                     anyone.clear();
                 }
             }
+            Op::Sample { thread } => self.begin_sample(thread),
+            Op::EndSample => self.end_sample(),
             Op::NoticeFork => {
                 self.tracer.forget_fresh();
                 for context in self.contexts.iter_mut().filter(|context| context.id.is_some()) {
@@ -363,6 +391,9 @@ impl World {
         if let Some(anyone) = self.anyone.as_mut().filter(|_| outside) {
             anyone.insert((u32::try_from(code).unwrap(), 1));
         }
+        let sampled = self.sample.as_mut().filter(|(of, ..)| outside && *of == thread);
+        let is_sample =
+            sampled.map(|(_, entered, _)| entered.insert((u32::try_from(code).unwrap(), 1))).is_some();
         let silenced = match way {
             Way::Start => self.silenced[code].start,
             Way::Resume { at } => self.silenced[code].resumes.contains(&at),
@@ -371,8 +402,14 @@ impl World {
             return;
         }
         let (id, token) = (self.codes[code], self.threads[thread].token);
-        let (entry, _) =
-            if outside { self.tracer.enter_for_anyone(id, way) } else { self.tracer.enter(id, way, token) };
+        let (entry, fresh) = match (is_sample, outside) {
+            (true, _) => self.tracer.enter_for_sample(id, way),
+            (_, true) => self.tracer.enter_for_anyone(id, way),
+            _ => self.tracer.enter(id, way, token),
+        };
+        if let (true, Some(fresh), Some((_, _, heard))) = (is_sample, fresh, &mut self.sample) {
+            heard.insert((fresh.file.0, fresh.line));
+        }
         match entry {
             Entry::Keep => {}
             Entry::Silence => {
@@ -514,6 +551,7 @@ impl World {
         let parent = if self.kind == Kind::Steps { self.contexts[0].id } else { None };
         let kept: Vec<ContextId> = parent.into_iter().chain(self.contexts[keep].id).collect();
         self.asleep.clear();
+        self.end_sample();
         let rearm = self.tracer.after_fork(&kept);
         self.rearm(&rearm);
         for (index, context) in self.contexts.iter_mut().enumerate() {
@@ -550,6 +588,9 @@ impl World {
             if whole != *anyone {
                 faults.insert(CONTEXTS, (anyone - &whole, &whole - anyone));
             }
+        }
+        if self.samples != Default::default() {
+            faults.insert(CONTEXTS + 1, self.samples.clone());
         }
         for (index, context) in self.contexts.iter().enumerate() {
             let Some(id) = context.id else { continue };

@@ -15,9 +15,19 @@ fn sources(file: &str, hash: &str) -> Sources {
 }
 
 fn add(day: &Path, owner: Owner<'_>, lines: &[u32], hash: &str) -> String {
+    add_news(day, owner, (&data("a.py", lines), None, &data("a.py", lines)), hash)
+}
+
+fn add_news(
+    day: &Path,
+    owner: Owner<'_>,
+    (news, known_by, whole): (&LineData, Option<&str>, &LineData),
+    hash: &str,
+) -> String {
     let mut draft = ShardDraft::new().unwrap();
-    add_traffic(&mut draft, day, owner, &data("a.py", lines), &sources("a.py", hash), |pid| pid > 1000)
-        .unwrap()
+    let news =
+        TrafficNews { data: news, known_by, whole: &|| whole.clone(), sources: &sources("a.py", hash) };
+    add_traffic(&mut draft, day, owner, &news, |pid| pid > 1000).unwrap()
 }
 
 fn lines_in(path: &Path) -> Vec<u32> {
@@ -104,4 +114,53 @@ fn processes_that_begin_at_once_share_a_file() {
     let names: Vec<_> = fs_err::read_dir(day.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(names.len(), 1, "{names:?}");
     assert_eq!(lines_in(&names[0]), [1, 2, 3, 4]);
+}
+
+#[test]
+fn news_go_where_the_rest_is_and_everything_anywhere_else() {
+    let day = tempfile::tempdir().unwrap();
+    let (news, whole) = (data("a.py", &[3]), data("a.py", &[1, 3]));
+    let first = add_news(day.path(), ("web", 7, 99), (&data("a.py", &[1]), None, &data("a.py", &[1])), "aa");
+    assert_eq!(add_news(day.path(), ("web", 7, 99), (&news, Some(&first), &whole), "aa"), first);
+    assert_eq!(lines_in(&day.path().join(&first)), [1, 3]);
+    fs_err::remove_file(day.path().join(&first)).unwrap();
+    let again = add_news(day.path(), ("web", 7, 99), (&news, Some(&first), &whole), "aa");
+    assert_eq!(lines_in(&day.path().join(again)), [1, 3], "somebody took it away");
+    let other = add_news(day.path(), ("web", 7, 99), (&news, Some(&first), &whole), "bb");
+    assert_eq!(lines_in(&day.path().join(other)), [1, 3], "other code ran");
+}
+
+#[test]
+fn a_label_names_its_route() {
+    assert_eq!(route_of_label(&label_of_route("GET /a:b")), Some("GET /a:b"));
+    assert_eq!(route_of_label(&anyones_label()), None);
+    assert_eq!(route_of_label(&ContextLabel::new("profile:anyone:x")), None);
+}
+
+/// 90 days, several processes of some hosts a day, as many routes as there may be.
+#[test]
+fn it_stays_bounded_for_months() {
+    let root = tempfile::tempdir().unwrap();
+    let routes: Vec<_> = (0..501).map(|n| label_of_route(&format!("GET /{n}/<id>"))).collect();
+    let mut whole = data("a.py", &(1..400).collect::<Vec<_>>());
+    for (n, route) in (1..).zip(&routes) {
+        whole.add(route, &MeasuredPath::new("a.py"), &(n % 200..n % 200 + 20).collect());
+    }
+    let nothing = LineData::new();
+    for n in 1..=90 {
+        let day =
+            root.path().join(ANYONE).join(format!("2026-{:02}-{:02}", (n - 1) / 30 + 1, (n - 1) % 30 + 1));
+        fs_err::create_dir_all(&day).unwrap();
+        for (host, pid) in [("web", 7), ("web", 8), ("api", 7)] {
+            let mut name = None;
+            for _ in 0..3 {
+                let data = if name.is_none() { &whole } else { &nothing };
+                name = Some(add_news(&day, (host, pid, 99), (data, name.as_deref(), &whole), "aa"));
+            }
+        }
+    }
+    let listed = list_traffic(root.path()).unwrap();
+    assert_eq!(listed.len(), 90 * 3, "one a process and day, whatever it writes");
+    let largest = listed.iter().map(|found| found.shard.size).max().unwrap();
+    assert!(largest < 200_000, "{largest}");
 }

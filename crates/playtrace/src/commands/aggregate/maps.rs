@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use playtrace_analysis::{RunSteps, build_matrix};
+use playtrace_analysis::{RunSteps, TrafficRecord, build_matrix};
 use playtrace_covdata::CoverageData;
 use playtrace_covdata::merge::{Fate, MergeOptions, merge_files, write_merged};
 use playtrace_model::{MeasuredPath, Slug, Status};
@@ -45,6 +45,7 @@ pub(super) fn make(
     python: Option<PythonVersion>,
     prefix: &str,
     (as_of, full): (Timestamp, bool),
+    traffic: &TrafficRecord,
     dir: &Path,
 ) -> Result<Made, Failure> {
     let mut made = Made::default();
@@ -92,7 +93,10 @@ pub(super) fn make(
     let inventory = inventory_of(&tree, (python.as_str(), source.coverage_version.as_str()));
     put(&dir.join("coverage-symbols.json"), &playtrace_report::json::to_json(&inventory)?)?;
     let timestamp = as_of.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let matrix = build_matrix(&reports, &steps, Some(&inventory), timestamp)?;
+    let mut matrix = build_matrix(&reports, &steps, Some(&inventory), timestamp)?;
+    if !traffic.days.is_empty() {
+        matrix.add_traffic(&traffic.days, &reports, Some(&inventory));
+    }
     for (name, text) in [
         ("matrix.json", playtrace_report::json::to_json(&matrix)?),
         ("matrix.md", playtrace_report::markdown::matrix(&matrix)),

@@ -1,4 +1,4 @@
-for name in PROFILE_COVERAGE_CONFIG PROFILE_COVERAGE_ROOT PLAYTRACE_PYTHON_VERSION; do
+for name in PROFILE_COVERAGE_DIR PROFILE_COVERAGE_CONFIG PROFILE_COVERAGE_ROOT PLAYTRACE_PYTHON_VERSION; do
   [ -n "${!name:-}" ] || unset "$name"
 done
 mkdir -p @{ inputs }@ @{ nights }@ night/upload
