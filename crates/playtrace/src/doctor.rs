@@ -12,6 +12,7 @@ pub mod finding;
 mod header;
 mod overlap;
 mod process;
+mod queues;
 mod redis;
 mod service;
 pub mod show;
@@ -95,6 +96,7 @@ pub async fn examine(asked: &Asked) -> Result<Vec<Finding>, Failure> {
     findings.push(signature::check(asked.trace_key.is_some(), &facts));
     findings.extend(header::check(&facts));
     findings.extend(workers::check(&facts));
+    findings.extend(queues::check(&facts));
     findings.extend(agents::check(&facts));
     findings.extend(directory::check(asked, &facts));
     findings.extend(storage::check(asked, &facts)?);
@@ -178,8 +180,22 @@ impl Facts {
         self.enabled.iter().filter(|process| {
             process.role == Role::Web
                 && process.is_alive() == Some(true)
+                && !self.is_worker(process)
+        })
+    }
+
+    /// Workers of other queues than RQ that have the agent on and run now, as far as that can be seen from here.
+    fn queue_workers(&self) -> impl Iterator<Item = &EnabledProcess> {
+        self.enabled.iter().filter(|process| {
+            queues::is_worker(process)
+                && process.is_alive() == Some(true)
                 && !self.workers.iter().any(|worker| worker.is(process))
         })
+    }
+
+    /// Whether a process runs jobs.
+    fn is_worker(&self, process: &EnabledProcess) -> bool {
+        queues::is_worker(process) || self.workers.iter().any(|worker| worker.is(process))
     }
 }
 
