@@ -326,9 +326,10 @@ def test_an_old_coverage_py_beside_the_worker(patient: Stack, tmp_path: Path) ->
 # Workers of other queues ---------------------------------------------------------------------------
 
 TASKS = """
-import playtrace_agent, playtrace_agent.celery
-playtrace_agent.celery.install()
+import playtrace_agent
 playtrace_agent.__version__ = {release!r}
+import playtrace_agent.celery
+playtrace_agent.celery.install()
 from celery import Celery
 app = Celery("tasks", broker={broker!r})
 """

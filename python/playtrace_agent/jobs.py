@@ -78,8 +78,8 @@ def withdraw(run: Run, job: str, error: BaseException) -> None:
     runtime.guard("withdrawing a job", lambda: _native.withdraw(*run, job, reason))
 
 
-#: What takes back the promises made in the innermost call under way that enqueues. Greenlets of one thread may be in one
-#: each, and so may a task beside what it was made in.
+#: What takes back the promises made in the innermost call under way that enqueues. Greenlets of one thread may be in
+#: one each.
 _enqueueing: ContextVar[list[Callable[[BaseException], None]] | None] = ContextVar("playtrace_enqueueing", default=None)
 
 

@@ -68,7 +68,7 @@ def change_libuv(module: ModuleType) -> None:
 
 def change_signals(module: ModuleType) -> None:
     """Change ``gevent.hub``: the hub makes a greenlet of its own for a signal's handler."""
-    module.signal.__init__ = _giving(module.signal.__init__, 1, Linked)  # type: ignore[misc]
+    module.signal.__init__ = _giving(module.signal.__init__, 1, Linked)
 
 
 def change_eventlet(module: ModuleType) -> None:
@@ -131,10 +131,12 @@ def _is_own(fn: Any) -> bool:
     if type(fn) is MethodType:
         fn = fn.__func__
     if type(fn) is BuiltinFunctionType:
-        owner = fn.__self__
+        owner: Any = fn.__self__
         kind = owner if issubclass(type(owner), type) else type(owner)
         # An app's class may have it from one of theirs.
-        definer = next((base for base in type.mro(kind) if fn.__name__ in type.__dict__["__dict__"].__get__(base)), kind)
+        definer = next(
+            (base for base in type.mro(kind) if fn.__name__ in type.__dict__["__dict__"].__get__(base)), kind
+        )
         return _is_theirs(names.module(definer))
     if type(fn).__name__ == "cython_function_or_method":
         return _is_theirs(str(fn.__module__))

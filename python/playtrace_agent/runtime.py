@@ -184,7 +184,7 @@ _hooks: list[str] = []
 
 
 def tell_setup(*hooks: str) -> None:
-    """Add to that record what this process found, and which hooks it has put in place: now, or when it has the record."""
+    """Add to that record what this process found, and which hooks it has put in place: as soon as there is one."""
     _hooks.extend(hook for hook in hooks if hook not in _hooks)
     if native is None:
         return

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _SHELLS = frozenset({"sh", "dash", "bash", "zsh", "ksh", "ash"})
 #: Words that may come before a command, and change nothing of its environment.
-_BEFORE = frozenset({"!", "{", "if", "then", "else", "elif", "while", "until", "do", "time", "command", "nohup", "exec"})
+_BEFORE = frozenset(
+    {"!", "{", "if", "then", "else", "elif", "while", "until", "do", "time", "command", "nohup", "exec"}
+)
 #: Options of ``env`` and ``exec`` whose value is a word of its own.
 _TAKES = frozenset({"-u", "-C", "-a", "--unset", "--chdir"})
 _SHORT = re.compile(r"-[A-Za-z]+\Z")

@@ -1,4 +1,4 @@
-"""What traced work gives to the event loop of gevent or eventlet itself: it is that work's, and the loop's own is nobody's."""
+"""What traced work gives to the event loop of gevent or eventlet: it is that work's, and the loop's own is nobody's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GIVEN = {
     "io": "keep(loop.io(ends[0].fileno(), 1)).start(called), ends[1].send(b'x')",
     "io.events": "keep(loop.io(ends[0].fileno(), 1)).start(called, pass_events=True), ends[1].send(b'x')",
     "signal": "keep(loop.signal(signal.SIGUSR1)).start(called), os.kill(os.getpid(), signal.SIGUSR1)",
-    "signal_handler": "kept.append(gevent.signal_handler(signal.SIGUSR1, called)), os.kill(os.getpid(), signal.SIGUSR1)",
+    "signal_handler": "keep(gevent.signal_handler(signal.SIGUSR1, called)), os.kill(os.getpid(), signal.SIGUSR1)",
     # gevent hears of its end from when it is watched: not before.
     "child": "gevent.os.fork_and_watch(called) and ends[1].send(b'x') or (ends[0].recv(1), os._exit(0))",
     "callback": "keep(loop.timer(0.001)).start(print), setattr(kept[-1], 'callback', called)",
@@ -130,7 +130,7 @@ def test_what_will_not_be_called_keeps_nothing_open(workspace: Workspace) -> Non
 
 
 def test_what_gevent_gives_to_the_loop_itself_is_nobodys(workspace: Workspace) -> None:
-    """Its hub tells all who linked to a greenlet that it has ended, whoever's that was; so does it for a class of the app's."""
+    """Its hub tells all who linked to a greenlet that it has ended, be it a greenlet of a class of the app's."""
     workspace.write("work.py", WORK)
     workspace.run(
         """

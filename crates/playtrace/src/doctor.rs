@@ -178,9 +178,7 @@ impl Facts {
     /// Web processes that have the agent on and run now, as far as that can be seen from here.
     fn web_processes(&self) -> impl Iterator<Item = &EnabledProcess> {
         self.enabled.iter().filter(|process| {
-            process.role == Role::Web
-                && process.is_alive() == Some(true)
-                && !self.is_worker(process)
+            process.role == Role::Web && process.is_alive() == Some(true) && !self.is_worker(process)
         })
     }
 

@@ -182,7 +182,10 @@ mod tests {
             program: "playtrace-agent 0.1.0, CPython 3.12.1, native".to_owned(),
             at: 1,
             refused: BTreeMap::new(),
-            setup: Some(Setup { hooks: hooks.iter().map(|&hook| hook.to_owned()).collect(), ..Setup::default() }),
+            setup: Some(Setup {
+                hooks: hooks.iter().map(|&hook| hook.to_owned()).collect(),
+                ..Setup::default()
+            }),
             path: PathBuf::new(),
         }
     }
@@ -217,7 +220,10 @@ mod tests {
         assert_eq!(workers(&[web(), worker()], "d").reason, "Celery: 1 workers have the agent on");
         let found = workers(&[web(), ended(worker())], "d");
         assert_eq!(found.status, Status::Failed);
-        assert!(found.reason.contains("no running Celery worker has left a boot record in d (the last one"), "{found:?}");
+        assert!(
+            found.reason.contains("no running Celery worker has left a boot record in d (the last one"),
+            "{found:?}"
+        );
         assert!(found.remedy.unwrap().contains("playtrace_agent.celery.install()"));
         assert!(!workers(&[web()], "d").reason.contains("the last one"));
         // Another queue's worker is none of this one's.
