@@ -62,7 +62,9 @@ def install(disabled: Container[str] = ()) -> None:
         Future.add_done_callback = add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
     if "subprocess" not in disabled:
         follow_programs(subprocess)
-    onimport.install({**(_left_out() if "multiprocessing" in disabled else _followed()), **_greenlets(disabled)})
+    onimport.install(
+        {**(_left_out() if "multiprocessing" in disabled else _followed()), **_greenlets(disabled)}
+    )
 
 
 def _followed() -> dict[str, onimport.Change]:
