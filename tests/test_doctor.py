@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import playtrace_agent
 import pytest
 
 from tests.meddler import Meddler, Meddling
@@ -159,7 +160,7 @@ def test_a_healthy_stack_is_ok_in_every_respect(patient: Stack) -> None:
     report = doctor(patient)
     assert {check["status"] for check in report.checks.values()} == {"ok"}, report.ended.out
     report.is_well()
-    assert len(report.checks) == 24
+    assert len(report.checks) == 26
     assert "keep their lines apart" in report.text("probe.concurrency")
     assert "web processes" in report.text("directory.writable")
 
@@ -344,6 +345,62 @@ def test_an_old_coverage_py_beside_the_worker(patient: Stack, tmp_path: Path) ->
         found = quick(patient).finding("coverage.version")
         assert "6.5.0" in found
         assert "playtrace combine" in found
+    quick(patient).is_well()
+
+
+# Workers of other queues ---------------------------------------------------------------------------
+
+TASKS = """
+import playtrace_agent
+playtrace_agent.__version__ = {release!r}
+import playtrace_agent.celery
+playtrace_agent.celery.install()
+from celery import Celery
+app = Celery("tasks", broker={broker!r})
+"""
+
+
+@contextmanager
+def celery_worker(stack: Stack, directory: Path) -> Iterator[None]:
+    """Run a worker of the tasks in a directory, from when it is ready until the block ends."""
+    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--pool", "solo", "--loglevel", "INFO"]
+    process = subprocess.Popen(
+        [*command, "--without-gossip", "--without-mingle", "--without-heartbeat"],
+        env=stack.environment(search_path(directory)),
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        # It says more than that until it ends, which fits into the pipe.
+        assert any("ready." in line for line in process.stdout), "it ended"
+        yield
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def test_tasks_of_celery_without_a_worker_and_a_worker_without_tasks(patient: Stack, tmp_path: Path) -> None:
+    tasks = TASKS.format(release=playtrace_agent.__version__, broker=patient.redis_url)
+    (tmp_path / "tasks.py").write_text(tasks)
+    (tmp_path / "queue_web.py").write_text("import tasks\nfrom weppdemo.wsgi import application\n")
+    with web(patient, env=search_path(tmp_path), app="queue_web:application"):
+        found = quick(patient).finding("queue.workers")
+        assert "no running Celery worker has left a boot record" in found
+        assert "celery -A app worker" in found
+        with celery_worker(patient, tmp_path):
+            report = quick(patient)
+            report.is_well()
+            assert "Celery: 1 workers" in report.text("queue.workers")
+        assert "has ended" in quick(patient).finding("queue.workers")
+        (tmp_path / "tasks.py").write_text(TASKS.format(release="0.0.9", broker=patient.redis_url))
+        with celery_worker(patient, tmp_path):
+            assert "worker" in quick(patient).finding("agent.version")
+    (tmp_path / "tasks.py").write_text(tasks)
+    with celery_worker(patient, tmp_path):
+        assert "playtrace_agent.celery.install()" in quick(patient).finding("queue.hooks")
     quick(patient).is_well()
 
 

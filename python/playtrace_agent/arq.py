@@ -82,8 +82,7 @@ def install() -> None:
     kind.main, kind.close = _main(kind.main), _close(kind.close)
     kind.run_job = _run_job(kind.run_job)
     kind.finish_job, kind.finish_failed_job = _finish_job(kind.finish_job), _finish_failed_job(kind.finish_failed_job)
-    if runtime.started():
-        runtime.tell_setup("arq")
+    runtime.tell_setup("arq")
 
 
 def _enqueue_job(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -141,7 +140,7 @@ def _main(original: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., C
     @functools.wraps(original)
     async def main(self: Any) -> None:
         if runtime.start("worker"):
-            runtime.tell_setup("arq")
+            runtime.tell_setup("arq-worker")
         await original(self)
 
     return main

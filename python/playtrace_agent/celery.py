@@ -39,8 +39,7 @@ def install() -> None:
 
     celery_publish.install()
     signals.worker_init.connect(_worker_starts, weak=False)
-    if runtime.started():
-        runtime.tell_setup("celery-publish")
+    runtime.tell_setup("celery-publish")
 
 
 def _worker_starts(**_: Any) -> None:
@@ -54,4 +53,4 @@ def _worker_starts(**_: Any) -> None:
     from . import celery_worker
 
     celery_worker.install()
-    runtime.tell_setup("celery-publish", "celery-worker")
+    runtime.tell_setup("celery-worker")

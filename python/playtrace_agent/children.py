@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _native, runtime, settings, units
+from . import _native, runtime, settings, shells, units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +63,10 @@ def promise(
         argv = _words(args)
         program = os.fsdecode(executable) if executable is not None else _program(argv)
         python = not shell and _is_python(program, environment)
+        # One that `env` starts directly has a promise to keep.
+        bare = None if python else shells.emptied(argv, lambda name: _is_python(name, environment), shell=shell)
+        if bare is not None:
+            runtime.lose(f"a Python that a command starts with an emptied environment (`{bare}`) is not followed")
         # A command need not be text.
         what = " ".join(argv)[:200].encode(errors="backslashreplace").decode()
         promised = _native.spawn(what, python)

@@ -45,8 +45,7 @@ def install() -> None:
     for cls in _family(kind):
         _wrap_enqueue(cls)
     kind.__init__ = _init(kind.__init__)
-    if runtime.started():
-        runtime.tell_setup("dramatiq")
+    runtime.tell_setup("dramatiq")
 
 
 def _family(cls: Any) -> list[Any]:
@@ -129,7 +128,7 @@ def _worker_starts() -> None:
     # Its name has an underscore in some releases.
     thread: Any = getattr(dramatiq.worker, "WorkerThread", None) or vars(dramatiq.worker)["_WorkerThread"]
     thread.process_message = _process_message(thread.process_message)
-    runtime.tell_setup("dramatiq")
+    runtime.tell_setup("dramatiq-worker")
 
 
 def _process_message(original: Callable[..., None]) -> Callable[..., None]:

@@ -33,12 +33,20 @@ def changes(disabled: Container[str]) -> dict[str, onimport.Change]:
         here["gevent.subprocess"] = propagation.follow_programs
     if "greenlets" in disabled:
         return {"greenlet": lambda _: _native.expect_greenlets(), **here}
+    from . import loops
+
     return {
         "greenlet": _follow,
         **here,
         "gevent.greenlet": lambda module: _follow_links(module.Greenlet, "link", "rawlink"),
         "gevent._abstract_linkable": lambda module: _follow_links(module.AbstractLinkable, "rawlink"),
         "gevent.threadpool": _change_threadpool,
+        "gevent.hub": _change_hub,
+        "gevent.libev.corecext": loops.change_gevent,
+        "gevent._ffi.loop": loops.change_gevent,
+        "gevent._ffi.watcher": loops.change_gevent,
+        "gevent.libuv.watcher": loops.change_libuv,
+        "eventlet.hubs.hub": _change_eventlet,
         "eventlet.tpool": _change_tpool,
     }
 
@@ -139,12 +147,12 @@ class Linked:
         self.callback = callback
         self.token = _native.held()
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it as work of whoever linked it."""
         before = _native.held()
         try:
             _native.hold(self.token)
-            return self.callback(*args)
+            return self.callback(*args, **kwargs)
         finally:
             _native.hold(before)
 
@@ -165,6 +173,20 @@ def _serve_eventlet(module: ModuleType) -> None:
     hub: Any = module.BaseHub
     for name in ("__init__", "ensure_greenlet"):
         setattr(hub, name, _for_nobody(getattr(hub, name)))
+
+
+def _change_hub(module: ModuleType) -> None:
+    from . import loops
+
+    _native.serves_all_greenlets(module.Hub)
+    loops.change_signals(module)
+
+
+def _change_eventlet(module: ModuleType) -> None:
+    from . import loops
+
+    _serve_eventlet(module)
+    loops.change_eventlet(module)
 
 
 def _change_tpool(module: ModuleType) -> None:

@@ -72,8 +72,7 @@ def install() -> None:
     serializer._serialize = _serialize(serializer._serialize)
     serializer._deserialize = _deserialize(serializer._deserialize)
     consumer.start = _start(consumer.start)
-    if runtime.started():
-        runtime.tell_setup("huey")
+    runtime.tell_setup("huey")
 
 
 def _start(original: Callable[..., None]) -> Callable[..., None]:
@@ -82,7 +81,7 @@ def _start(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def start(self: Any, *args: Any, **kwargs: Any) -> None:
         if runtime.start("worker"):
-            runtime.tell_setup("huey")
+            runtime.tell_setup("huey-worker")
         original(self, *args, **kwargs)
 
     return start

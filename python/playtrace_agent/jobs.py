@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -79,20 +78,16 @@ def withdraw(run: Run, job: str, error: BaseException) -> None:
     runtime.guard("withdrawing a job", lambda: _native.withdraw(*run, job, reason))
 
 
-class _Enqueueing(threading.local):
-    """What takes back the promises made in the calls under way in this thread that enqueue, the innermost last."""
-
-    def __init__(self) -> None:
-        self.calls: list[list[Callable[[BaseException], None]]] = []
-
-
-_enqueueing = _Enqueueing()
+#: What takes back the promises made in the innermost call under way that enqueues. Greenlets of one thread may be in
+#: one each.
+_enqueueing: ContextVar[list[Callable[[BaseException], None]] | None] = ContextVar("playtrace_enqueueing", default=None)
 
 
 def may_fail(take_back: Callable[[BaseException], None]) -> None:
     """Have a promise taken back if the call of a ``withdrawing`` function fails in which it was made."""
-    if _enqueueing.calls:
-        _enqueueing.calls[-1].append(take_back)
+    promised = _enqueueing.get()
+    if promised is not None:
+        promised.append(take_back)
 
 
 def withdrawing(original: Callable[..., Any], *, together: bool = False) -> Callable[..., Any]:
@@ -103,16 +98,20 @@ def withdrawing(original: Callable[..., Any], *, together: bool = False) -> Call
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
-        _enqueueing.calls.append([])
+        outer = _enqueueing.get()
+        promised: list[Callable[[BaseException], None]] = []
         try:
+            # Within the block: a signal's handler may raise as soon as it is set.
+            _enqueueing.set(promised)
             result = original(*args, **kwargs)
         except BaseException as error:
-            for take_back in _enqueueing.calls.pop():
+            for take_back in promised:
                 take_back(error)
             raise
-        inner = _enqueueing.calls.pop()
-        if together and _enqueueing.calls:
-            _enqueueing.calls[-1].extend(inner)
+        finally:
+            _enqueueing.set(outer)
+        if together and outer is not None:
+            outer.extend(promised)
         return result
 
     return call

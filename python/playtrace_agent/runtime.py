@@ -188,15 +188,15 @@ _hooks: list[str] = []
 
 
 def tell_setup(*hooks: str) -> None:
-    """Add to that record what this process found, and which hooks it has put in place."""
-    from . import _native
-
-    _hooks.extend(hooks)
+    """Add to that record what this process found, and which hooks it has put in place: as soon as there is one."""
+    _hooks.extend(hook for hook in hooks if hook not in _hooks)
+    if native is None:
+        return
     rq = sys.modules.get("rq") if _hooks else None
     release = getattr(rq, "VERSION", None) or getattr(rq, "__version__", None)
     try:
-        _native.tell_setup(installation.coverage_release(), None if release is None else str(release), _hooks)
-    except _native.TraceError as error:
+        native.tell_setup(installation.coverage_release(), None if release is None else str(release), _hooks)
+    except native.TraceError as error:
         # Without the record itself, that has been said already.
         say(logging.DEBUG, "not in the boot record: %s", error)
 

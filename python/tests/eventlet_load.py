@@ -18,6 +18,7 @@ import os
 import signal
 import threading
 
+import eventlet.hubs
 import eventlet.queue
 import eventlet.semaphore
 import eventlet.tpool
@@ -136,6 +137,18 @@ def linked(leaf):
     done.wait()
 
 
+def in_hub(leaf):
+    done = eventlet.Event()
+    eventlet.hubs.get_hub().schedule_call_global(0.002, lambda: (leaf(), done.send()))
+    done.wait()
+
+
+def in_hub_local(leaf):
+    done = eventlet.Event()
+    eventlet.hubs.get_hub().schedule_call_local(0, lambda: (leaf(), done.send()))
+    done.wait()
+
+
 def queued(leaf):
     queue = eventlet.queue.Queue()
 
@@ -175,5 +188,5 @@ eventlet.wsgi.server(listener, playtrace_agent.wsgi.TraceMiddleware(app), log_ou
 
 KINDS = (
     *("plain", "spawned", "unstructured", "pooled", "pooled_unstructured", "threads", "later", "raw", "killed"),
-    *("timeout", "linked", "queued", "thread", "stream"),
+    *("timeout", "linked", "in_hub", "in_hub_local", "queued", "thread", "stream"),
 )

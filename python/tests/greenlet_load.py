@@ -137,6 +137,28 @@ def called_back(leaf):
     gevent.sleep(0)
 
 
+def in_loop(leaf):
+    done = gevent.event.Event()
+    gevent.get_hub().loop.run_callback(lambda: (leaf(), done.set()))
+    done.wait()
+
+
+def timed(leaf):
+    done = gevent.event.Event()
+    with gevent.get_hub().loop.timer(0.002) as timer:
+        timer.start(lambda: (leaf(), done.set()))
+        done.wait()
+
+
+def watched(leaf):
+    done = gevent.event.Event()
+    with gevent.get_hub().loop.async_() as watcher:
+        watcher.start(lambda: (leaf(), done.set()))
+        pause()
+        watcher.send()
+        done.wait()
+
+
 def queued(leaf):
     queue = gevent.queue.Queue()
 
@@ -177,7 +199,7 @@ traced = playtrace_agent.wsgi.TraceMiddleware(app)
 
 KINDS = (
     *("plain", "spawned", "pooled", "threads", "later", "raw", "unstructured", "after", "killed", "timeout"),
-    *("linked", "called_back", "queued", "thread", "executor", "stream"),
+    *("linked", "called_back", "in_loop", "timed", "watched", "queued", "thread", "executor", "stream"),
 )
 
 #: gevent's own server, until it is told to end.

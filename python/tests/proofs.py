@@ -68,7 +68,6 @@ _SERVERS, _WSGI, _RQ = "test_asgi_servers.py::test_profiles_at_once", "test_wsgi
 _STARTED = "test_asgi_servers.py::test_started_by_us"
 _KINDS = "test_process_load.py"
 _GREEN = "test_greenlet"
-_LOOP = "callbacks given to the loop itself are nobody's: the verdict does not say so"
 _JOBS = "the load; retries, ends of all kinds, tasks of tasks"
 
 # One line each, so that lines can be added side by side.
@@ -85,14 +84,15 @@ ROWS = (
     Row("server", "hypercorn, asyncio", "hypercorn", f"{_SERVERS}[hypercorn] {_STARTED}[hypercorn-without?the?line]", _ASGI, "HTTP/2 and WebTransport were not tried"),
     Row("server", "hypercorn, trio", "hypercorn trio", f"{_SERVERS}[hypercorn-trio]", _ASGI, "HTTP/2 and WebTransport were not tried"),
     Row("server", "granian, ASGI", "granian", f"{_SERVERS}[granian]", _ASGI, "several workers were not tried"),
+    Row("server", "daphne", "daphne twisted", f"{_SERVERS}[daphne]", _ASGI, "HTTP/2 was not tried"),
     Row("server", "waitress", "waitress", f"{_WSGI}_the_line[flask-waitress] {_WSGI}out_the_line[flask-waitress]", _PLACES),
     Row("server", "Werkzeug", "werkzeug", f"{_WSGI}_the_line[mounted-werkzeug] {_WSGI}out_the_line[mounted-werkzeug] {_WSGI}out_the_line[flask-flask-run]", f"{_PLACES}; `flask run`"),
     Row("server", "wsgiref", "", f"{_WSGI}_the_line[bottle-wsgiref] {_WSGI}out_the_line[bottle-wsgiref]", _PLACES),
     Row("server", "Django's runserver", "django", f"{_WSGI}out_the_line[django-runserver] {_WSGI}out_the_line[django-reloading]", "the load without the line in the app; with reloading, too"),
-    Row("server", "uWSGI", "uwsgi", "test_wsgi_frameworks.py::test_uwsgi", _PLACES, "apps that are neither Flask nor Django need the line"),
-    Row("server", "gunicorn, gevent", "gunicorn gevent greenlet", f"{_GREEN}_servers.py::test_profiles_at_once[gunicorn-two-workers] {_GREEN}_servers.py::test_started_by_us", f"{_LOAD}; greenlets, pools, links, timers, thread pools; without the line in the app, too", _LOOP),
-    Row("server", "gevent.pywsgi", "gevent greenlet", f"{_GREEN}_servers.py::test_profiles_at_once[pywsgi]", f"{_LOAD}; greenlets, pools, links, timers, thread pools", _LOOP),
-    Row("server", "eventlet.wsgi", "eventlet greenlet", f"{_GREEN}_servers.py::test_eventlet", f"{_LOAD}; green threads and pools, `tpool`", "calls given to the hub itself are nobody's: the verdict does not say so; gunicorn 27 has no eventlet worker"),
+    Row("server", "uWSGI", "uwsgi", "test_wsgi_frameworks.py::test_uwsgi", f"{_PLACES}; with threads", "apps that are neither Flask nor Django need the line"),
+    Row("server", "gunicorn, gevent", "gunicorn gevent greenlet", f"{_GREEN}_servers.py::test_profiles_at_once[gunicorn-two-workers] {_GREEN}_servers.py::test_started_by_us", f"{_LOAD}; greenlets, pools, links, timers, thread pools, callbacks of the loop; without the line in the app, too"),
+    Row("server", "gevent.pywsgi", "gevent greenlet", f"{_GREEN}_servers.py::test_profiles_at_once[pywsgi]", f"{_LOAD}; greenlets, pools, links, timers, thread pools, callbacks of the loop"),
+    Row("server", "eventlet.wsgi", "eventlet greenlet", f"{_GREEN}_servers.py::test_eventlet", f"{_LOAD}; green threads and pools, `tpool`, calls given to the hub", "gunicorn 27 has no eventlet worker"),
     Row("framework", "Flask", "flask", f"{_WSGI}_the_line[flask-waitress] {_WSGI}_both[flask-gunicorn] {_WSGI}_the_line[surrounded-gunicorn]", _PLACES),
     Row("framework", "Django, WSGI", "django", f"{_WSGI}_the_line[django-gunicorn] {_WSGI}out_the_line[django-gunicorn]", _PLACES),
     Row("framework", "Django, ASGI", "django", "test_asgi_frameworks.py::test_each_profile_has_its_own_lines[django]", _LOAD),
@@ -106,7 +106,7 @@ ROWS = (
     Row("queue", "RQ", "rq redis", f"{_RQ}.py {_RQ}_ends.py test_run_rq.py", "tag, arguments, callbacks, dependents, retries, ends; `Worker`, `SimpleWorker`, `SpawnWorker`, `worker-pool`"),
     Row("queue", "RQ 1.16", "rq redis", f"{_RQ}.py {_RQ}_ends.py", "as above, but for what that release does not have", environment="rq-1.16.2"),
     Row("queue", "RQ 3.0", "rq redis", f"{_RQ}.py {_RQ}_ends.py", "as above", environment="rq-3.0.0"),
-    Row("queue", "Celery", "celery kombu redis", "test_celery.py test_run_celery.py", f"{_JOBS}; prefork, threads, solo; chains, groups, chords, ETA, `beat`; without the line in the app, too", "other brokers than Redis and the eventlet pool were not tried"),
+    Row("queue", "Celery", "celery kombu redis", "test_celery.py test_run_celery.py", f"{_JOBS}; prefork, threads, solo, gevent, eventlet; chains, groups, chords, ETA, `beat`; without the line in the app, too", "other brokers than Redis were not tried"),
     Row("queue", "Dramatiq", "dramatiq redis", "test_dramatiq.py", f"{_JOBS}; pipelines, groups", "other brokers than Redis were not tried"),
     Row("queue", "Huey", "huey redis", "test_huey.py", f"{_JOBS}; threads and processes; pipelines, groups, chords", "a serializer that is not derived from Huey's: failed"),
     Row("queue", "arq", "arq redis", "test_arq.py", f"{_JOBS}; deferred jobs, cron jobs", "what unpickling arguments runs is nobody's"),
@@ -116,12 +116,12 @@ ROWS = (
     Row("process", "loky", "loky cloudpickle", f"test_loky.py {_KINDS}", f"{_CALLS}; the reusable executor; killed workers"),
     Row("process", "joblib", "joblib", f"test_loky.py {_KINDS}", "`Parallel` with loky, multiprocessing and threads; reducers of its own"),
     Row("process", "billiard, multiprocess", "billiard multiprocess", "test_foreign_pools.py::test_calls_of_relatives_of_multiprocessing_are_named", "", "calls of their pools are nobody's: partial"),
-    Row("process", "subprocess, shells, os.system, os.posix_spawn, os.exec*", "", f"test_processes.py {_KINDS}", f"{_CHILD}, with an empty environment, too", "a shell that empties the environment itself: lost without a word"),
+    Row("process", "subprocess, shells, os.system, os.posix_spawn, os.exec*", "", f"test_processes.py test_shells.py {_KINDS}", f"{_CHILD}, with an empty environment, too", "a shell's command that empties the environment: partial; a script, or another program, that does: a note that it may be so"),
     Row("process", "asyncio.create_subprocess_exec", "", f"test_processes.py::test_children_follow_however_they_are_started {_KINDS}", _CHILD),
     Row("process", "os.fork and daemons", "", f"test_processes.py::test_a_forked_child_reports_its_own_lines_only test_processes.py::test_a_daemon_that_lives_on_keeps_the_run_open {_KINDS}", f"{_CHILD}; the run is open as long as the daemon lives"),
     Row("thread", "threading, ThreadPoolExecutor", "", "test_attribution.py test_raw_threads.py test_initializers.py::test_threads_of_pools", "eight profiles at once in threads, timers and pools, raw threads, initializers"),
     Row("thread", "asyncio", "", "test_asgi_pieces.py test_future_plumbing.py", "each piece of a coroutine, cancelled and forgotten ones", "a task made with an empty context: partial"),
-    Row("thread", "greenlets", "greenlet gevent", f"{_GREEN}s.py {_GREEN}_contexts.py", "raw ones, hubs, forks and programs that gevent starts", _LOOP),
+    Row("thread", "greenlets", "greenlet gevent", f"{_GREEN}s.py {_GREEN}_contexts.py test_loops.py", "raw ones, hubs, forks and programs that gevent starts; callbacks, timers and watchers given to gevent's and eventlet's loops", "a timer of an app's own class, given to eventlet's hub: partial"),
     Row("thread", "coverage.py as the source of lines (CPython 3.10, 3.11)", "coverage", "test_coverage_engine.py test_coverage_engine_beside.py", "the same lines as coverage.py's; one run at a time in a process", "event loops and greenlets are refused; what waits for another run longer than 10 s is lost, and named"),
 )
 # fmt: on

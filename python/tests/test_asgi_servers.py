@@ -23,6 +23,7 @@ SERVERS = {
     "uvicorn-two-workers": (*_UVICORN, "--workers", "2"),
     "uvicorn-reload": (*_UVICORN, "--reload"),
     "granian": ("granian", "--interface", "asgi", "--port", "PORT", "--log-level", "warning", "asgi_app:traced"),
+    "daphne": ("daphne", "--port", "PORT", "--verbosity", "0", "asgi_app:traced"),
     "hypercorn": _HYPERCORN,
     "hypercorn-trio": (*_HYPERCORN, "--worker-class", "trio"),
     "gunicorn-uvicorn": (

@@ -40,7 +40,13 @@ KINDS = {
 LOAD = Load("celery_app", KINDS, rounds=1)
 QUIET = ("--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat")
 RUN = (sys.executable, "-m", "playtrace_agent", "run", "--")
-POOLS = {"prefork": ("-c", "3", "--max-tasks-per-child", "20"), "threads": ("-c", "4"), "solo": ()}
+POOLS = {
+    "prefork": ("-c", "3", "--max-tasks-per-child", "20"),
+    "threads": ("-c", "4"),
+    "gevent": ("-c", "20"),
+    "eventlet": ("-c", "20"),
+    "solo": (),
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +79,10 @@ def merged_lines(workspace: Workspace, slug: str) -> set[str]:
         ("prefork", "2", False),
         pytest.param("prefork", "2", True, marks=thorough),
         pytest.param("threads", "2", True, marks=thorough),
+        pytest.param("gevent", "2", True, marks=thorough),
+        pytest.param("gevent", "2", False, marks=thorough),
+        pytest.param("eventlet", "2", True, marks=thorough),
+        pytest.param("eventlet", "2", False, marks=thorough),
         pytest.param("solo", "2", True, marks=thorough),
         pytest.param("threads", "1", True, marks=thorough),
     ],

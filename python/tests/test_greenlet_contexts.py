@@ -199,3 +199,32 @@ def test_an_interpreter_whose_types_look_otherwise(workspace: Workspace) -> None
     assert outcome.err.count("greenlets are not followed") == 1
     assert lines_of(workspace) == {OTHER}
     assert judge(workspace, None).names("greenlets are not followed")
+
+
+def test_greenlets_that_enqueue_at_once_take_back_their_own_promises(workspace: Workspace) -> None:
+    """A broker is asked over the network: meanwhile others of the thread enqueue, and fail."""
+    outcome = workspace.run(
+        """
+        import gevent, gevent.event
+        from playtrace_agent import jobs
+
+        gone, kept = gevent.event.Event(), []
+
+        @jobs.withdrawing
+        def slow(name):
+            jobs.may_fail(lambda error: kept.append(name))
+            gone.wait()
+
+        @jobs.withdrawing
+        def refused(name):
+            jobs.may_fail(lambda error: kept.append(name))
+            gevent.sleep(0)
+            gone.set()
+            raise OSError(name)
+
+        first, second = gevent.spawn(refused, "refused"), gevent.spawn(slow, "sent")
+        first.join(), second.get()
+        print(kept)
+        """
+    )
+    assert outcome.out.strip() == "['refused']"

@@ -67,6 +67,15 @@ MUTATIONS = {
         "lost",
         {"threads", "linked", "called_back"},
     ),
+    "what-the-loop-calls-is-not-followed": (
+        """
+        import playtrace_agent.loops
+
+        playtrace_agent.loops._carried = lambda callback, args, carrying: callback
+        """,
+        "lost",
+        {"in_loop", "timed", "watched"},
+    ),
     # As it was before greenlet 0.4.17: a switch is not one of contexts.
     "greenlets-share-a-context": (
         """

@@ -86,6 +86,7 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     judging.behind(&facts);
     judging.unflushed(&facts, ledger);
     judging.engines(&facts);
+    judging.programs(&facts);
     for Unflushed { entered, .. } in &ledger.unflushed {
         facts.entered.union_with(entered);
     }
@@ -319,6 +320,20 @@ impl Judging {
                  the agent follows (docs/explanation/limits.md)"
             ));
         }
+    }
+
+    /// A Python that such a program starts learns from its environment whose it is. Where the program has emptied that, the
+    /// Python leaves no record, and neither does anything else.
+    fn programs(&mut self, facts: &Facts) {
+        let Some(first) = facts.programs.first() else { return };
+        let what = match facts.programs.len() {
+            1 => format!("a program that is not Python was started (`{first}`)"),
+            count => format!("{count} programs that are not Python were started (`{first}`, for one)"),
+        };
+        self.verdict.notes.push(format!(
+            "{what}: a Python that such a program starts is traced, unless its environment was emptied in between (env -i): that \
+             leaves no record (docs/explanation/limits.md)"
+        ));
     }
 
     fn shards(&mut self, facts: &Facts, present: &BTreeSet<String>) {

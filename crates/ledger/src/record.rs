@@ -199,7 +199,8 @@ pub enum Record {
         /// The release of RQ, where one of the hooks is on it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rq: Option<String>,
-        /// What follows work out of the process: `rq-queue` tags jobs, `rq-worker` traces them.
+        /// What follows work out of the process: `rq-queue`, `celery-publish`, `dramatiq`, `huey` and `arq` tag jobs; `rq-worker`,
+        /// `celery-worker` and so on trace them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         hooks: Vec<String>,
     },

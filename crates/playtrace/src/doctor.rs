@@ -12,6 +12,7 @@ pub mod finding;
 mod header;
 mod overlap;
 mod process;
+mod queues;
 mod redis;
 mod service;
 pub mod show;
@@ -101,6 +102,7 @@ pub async fn examine(asked: &Asked, left: &mut OwnRuns) -> Result<Vec<Finding>, 
     findings.push(signature::check(asked.trace_key.is_some(), &facts));
     findings.extend(header::check(&facts));
     findings.extend(workers::check(&facts));
+    findings.extend(queues::check(&facts));
     findings.extend(agents::check(&facts));
     findings.extend(directory::check(asked, &facts));
     findings.extend(storage::check(asked, &facts)?);
@@ -196,9 +198,21 @@ impl Facts {
     /// Web processes that have the agent on and run now, as far as that can be seen from here.
     fn web_processes(&self) -> impl Iterator<Item = &EnabledProcess> {
         self.enabled.iter().filter(|process| {
-            process.role == Role::Web
+            process.role == Role::Web && process.is_alive() == Some(true) && !self.is_worker(process)
+        })
+    }
+
+    /// Workers of other queues than RQ that have the agent on and run now, as far as that can be seen from here.
+    fn queue_workers(&self) -> impl Iterator<Item = &EnabledProcess> {
+        self.enabled.iter().filter(|process| {
+            queues::is_worker(process)
                 && process.is_alive() == Some(true)
                 && !self.workers.iter().any(|worker| worker.is(process))
         })
+    }
+
+    /// Whether a process runs jobs.
+    fn is_worker(&self, process: &EnabledProcess) -> bool {
+        queues::is_worker(process) || self.workers.iter().any(|worker| worker.is(process))
     }
 }

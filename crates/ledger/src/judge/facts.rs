@@ -96,6 +96,8 @@ pub(super) struct Facts {
     pub(super) job_functions: BTreeMap<String, String>,
     /// Child token → command, of children that certainly are Python.
     pub(super) spawned: BTreeMap<String, String>,
+    /// Commands of other programs, shells among them.
+    pub(super) programs: Vec<String>,
     pub(super) lost: Vec<String>,
     pub(super) owed: Vec<String>,
     pub(super) refused: Vec<String>,
@@ -259,6 +261,8 @@ impl Facts {
             Record::Spawn { child, command, python } => {
                 if *python {
                     self.spawned.insert(child.clone(), command.clone());
+                } else {
+                    self.programs.push(command.clone());
                 }
             }
             Record::Source { path, hash } => {

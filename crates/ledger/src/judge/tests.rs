@@ -267,7 +267,15 @@ fn a_python_child_owes_a_record_and_another_command_does_not() {
         Status::Partial,
         "the Python child `python -m x`",
     );
-    assert_eq!(judged(vec![player(1, vec![], passed()), web(false)]).verdict.status, Status::Complete);
+    let other = judged(vec![player(1, vec![], passed()), web(false)]).verdict;
+    assert_eq!(other.status, Status::Complete);
+    // What it may start, and how that may be lost, is said.
+    assert!(
+        other.notes[0].starts_with("a program that is not Python was started (`python -m x`)"),
+        "{:?}",
+        other.notes
+    );
+    assert!(judged(vec![player(1, vec![], passed()), web(true)]).verdict.notes.is_empty());
     let alive = writer(20, Role::Child, vec![child.clone(), closed("1", &[3])]);
     assert_eq!(judged(vec![player(1, vec![], passed()), web(true), alive]).verdict.status, Status::Complete);
     let killed = writer(20, Role::Child, vec![child]);

@@ -22,11 +22,11 @@ pub(super) fn check(facts: &Facts) -> [Finding; 3] {
     [version(&known, env!("CARGO_PKG_VERSION")), engine(&known), coverage(&known)]
 }
 
-/// The processes that run now and have the agent on: web processes by their record, workers by Redis.
+/// The processes that run now and have the agent on: web processes and queues' workers by their record, RQ's workers by Redis.
 ///
 /// Those of other hosts can't be seen to live: the latest of each role and host stands for them.
 fn in_use(facts: &Facts) -> Vec<&EnabledProcess> {
-    let mut known: Vec<&EnabledProcess> = facts.web_processes().collect();
+    let mut known: Vec<&EnabledProcess> = facts.web_processes().chain(facts.queue_workers()).collect();
     known.extend(facts.workers.iter().filter_map(|seen| match &seen.agent {
         Agent::On(process) => Some(process),
         _ => None,

@@ -133,7 +133,7 @@ fn locked_out(facts: &Facts) -> Option<String> {
         Agent::On(process) => Some(process),
         _ => None,
     });
-    for process in facts.web_processes().chain(on) {
+    for process in facts.web_processes().chain(facts.queue_workers()).chain(on) {
         // On another host, its number is somebody else's here.
         if process.is_alive() != Some(true) {
             continue;
@@ -152,8 +152,7 @@ fn who_writes(facts: &Facts) -> String {
     let mut roles: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for process in facts.enabled.iter().filter(|process| process.is_alive() != Some(false)) {
         let Ok(meta) = fs_err::metadata(&process.path) else { continue };
-        let role =
-            if facts.workers.iter().any(|worker| worker.is(process)) { "workers" } else { "web processes" };
+        let role = if facts.is_worker(process) { "workers" } else { "web processes" };
         let known = roles.entry(user(meta.uid())).or_default();
         if !known.contains(&role) {
             known.push(role);

@@ -75,6 +75,12 @@ pub enum Check {
     /// Jobs are tagged and traced.
     #[serde(rename = "rq.hooks")]
     RqHooks,
+    /// Other queues' jobs that are tagged have a worker that traces them.
+    #[serde(rename = "queue.workers")]
+    QueueWorkers,
+    /// Other queues' workers have somebody who tags their jobs.
+    #[serde(rename = "queue.hooks")]
+    QueueHooks,
     /// The agents are of this release.
     #[serde(rename = "agent.version")]
     AgentVersion,
@@ -106,7 +112,7 @@ pub enum Check {
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::ServiceReachable,
         Self::AppReachable,
         Self::AppLogin,
@@ -122,6 +128,8 @@ impl Check {
         Self::WorkerToggle,
         Self::WorkerRestarted,
         Self::RqHooks,
+        Self::QueueWorkers,
+        Self::QueueHooks,
         Self::AgentVersion,
         Self::AgentEngine,
         Self::CoverageVersion,
@@ -151,6 +159,8 @@ impl Check {
             Self::WorkerToggle => "worker.toggle",
             Self::WorkerRestarted => "worker.restarted",
             Self::RqHooks => "rq.hooks",
+            Self::QueueWorkers => "queue.workers",
+            Self::QueueHooks => "queue.hooks",
             Self::AgentVersion => "agent.version",
             Self::AgentEngine => "agent.engine",
             Self::CoverageVersion => "coverage.version",
