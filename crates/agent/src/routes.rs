@@ -166,16 +166,19 @@ impl Budget {
         Self { paid: now }
     }
 
-    /// Takes what a sample of so many code objects costs, if it is there.
-    pub(crate) fn take(&mut self, codes: usize, now: Instant) -> bool {
-        let paid = self.paid.max(now);
-        let cost = ARMED * u32::try_from(codes).unwrap_or(u32::MAX / ARMING) * ARMING;
+    /// Whether there is what a sample of so many code objects costs.
+    pub(crate) fn has(&self, codes: usize, now: Instant) -> bool {
         // However much code there is, one sample can be paid for some time.
-        let fits = paid + cost.min(BURST) <= now + BURST;
-        if fits {
-            self.paid = paid + cost;
+        self.paid.max(now) + cost(codes).min(BURST) <= now + BURST
+    }
+
+    /// Takes it, if it is there.
+    pub(crate) fn take(&mut self, codes: usize, now: Instant) -> bool {
+        let has = self.has(codes, now);
+        if has {
+            self.paid = self.paid.max(now) + cost(codes);
         }
-        fits
+        has
     }
 
     /// A sample took so long.
@@ -187,6 +190,10 @@ impl Budget {
     pub(crate) fn begin_empty(&mut self, now: Instant) {
         self.paid = now + BURST;
     }
+}
+
+fn cost(codes: usize) -> Duration {
+    ARMED * u32::try_from(codes).unwrap_or(u32::MAX).min(u32::MAX / ARMING) * ARMING
 }
 
 #[cfg(test)]

@@ -47,12 +47,25 @@ impl Agent {
         self.anyone.as_mut().map(|anyone| &mut anyone.routes)
     }
 
-    /// A request of a route begins; says whether it is to be a sample.
+    /// A request of a route begins; says whether it is to be a sample, and can be one.
     #[inline]
     pub(crate) fn count_route(&mut self, route: Number) -> bool {
         // Before recording has begun, there is nothing to be seen.
         let recorded = self.anyone.as_mut().filter(|anyone| anyone.day.is_some());
-        recorded.is_some_and(|anyone| anyone.routes.count(route))
+        recorded.is_some_and(|anyone| anyone.routes.count(route)) && self.may_sample(route)
+    }
+
+    /// Where many samples are owed, every request asks.
+    fn may_sample(&mut self, route: Number) -> bool {
+        let Self { anyone: Some(anyone), tracer, .. } = self else { return false };
+        let lasts = anyone.sample.as_ref().map(|sample| sample.began.elapsed());
+        let busy = lasts.is_some_and(|lasts| lasts < LONGEST);
+        let wants = if lasts.is_some() { Some(0) } else { tracer.sample_wants() };
+        let can = !busy && wants.is_some_and(|codes| anyone.routes.budget.has(codes, Instant::now()));
+        if !can {
+            anyone.routes.owe(route);
+        }
+        can
     }
 
     /// Makes it one, if that can be: its number, and the code objects to arm.
