@@ -244,7 +244,10 @@ fn size(paths: &[PathBuf]) -> u64 {
 
 /// Size and last change of each file at or below a path; links are not followed.
 fn files(path: &Path) -> Vec<(u64, Option<Timestamp>)> {
-    let meta = walkdir::WalkDir::new(path).into_iter().filter_map(|entry| entry.ok()?.metadata().ok());
+    let meta = walkdir::WalkDir::new(path)
+        .follow_root_links(false)
+        .into_iter()
+        .filter_map(|entry| entry.ok()?.metadata().ok());
     meta.map(|meta| {
         let bytes = if meta.is_file() { meta.len() } else { 0 };
         (bytes, meta.modified().ok().and_then(|at| Timestamp::try_from(at).ok()))
