@@ -47,11 +47,11 @@ def install() -> None:
 
 #: Routes by method and rule; bounded, as those of `anyone` are.
 _known: dict[tuple[str, str | None], Route] = {}
-#: How a route is found that no more is asked: it failed once, and would fail for each request.
-_off: set[_Find] = set()
+#: How a route is found that has failed, which was said: it would fail for each request.
+_failed: set[Callable[..., Any]] = set()
 
 
-def _enter(find: _Find, here: bool, of: tuple[Any, ...]) -> object:
+def _enter(find: _Find, of: tuple[Any, ...]) -> object:
     """Note the route of the request that runs. Returns what `leave_route` is given; ``False`` has nothing undone.
 
     Raises nothing of its own. Every request comes by here.
@@ -59,12 +59,16 @@ def _enter(find: _Find, here: bool, of: tuple[Any, ...]) -> object:
     try:
         key = find(*of)
         route = _known.get(key) or _learn(*key)
-        return False if route is None else runtime.native.enter_route(route, here)
+        return False if route is None else runtime.native.enter_route(route, False)
     except Exception as error:  # noqa: BLE001 - the request comes first
-        if find not in _off:
-            _off.add(find)
-            runtime.say_fault("recording the routes of real traffic", error)
+        _say_once(find, error)
         return False
+
+
+def _say_once(find: Callable[..., Any], error: Exception) -> None:
+    if find not in _failed:
+        _failed.add(find)
+        runtime.say_fault("recording the routes of real traffic", error)
 
 
 def _learn(method: str, rule: str | None) -> Route | None:
@@ -78,27 +82,12 @@ def _learn(method: str, rule: str | None) -> Route | None:
     return route
 
 
-def _over(original: Callable[..., Any], find: _Find) -> Callable[..., Any]:
-    """Wrap a function with which a request is over, and whose route is known when it begins."""
-
-    @functools.wraps(original)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        # Greenlets of one thread take turns in the middle of it.
-        before = _enter(find, "gevent" not in modules and "eventlet" not in modules, args)
-        try:
-            return original(*args, **kwargs)
-        finally:
-            runtime.native.leave_route(before)
-
-    return call
-
-
 def _over_async(
     original: Callable[..., Coroutine[Any, Any, Any]], find: _Find
 ) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(original)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        before = _enter(find, False, args)
+        before = _enter(find, args)
         try:
             return await original(*args, **kwargs)
         finally:
@@ -139,26 +128,40 @@ def _finding(original: Callable[..., Any], find: _Find) -> Callable[..., Any]:
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         found = original(*args, **kwargs)
-        _enter(find, False, (found, *args))
+        _enter(find, (found, *args))
         return found
 
     return call
 
 
 def _change_flask(module: ModuleType) -> None:
-    """Flask has found the rule when it dispatches the request."""
+    """Flask has found the rule when it dispatches the request. In one piece: a function more would cost as much."""
     from flask import globals as variables
 
     # A proxy takes as long as all the rest; some releases have no such variable.
     current = getattr(variables, "_cv_request", None)
-
-    def find(*_: Any) -> tuple[str, str | None]:
-        asked: Any = variables.request if current is None else current.get().request
-        rule = asked.url_rule
-        return asked.method, None if rule is None else rule.rule
-
     kind: Any = module.Flask
-    kind.full_dispatch_request = _over(kind.full_dispatch_request, find)
+    original = kind.full_dispatch_request
+    enter, leave = runtime.native.enter_route, runtime.native.leave_route
+
+    @functools.wraps(original)
+    def full_dispatch_request(self: Any, *args: Any) -> Any:
+        before: object = False
+        try:
+            asked: Any = variables.request if current is None else current.get().request
+            rule = asked.url_rule
+            if rule is not None:
+                route = _known.get((asked.method, rule.rule)) or _learn(asked.method, rule.rule)
+                if route is not None:
+                    before = enter(route, "gevent" not in modules and "eventlet" not in modules)
+        except Exception as error:  # noqa: BLE001 - the request comes first
+            _say_once(_change_flask, error)
+        try:
+            return original(self, *args)
+        finally:
+            leave(before)
+
+    kind.full_dispatch_request = full_dispatch_request
 
 
 def _change_django(module: ModuleType) -> None:

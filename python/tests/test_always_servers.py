@@ -283,6 +283,16 @@ def test_the_gaps_say_what_real_traffic_runs_and_no_profile_does(workspace: Work
     assert "`app.py`: `app.real`, lines 16-17, since 2024-10-04" in markdown
     assert "| `GET /work/<name>` | since 2024-10-04, on 3 days, in 1 process | 3 | 1 |" in markdown
     assert markdown.count("may run by it all the same") == 2
+    # A night's bundle has it, and the next one's has it still when the shards are gone.
+    bundled = []
+    for night in ("2024-10-10", "2024-10-11"):
+        options = ("--night", night, "--output-dir", "nights", "--source", "app", "--json")
+        manifest = json.loads(playtrace(workspace, "aggregate", str(workspace.data), *options))
+        bundled.append((manifest["files"]["traffic.json"], manifest.get("notes")))
+        if night == "2024-10-10":
+            (workspace.data / "anyone").rename(workspace.root / "anyone")
+    assert bundled[0] == bundled[1]
+    (workspace.root / "anyone").rename(workspace.data / "anyone")
     # Another source says nothing of this one's lines.
     (workspace.app / "app.py").write_text("# moved\n" + (workspace.app / "app.py").read_text())
     playtrace(workspace, "index", "build", "app", "--output", "out/coverage-symbols.json")

@@ -149,8 +149,10 @@ impl Matrix {
             routes.insert((*route).to_owned(), TrafficRoute { traffic, symbols, gaps: Vec::new() });
         }
         for gap in &mut self.gaps.symbols {
+            // By place: two files may define one name on the same line.
+            let place = (&gap.symbol.file, gap.symbol.line_span.0);
             for (name, route) in &mut routes {
-                if route.symbols.binary_search(&gap.key).is_ok() {
+                if by_route.get(name.as_str()).is_some_and(|(_, places)| places.contains(&place)) {
                     gap.traffic_routes.push(name.clone());
                     route.gaps.push(gap.key.clone());
                 }

@@ -47,12 +47,8 @@ fn member(world: &World, of: Date, name: &str) -> Option<Value> {
 fn told(world: &World, of: Date) -> (Value, Value, Value) {
     let matrix = member(world, of, "matrix.json").unwrap();
     playtrace_testkit::schema::check(&matrix, "matrix");
-    let gap = matrix["gaps"]["symbols"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|gap| gap["key"] == "shared.second")
-        .unwrap();
+    let gaps = matrix["gaps"]["symbols"].as_array().unwrap();
+    let gap = gaps.iter().find(|gap| gap["line"] == 5).unwrap_or_else(|| panic!("{gaps:?}"));
     (gap["traffic"].clone(), gap["traffic_routes"].clone(), matrix["traffic_routes"].clone())
 }
 
@@ -71,8 +67,8 @@ fn days_are_joined_over_nights_and_carried_when_their_shards_are_gone() {
     let seen = |since: i64, until: i64, days: u32, processes: u32| json!({"since": night(since).to_string(), "until": night(until).to_string(), "days": days, "processes": processes});
     let (gap, routes, all) = told(&world, night(2));
     assert_eq!((&gap, &routes), (&seen(0, 1, 2, 2), &json!(["GET /y", "POST /x"])));
-    assert_eq!(all["POST /x"]["symbols"], json!(["shared.second"]));
-    assert_eq!(all["POST /x"]["gaps"], json!(["shared.second"]));
+    assert_eq!(all["POST /x"]["symbols"].as_array().unwrap().len(), 1);
+    assert_eq!(all["POST /x"]["gaps"], all["POST /x"]["symbols"]);
     assert_eq!(all["POST /x"]["until"], json!(night(1).to_string()));
     assert_eq!(all["GET /z"], Value::Null);
     playtrace_testkit::schema::check(&member(&world, night(2), "traffic.json").unwrap(), "traffic");
