@@ -180,11 +180,8 @@ impl FileFilter {
                 let module = top.as_deref().and_then(|top| module_name(top, entry.path()));
                 let text = entry.path().to_string_lossy();
                 // The directory's name is without links, and no link was followed: only the entry itself can lead elsewhere.
-                let path = if entry.path_is_symlink() {
-                    absolute(&self.root, &text)
-                } else {
-                    text.into_owned()
-                };
+                let path =
+                    if entry.path_is_symlink() { absolute(&self.root, &text) } else { text.into_owned() };
                 if self.refusal(&path, module.as_deref()).is_none() && self.is_reported_at(&path) {
                     files.push((self.named(&path), entry.into_path()));
                 }

@@ -5,7 +5,9 @@
 //! CPython 3.12.1 and 3.13.0, which agree here.
 
 use playtrace_model::{LineBits, SymbolKind};
-use ruff_python_ast::{ExceptHandler, Expr, Identifier, Stmt, StmtAnnAssign, StmtIf, StmtMatch, StmtTry, Suite};
+use ruff_python_ast::{
+    ExceptHandler, Expr, Identifier, Stmt, StmtAnnAssign, StmtIf, StmtMatch, StmtTry, Suite,
+};
 use ruff_text_size::{Ranged as _, TextSize};
 
 use crate::PythonVersion;

@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn bytes_are_enough_for_most_sources() {
-        let source = "def f(self, name):\n    \"\"\"Says hello to somebody.\"\"\"\n    return self.hello(name)\n";
+        let source =
+            "def f(self, name):\n    \"\"\"Says hello to somebody.\"\"\"\n    return self.hello(name)\n";
         assert!(tokens_at_most(source) * 2 < source.len(), "{}", tokens_at_most(source));
         assert_eq!(tokens_at_most(""), 2);
         assert_eq!(tokens_at_most(&"-".repeat(1000)), 1002);

@@ -349,7 +349,8 @@ impl StatementVisitor<'_> for Collector<'_> {
                     if case.guard.is_none() && always_matches(&case.pattern) {
                         let lines =
                             |range: TextRange| (self.lines.line(range.start()), self.lines.line(range.end()));
-                        let (pattern, last) = (lines(case.pattern.range()), self.lines.line(case.range.end()));
+                        let (pattern, last) =
+                            (lines(case.pattern.range()), self.lines.line(case.range.end()));
                         let body = self.body_lines(&case.body, last);
                         self.found.catch_alls.push(CatchAll { pattern, body });
                     }

@@ -113,7 +113,14 @@ impl Reader<'_> {
         let key = key(&bytes, module);
         let hash = SourceHash::from_digest(&key.0);
         if let Some(stored) = known.get(&key) {
-            let file = AnalyzedFile::from_stored(stored, Cow::Owned(bytes), hash, name, module, self.rules.coverage)?;
+            let file = AnalyzedFile::from_stored(
+                stored,
+                Cow::Owned(bytes),
+                hash,
+                name,
+                module,
+                self.rules.coverage,
+            )?;
             return Ok((file, Some(Box::new((key, stored.clone())))));
         }
         let file = analyze_here(Cow::Owned(bytes), hash, name, module, self.rules)?;
