@@ -158,7 +158,9 @@ impl Matrix {
                 }
             }
         }
-        routes.values_mut().for_each(|route| route.gaps.sort_unstable());
+        for route in routes.values_mut() {
+            route.gaps.sort_unstable();
+        }
         if !routes.is_empty() {
             self.notes.push(BY_ROUTE.to_owned());
         }

@@ -72,6 +72,7 @@ fn tokens_at_most(text: &str) -> usize {
 /// Blanks begin none, closing brackets one that does not count, and a letter after a letter is within a name, a number or
 /// a string's prefix. Each ended line counts for the dedents, which have no character of their own. (No branches: this
 /// is done to several bytes at a time.)
+#[allow(clippy::needless_bitwise_bool)]
 fn may_begin_token(byte: u8, before: u8) -> bool {
     let is_letter = |byte: u8| ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte == b'_');
     let is_quiet = (byte == b' ') | (byte == b'\t') | (byte == b')') | (byte == b']') | (byte == b'}');
