@@ -275,7 +275,7 @@ mod tests {
         assert!(budget.take(100, begin));
         budget.took(Duration::from_secs(1));
         assert!(!budget.take(100, begin + Duration::from_secs(30)));
-        assert!(budget.take(100, begin + Duration::from_secs(60)));
+        assert!(budget.take(100, begin + Duration::from_mins(1)));
     }
 
     #[test]

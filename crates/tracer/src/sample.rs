@@ -12,7 +12,7 @@ impl Tracer {
     /// work, or nobody's work is not recorded.
     pub fn sample_wants(&self) -> Option<usize> {
         let can = self.anyone.is_some() && self.is_anyone_alone() && self.free_slots() > 0;
-        can.then(|| self.quiet.len())
+        can.then_some(self.quiet.len())
     }
 
     /// Begins a sample; answers with the code objects to arm. `None` where it can't.
