@@ -13,6 +13,30 @@ if TYPE_CHECKING:
     from conftest import Workspace
 
 ALWAYS = {"PROFILE_COVERAGE_ALWAYS": "symbols"}
+#: Requests as a server makes them. Whatever the machine is busy with, a sample can be paid for.
+WSGI = """
+import playtrace_agent.wsgi
+from playtrace_agent import _native
+import app
+
+target = playtrace_agent.wsgi.TraceMiddleware(app.application)
+
+
+def get(path, method="GET", **headers):
+    import io, sys
+    from wsgiref.util import setup_testing_defaults
+    _native.pretend(None)
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": io.BytesIO()}
+    setup_testing_defaults(environ)
+    environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+    said = []
+    answer = target(environ, lambda status, headers, exc_info=None: said.append(status))
+    body = b"".join(answer)
+    getattr(answer, "close", int)()
+    # The thread serves the next request as if there had been none.
+    assert type(_native.held()) not in (_native.Route, _native.Token), _native.held()
+    return said[0][:3], body.decode()
+"""
 
 
 def shards(workspace: Workspace, day: str = "*") -> list[Path]:
