@@ -116,7 +116,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         return set(run(["bash", "--norc", "-c", ask], CLEAN, cwd=tmp_path).expect(0).out.split())
 
     assert completed("playtrace", "pe") == {"perf"}
-    assert completed("playtrace", "perf", "--max") == {"--max-overhead", "--max-idle-overhead"}
+    assert completed("playtrace", "perf", "--max") == {"--max-overhead", "--max-idle-overhead", "--max-rounds"}
     assert completed("playtrace", "index", "b") == {"build"}
     flows = {"run-fork-profile", "run-archive-profile"}
     assert completed("wctl", "run") == {"run-test-profile", "run-profile-coverage-batch", *flows}
