@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 #: Where callbacks come from that do nothing but wake greenlets, unless they are told to call something else.
+#: `None` at the end of the interpreter, when this module's names are gone and callbacks are still given.
 _OWN = frozenset({"gevent", "greenlet", "eventlet", "playtrace_agent"})
 #: Methods of watchers one of whose arguments is a callback, and which one that is.
 _STARTS = {"start": 0, "again": 0, "feed": 1}
@@ -90,9 +91,11 @@ def _replace(kind: type, name: str, value: Any) -> None:
 def _giving(original: Any, index: int, carrying: type[Linked]) -> Callable[..., Any]:
     """Wrap a method, the argument of which at that index is a callback, and the rest the callback's own."""
 
+    traced = _native.traced
+
     @functools.wraps(original)
     def give(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if len(args) > index and _native.traced():
+        if len(args) > index and traced() and _OWN:
             callback = _carried(args[index], args[index + 1 :], carrying)
             args = (*args[:index], callback, *args[index + 1 :])
         return original(self, *args, **kwargs)
@@ -103,11 +106,13 @@ def _giving(original: Any, index: int, carrying: type[Linked]) -> Callable[..., 
 def _callback(original: Any) -> property:
     """Return a watcher's attribute, which may be set while it is at work."""
 
+    traced = _native.traced
+
     def get(self: Any) -> Any:
         return original.__get__(self, type(self))
 
     def put(self: Any, callback: Any) -> None:
-        original.__set__(self, _carried(callback, (), Linked) if _native.traced() else callback)
+        original.__set__(self, _carried(callback, (), Linked) if traced() and _OWN else callback)
 
     return property(get, put, doc=getattr(original, "__doc__", None))
 
@@ -148,9 +153,11 @@ def _is_theirs(module: str) -> bool:
 
 
 def _add_timer(original: Callable[..., Any]) -> Callable[..., Any]:
+    traced = _native.traced
+
     @functools.wraps(original)
     def add_timer(self: Any, timer: Any) -> Any:
-        if _native.traced():
+        if traced() and _OWN:
             _follow_timer(timer)
         return original(self, timer)
 
@@ -168,9 +175,11 @@ def _follow_timer(timer: Any) -> None:
 
 
 def _add(original: Callable[..., Any]) -> Callable[..., Any]:
+    traced = _native.traced
+
     @functools.wraps(original)
     def add(self: Any, evtype: Any, fileno: Any, *callbacks: Any, **named: Any) -> Any:
-        if _native.traced():
+        if traced() and _OWN:
             callbacks = tuple(_carried(callback, (), Linked) for callback in callbacks)
             named = {name: _carried(callback, (), Linked) for name, callback in named.items()}
         return original(self, evtype, fileno, *callbacks, **named)

@@ -234,3 +234,23 @@ def test_a_timer_of_the_apps_own_is_named(workspace: Workspace) -> None:
     assert OTHER not in lines_of(workspace)
     judged = judge(workspace, None)
     assert judged.names("a timer of the class Own is not followed by eventlet's hub"), judged
+
+
+def test_at_the_end_of_the_interpreter_callbacks_are_given_as_ever(workspace: Workspace) -> None:
+    outcome = workspace.run(
+        """
+        import eventlet, eventlet.hubs, playtrace_agent
+        from playtrace_agent import loops
+
+        with playtrace_agent.trace("p", "r"):
+            eventlet.sleep(0)
+        # As the interpreter leaves a module that something has a hold of.
+        for name in vars(loops):
+            if name != "__builtins__":
+                setattr(loops, name, None)
+        eventlet.hubs.get_hub().schedule_call_global(0, print, "called")
+        eventlet.sleep(0.001)
+        """,
+        warnings="ignore",
+    )
+    assert (outcome.out, outcome.err) == ("called\n", "")
