@@ -90,7 +90,6 @@ def _replace(kind: type, name: str, value: Any) -> None:
 
 def _giving(original: Any, index: int, carrying: type[Linked]) -> Callable[..., Any]:
     """Wrap a method, the argument of which at that index is a callback, and the rest the callback's own."""
-
     traced = _native.traced
 
     @functools.wraps(original)
@@ -105,7 +104,6 @@ def _giving(original: Any, index: int, carrying: type[Linked]) -> Callable[..., 
 
 def _callback(original: Any) -> property:
     """Return a watcher's attribute, which may be set while it is at work."""
-
     traced = _native.traced
 
     def get(self: Any) -> Any:
