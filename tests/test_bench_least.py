@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +29,6 @@ print(recorder.counts(True)[0] - before, len(list(Path(sys.argv[2]).glob("least/
 """
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 @pytest.mark.parametrize("way", WAYS)
 def test_each_request_has_all_its_lines_and_nobody_else_any(tmp_path: Path, way: str) -> None:
     built = pythons.least_of(Path(sys.executable), tmp_path, pytest.fail)

@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import redis
 from asgi_harness import HARNESS
 from judged import judge
-from rq_stage import serve
 from serving import App, get, serving
 from traffic import ALWAYS, entered, shards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
 
     from conftest import Workspace
 
@@ -150,66 +147,6 @@ asyncio.run(main())
     )
     assert entered(workspace) == {"application", "mine", "of_mine"}
     assert outcome.wrote.lines("p", "app.py")
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    yield from serve(tmp_path)
-
-
-JOBS = """
-def real(n):
-    return helper(n)
-
-
-def helper(n):
-    return n
-
-
-def profiled(n):
-    return n
-"""
-WORKER = """
-import playtrace_agent.rq
-playtrace_agent.rq.install()
-import sys
-import redis
-from rq import Queue
-from rq.worker import Worker
-connection = redis.Redis.from_url(sys.argv[1])
-Worker([Queue("q", connection=connection)], connection=connection).work(burst=True, logging_level="WARNING")
-"""
-
-
-def test_jobs_of_an_rq_worker_stand_in_its_shard(workspace: Workspace, url: str) -> None:
-    workspace.write("jobs.py", JOBS)
-    workspace.write("driver_worker.py", WORKER)
-    workspace.run(
-        f"""
-        import playtrace_agent, playtrace_agent.rq
-        from playtrace_agent import runtime
-        runtime.start("web")
-        playtrace_agent.rq.install_queue_if_present()
-        import jobs, redis, rq
-        queue = rq.Queue("q", connection=redis.Redis.from_url({url!r}))
-        for n in range(3):
-            queue.enqueue(jobs.real, n)
-        with playtrace_agent.trace("p"):
-            queue.enqueue(jobs.profiled, 1)
-        """,
-        warnings="ignore",
-    )
-    subprocess.run(
-        [sys.executable, "driver_worker.py", url],
-        env=workspace.environment(ALWAYS),
-        cwd=workspace.app,
-        check=True,
-        timeout=120,
-    )
-    assert entered(workspace, file="jobs.py") == {"real", "helper"}
-    assert len(shards(workspace)) == 1, "not one for each job's process"
-    with redis.Redis.from_url(url) as connection:
-        assert connection.dbsize() > 0
 
 
 def playtrace(workspace: Workspace, *arguments: str) -> str:
