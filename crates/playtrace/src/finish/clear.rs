@@ -1,6 +1,6 @@
 //! Taking away the shards that a merge has read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use playtrace_covdata::CovdataError;
 use playtrace_covdata::data::{ContextPolicy, Measured};
@@ -18,23 +18,29 @@ pub(super) fn remove_merged(
     data_file: &Path,
     contexts: ContextPolicy,
 ) -> Vec<String> {
-    let mut kept = remove_inputs(outcome, data_file);
+    let kept = remove_inputs(outcome, data_file).into_iter();
+    kept.filter_map(|kept| remove_again(kept, outcome, data_file, contexts))
+        .map(|(path, why)| format!("{} was merged and stays: {why}", path.display()))
+        .collect()
+}
+
+/// Removes a shard that changed while it was merged, if it may go; it and the reason if it stays.
+fn remove_again(
+    (path, mut why): (PathBuf, CovdataError),
+    outcome: &MergeOutcome,
+    data_file: &Path,
+    contexts: ContextPolicy,
+) -> Option<(PathBuf, CovdataError)> {
+    let options = MergeOptions { contexts, ..MergeOptions::default() };
     for _ in 0..LOOKS {
-        kept = kept
-            .into_iter()
-            .flat_map(|(path, why)| {
-                if !matches!(why, CovdataError::Changed { .. }) {
-                    return vec![(path, why)];
-                }
-                let options = MergeOptions { contexts, ..MergeOptions::default() };
-                match merge(std::slice::from_ref(&path), &options) {
-                    Ok(again) if has_all_of(outcome, &again) => remove_inputs(&again, data_file),
-                    _ => vec![(path, why)],
-                }
-            })
-            .collect();
+        if !matches!(why, CovdataError::Changed { .. }) {
+            break;
+        }
+        let again = merge(std::slice::from_ref(&path), &options).ok();
+        let Some(again) = again.filter(|again| has_all_of(outcome, again)) else { break };
+        why = remove_inputs(&again, data_file).pop()?.1;
     }
-    kept.into_iter().map(|(path, why)| format!("{} was merged and stays: {why}", path.display())).collect()
+    Some((path, why))
 }
 
 /// Whether `merged` has every line of `other`. Branches are nobody's that writes a ledger.
