@@ -124,8 +124,11 @@ fuzz:  ## Fuzz what reads files and headers of others, a minute each (FUZZ_SECON
 		cargo test --release --locked --quiet --package playtrace-pysource --test properties mutated_sources
 
 .PHONY: stress
-stress: setup  ## Attribution under load: 20,000 requests a scenario, then agents with one fault each
-	@exec $(PYTHON) -m tests.stress
+stress: setup  ## Attribution under load, on two CPythons: 20,000 requests a scenario, then agents with one fault each (2 hours)
+	@cargo xtask other
+	@$(PYTHON) -m tests.stress || failed=1; \
+		if [ -x $(OTHER) ]; then $(OTHER) -m tests.stress --again || failed=1; fi; \
+		exit $${failed:-0}
 
 .PHONY: kills
 kills: setup  ## 300 kills -9 of web processes, work horses and scripts: no executed line is lost (10 minutes)

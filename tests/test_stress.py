@@ -194,13 +194,13 @@ def test_what_is_not_installed_is_said(tmp_path: Path) -> None:
     row = results.of_what_was_not_run("huey 3.12", "huey is not installed")
     assert not row.met
     assert "NOT RUN" in results.table([row])
-    results.write(tmp_path / "stress.json", [row], ["3.12"])
+    results.write(tmp_path / "stress.json", [row], "3.12")
     (said,) = json.loads((tmp_path / "stress.json").read_text())["rows"]
     assert (said["value"], said["met"], said["not_run"]) == (None, "not run", "huey is not installed")
     # What is run by itself leaves the rest.
     others = [results.Row("arq 3.12", value, "lines", 0, "lower", {}) for value in (1, 0)]
     for other in others:
-        results.write(tmp_path / "stress.json", [other], ["3.12"], add=True)
+        results.write(tmp_path / "stress.json", [other], "3.12", add=True)
     rows = json.loads((tmp_path / "stress.json").read_text())["rows"]
     assert [(row["id"], row["met"]) for row in rows] == [("huey 3.12", "not run"), ("arq 3.12", True)]
 

@@ -71,6 +71,7 @@ def main() -> int:
             ]
             if case.command != "report":
                 theirs += ["-d" if case.format == "html" else "-o", str(work / f"theirs.{case.format}")]
+            compare.remove(work / "ours")
             cold, again, peer = Samples(ours, home), Samples(ours, home), Samples(theirs, home)
             rounds_of([cold, again], rounds)
             compare.remove(work / "ours")

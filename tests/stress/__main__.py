@@ -1,4 +1,4 @@
-"""`make stress`: every scenario at full length, then the mutations.
+"""`make stress`: every scenario at full length, then the mutations, on the Python that runs this.
 
 Exits non-zero where a row is not met, or could not be measured.
 """
@@ -9,7 +9,6 @@ import argparse
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from tests.oracle import surroundings
@@ -21,8 +20,6 @@ from tests.stress.scenarios import Outcome, Stress
 
 _KNOWN = {scenario.name: scenario for scenario in catalog.ALL}
 _FAULTS = {mutation.name: mutation for mutation in (*MUTATIONS, *FAULTS)}
-# What the other Python runs; all of it is on this one.
-_ON_OTHER = (catalog.GTHREAD,)
 
 
 def main() -> int:
@@ -33,102 +30,79 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     out: Path = options.out.resolve()
     shutil.rmtree(out / "runs", ignore_errors=True)
-    bench = _Bench(out, _other(options), options.verdicts)
+    bench = _Bench(out, options.verdicts)
     if not options.only_mutations and not options.mutation:
-        for python, scenario in bench.scenarios(options.scenario):
-            bench.measure(python, scenario, options.requests or scenario.requests)
+        for name, scenario in _KNOWN.items():
+            if not options.scenario or name in options.scenario:
+                bench.measure(scenario, options.requests or scenario.requests)
     if not options.no_mutations:
         for mutation in [_FAULTS[name] for name in options.mutation] or _FAULTS.values():
-            bench.mutate(mutation)
-        if not options.mutation:
+            if mutation.on_other or not options.again:
+                bench.mutate(mutation)
+        if not options.mutation and not options.again:
             bench.mutate_processes()
     print(results.table(bench.rows))
     # A part of it leaves what is known of the rest.
-    part = options.scenario or options.mutation or options.no_mutations or options.only_mutations
-    results.write(options.results, bench.rows, bench.versions, add=bool(part))
+    part = options.scenario or options.mutation or options.no_mutations or options.only_mutations or options.again
+    results.write(options.results, bench.rows, bench.version, add=bool(part))
     return 0 if all(row.met for row in bench.rows) else 1
 
 
-def _other(options: argparse.Namespace) -> str | None:
-    """Return the other Python, with all that it needs, where something is to run on it."""
-    names = {scenario.name for scenario in _ON_OTHER}
-    asked = any(_FAULTS[name].on_other for name in options.mutation)
-    few = options.mutation or (options.no_mutations and options.scenario)
-    if few and not asked and not names & set(options.scenario):
-        return None
-    found: str | None = options.other_python or pythons.find_other()
-    if found is None:
-        print(f"CPython {pythons.OTHER} is not here: it is left out. Name one with --other-python.")
-        return None
-    return pythons.equip(found, options.out.resolve() / f"python-{pythons.OTHER}")
-
-
 class _Bench:
-    """Runs scenarios on one Python or the other, and collects rows."""
+    """Runs scenarios and collects rows."""
 
-    def __init__(self, out: Path, other: str | None, most_verdicts: int | None) -> None:
+    def __init__(self, out: Path, most_verdicts: int | None) -> None:
         self.out = out
         self.most_verdicts = most_verdicts
-        self.pythons = [sys.executable, *([other] if other else [])]
-        self.versions = [pythons.version(python) for python in self.pythons]
+        self.version = pythons.version(sys.executable)
         self.rows: list[results.Row] = []
-        self.stress = {python: self._stress(python, python) for python in self.pythons}
+        self.stress = self._stress(sys.executable)
         self.workshop = Workshop(surroundings.REPOSITORY, out)
 
-    def _stress(self, python: str, base: str, label: str = "") -> Stress:
-        version = pythons.version(base)
-        out, redis = self.out / "runs" / (label or version), surroundings.redis_server()
-        return Stress(out, python, redis, version, most_verdicts=self.most_verdicts)
+    def _stress(self, python: str, label: str = "") -> Stress:
+        out, redis = self.out / "runs" / (label or self.version), surroundings.redis_server()
+        return Stress(out, python, redis, self.version, most_verdicts=self.most_verdicts)
 
-    def scenarios(self, names: Sequence[str]) -> list[tuple[str, Scenario]]:
-        """Return what is to be run on which Python."""
-        wanted = [scenario for name, scenario in _KNOWN.items() if not names or name in names]
-        pairs = [(self.pythons[0], scenario) for scenario in wanted]
-        return pairs + [
-            (python, scenario) for python in self.pythons[1:] for scenario in wanted if scenario in _ON_OTHER
-        ]
-
-    def measure(self, python: str, scenario: Scenario, count: int) -> None:
+    def measure(self, scenario: Scenario, count: int) -> None:
         """Run a scenario, if that can be, and add its rows."""
-        if not self._lacks(python, scenario, f"{scenario.name} {self.stress[python].version}"):
-            self.rows += results.of_scenario(self.run(python, scenario, count), scenario.requests)
+        if not self._lacks(scenario, f"{scenario.name} {self.version}"):
+            self.rows += results.of_scenario(self.run(scenario, count), scenario.requests)
 
-    def _lacks(self, python: str, scenario: Scenario, row: str) -> bool:
-        """Say, also in the results, what a Python lacks for a scenario, if it does."""
-        reasons = [f"{name} is not installed" for name in pythons.missing(python, scenario.needs)]
-        if not pythons.does(python, scenario.granularity):
+    def _lacks(self, scenario: Scenario, row: str) -> bool:
+        """Say, also in the results, what this Python lacks for a scenario, if it does."""
+        reasons = [f"{name} is not installed" for name in pythons.missing(sys.executable, scenario.needs)]
+        if not pythons.does(sys.executable, scenario.granularity):
             reasons.append(f"this agent does not know the granularity {scenario.granularity!r}")
         if reasons:
-            why = f"{', '.join(reasons)} (CPython {self.stress[python].version})"
+            why = f"{', '.join(reasons)} (CPython {self.version})"
             print(f"{row}: not run: {why}", flush=True)
             self.rows.append(results.of_what_was_not_run(row, why))
         return bool(reasons)
 
-    def run(self, python: str, scenario: Scenario, count: int) -> Outcome:
+    def run(self, scenario: Scenario, count: int) -> Outcome:
         """Run a scenario and say what came of it."""
         if scenario.processes:
             return _said(scenario.name, self.processes(count))
-        return _said(scenario.name, self.stress[python].run(scenario, count))
+        return _said(scenario.name, self.stress.run(scenario, count))
 
     def processes(self, count: int, mutation: str = "") -> Outcome:
-        """Run the load whose requests hand their work to other processes; this Python has all that it needs."""
-        return processes.run(self.out / "runs" / "processes", catalog.PROCESSES, self.versions[0], count, mutation)
+        """Run the load whose requests hand their work to other processes."""
+        return processes.run(self.out / "runs" / "processes", catalog.PROCESSES, self.version, count, mutation)
 
     def mutate(self, mutation: Mutation) -> None:
         """Make a mutated agent, and run it and the right one under the load that shows it."""
         print(f"==> mutation {mutation.name}", flush=True)
-        wheel = None if mutation.is_python else self.workshop.wheel(mutation, sys.executable)
-        for base in self.pythons if mutation.on_other else self.pythons[:1]:
-            version = pythons.version(base)
-            if self._lacks(base, mutation.scenario, f"mutation {mutation.name} {version}"):
-                continue
-            name = f"{mutation.name}-{version}"
-            edited = self.workshop.python(wheel, base, name) if wheel else self.workshop.edited(mutation, base, name)
-            mutant = self._stress(edited, base, name)
-            count = mutation.scenario.requests
-            control = _said("control", self.stress[base].run(mutation.scenario, count))
-            caught = _said("mutant", mutant.run(mutation.scenario, count, mutant=True), mutation.says)
-            self.rows += results.of_mutation(mutation.name, caught, control, mutation.says)
+        if self._lacks(mutation.scenario, f"mutation {mutation.name} {self.version}"):
+            return
+        base, name = sys.executable, f"{mutation.name}-{self.version}"
+        if mutation.is_python:
+            edited = self.workshop.edited(mutation, base, name)
+        else:
+            edited = self.workshop.python(self.workshop.wheel(mutation, base), base, name)
+        count = mutation.scenario.requests
+        control = _said("control", self.stress.run(mutation.scenario, count))
+        caught = _said("mutant", self._stress(edited, name).run(mutation.scenario, count, mutant=True), mutation.says)
+        self.rows += results.of_mutation(mutation.name, caught, control, mutation.says)
 
     def mutate_processes(self) -> None:
         """Run that load with an agent with one fault, which is put in at run time, and with the right one."""
@@ -162,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", action="append", default=[], choices=list(_KNOWN), help=only)
     parser.add_argument("--requests", type=int, help="so many in each scenario")
     parser.add_argument("--verdicts", type=int, help="so many runs in each scenario are judged, not all")
-    parser.add_argument("--other-python", help=f"a CPython {pythons.OTHER}; found by itself if it is installed")
+    again = "another Python's turn: of the mutations those that depend on the interpreter; results are added"
+    parser.add_argument("--again", action="store_true", help=again)
     parser.add_argument("--no-mutations", action="store_true")
     parser.add_argument("--only-mutations", action="store_true")
     parser.add_argument("--mutation", action="append", default=[], choices=list(_FAULTS), help=only)

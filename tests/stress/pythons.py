@@ -1,42 +1,9 @@
-"""The Pythons that the stress runs on: this one, and another version with the same packages."""
+"""What a Python has and can do that a scenario needs."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
-
-from tests.oracle.surroundings import REPOSITORY
-
-OTHER = "3.13"
-
-
-def find_other() -> str | None:
-    """Find the other version, on the path or among pyenv's."""
-    if found := shutil.which(f"python{OTHER}"):
-        # pyenv's shim is there for versions that are not active, too; then it fails.
-        done = subprocess.run([found, "--version"], capture_output=True, check=False)
-        if done.returncode == 0:
-            return found
-    versions = sorted((Path.home() / ".pyenv" / "versions").glob(f"{OTHER}.*/bin/python"))
-    return str(versions[-1]) if versions else None
-
-
-def equip(python: str, directory: Path) -> str:
-    """Make a virtual environment with the app's packages and the built wheel; return its Python."""
-    (wheel,) = (REPOSITORY / "dist").glob("playtrace_agent-*.whl")
-    inside = directory / "bin" / "python"
-    if not inside.exists():
-        subprocess.run([python, "-m", "venv", str(directory)], check=True)
-        _pip(inside, "--require-hashes", "-r", str(REPOSITORY / "requirements" / "demo.txt"))
-    _pip(inside, "--no-index", "--no-deps", "--force-reinstall", str(wheel))
-    return str(inside)
-
-
-def _pip(python: Path, *what: str) -> None:
-    quiet = ["--quiet", "--disable-pip-version-check"]
-    subprocess.run([str(python), "-m", "pip", "install", *quiet, *what], check=True)
 
 
 def version(python: str) -> str:

@@ -121,19 +121,19 @@ def _counts(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def write(path: Path, rows: Sequence[Row], pythons: Sequence[str], *, add: bool = False) -> None:
+def write(path: Path, rows: Sequence[Row], python: str, *, add: bool = False) -> None:
     """Write the results file; `add` leaves what it says of other things than these."""
     always = ("playtrace-agent", "coverage", "flask", "gunicorn", "rq", "redis")
     packages = sorted({*always, *(name for scenario in catalog.ALL for name in scenario.needs)})
     document: dict[str, Any] = {
         "machine": {"cpus": os.cpu_count(), "system": platform.system(), "processor": platform.machine()},
-        "versions": {"python": list(pythons), **{name: _version(name) for name in packages}},
+        "versions": {"python": [python], **{name: _version(name) for name in packages}},
         "rows": [row.document() for row in rows],
     }
     if add and path.is_file():
         ours, before = {row.id for row in rows}, json.loads(path.read_text(encoding="utf-8"))
         document["rows"] = [row for row in before["rows"] if row["id"] not in ours] + document["rows"]
-        document["versions"]["python"] = sorted({*before["versions"]["python"], *pythons})
+        document["versions"]["python"] = sorted({*before["versions"]["python"], python})
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
