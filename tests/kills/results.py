@@ -43,4 +43,4 @@ def of_fault(name: str, outcomes: Sequence[Outcome]) -> Row:
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the results file."""
-    stress.write(path, [replace(row, of={**row.of}) for row in rows], [platform.python_version()])
+    stress.write(path, [replace(row, of={**row.of}) for row in rows], platform.python_version())
