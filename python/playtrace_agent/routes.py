@@ -135,7 +135,10 @@ def _finding(original: Callable[..., Any], find: _Find) -> Callable[..., Any]:
 
 
 def _change_flask(module: ModuleType) -> None:
-    """Flask has found the rule when it dispatches the request. In one piece: a function more would cost as much."""
+    """Flask has found the rule when it dispatches the request. In one piece: a function more would cost as much.
+
+    Most requests go the native way, which leaves to Python what is out of the ordinary (greenlets, samples).
+    """
     from flask import globals as variables
 
     # A proxy takes as long as all the rest; some releases have no such variable.
@@ -161,7 +164,11 @@ def _change_flask(module: ModuleType) -> None:
         finally:
             leave(before)
 
-    kind.full_dispatch_request = full_dispatch_request
+    natively = None
+    if current is not None:
+        native = runtime.native
+        natively = native.flask_dispatch(full_dispatch_request, original, current, _known, modules)
+    kind.full_dispatch_request = full_dispatch_request if natively is None else functools.update_wrapper(natively, original)
 
 
 def _change_django(module: ModuleType) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
-from . import runtime, units
-from .opening import SLUG_HEADER, STATUS_HEADER, Opening
+from . import anyone, runtime, units
+from .opening import SLUG_HEADER, STATUS_HEADER, Opening, log, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,13 +29,16 @@ class TraceMiddleware:
         if self._on:
             from . import body
 
-            native = runtime.native
             self._opening = Opening(refusal)
             self._untraced = self._opening.untraced
-            self._answer = native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell).answer
+            self._answering = runtime.native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell)
+            _answer_natively()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request; one without the header goes straight to the app."""
+        """Answer a request; one without the header goes straight to the app.
+
+        Most do not come by here: see `_answer_natively`.
+        """
         slug = environ.get(SLUG_HEADER)
         if slug is None or not self._on:
             if self._untraced is not None:
@@ -46,7 +50,31 @@ class TraceMiddleware:
         self._untraced = self._opening.untraced
         if unit is None:
             return self.app(environ, _with_status(start_response, f"off; {refused}"))
-        return self._answer(unit, self.app, environ, start_response)
+        if self._opening.is_settled():
+            self._answering.settle()
+        return self._answering.answer(unit, self.app, environ, start_response)
+
+    def _refused(self, environ: WSGIEnvironment, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
+        """Answer a request that could not be opened natively."""
+        if not isinstance(error, Exception):
+            raise error
+        refused = self._opening.refused(error, environ)
+        return self.app(environ, _with_status(start_response, f"off; {refused}"))
+
+
+def _answer_natively() -> None:
+    """Have calls of middlewares go a native way from now on, which leaves to Python what is out of the ordinary."""
+    if hasattr(TraceMiddleware.__call__, "__wrapped__"):
+        return
+    with runtime.changing():
+        call: Any = TraceMiddleware.__call__
+        if hasattr(call, "__wrapped__"):
+            return
+        natively = runtime.native.middleware_call(
+            call, runtime.rest, anyone.meet, log.isEnabledFor, opened, TraceMiddleware._refused
+        )
+        if natively is not None:
+            TraceMiddleware.__call__ = functools.update_wrapper(natively, call)  # type: ignore[method-assign]
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:
