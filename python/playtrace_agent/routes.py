@@ -164,11 +164,11 @@ def _change_flask(module: ModuleType) -> None:
         finally:
             leave(before)
 
-    natively = None
+    kind.full_dispatch_request = full_dispatch_request
     if current is not None:
-        native = runtime.native
-        natively = native.flask_dispatch(full_dispatch_request, original, current, _known, modules)
-    kind.full_dispatch_request = full_dispatch_request if natively is None else functools.update_wrapper(natively, original)
+        natively = runtime.native.flask_dispatch(full_dispatch_request, original, current, _known, modules)
+        if natively is not None:
+            kind.full_dispatch_request = functools.update_wrapper(natively, original)
 
 
 def _change_django(module: ModuleType) -> None:

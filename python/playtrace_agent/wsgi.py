@@ -32,7 +32,8 @@ class TraceMiddleware:
             self._opening = Opening(refusal)
             self._untraced = self._opening.untraced
             self._answering = runtime.native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell)
-            _answer_natively()
+            # Not by its name: somebody may have put another one there.
+            _answer_natively(__class__)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; one without the header goes straight to the app.
@@ -62,19 +63,19 @@ class TraceMiddleware:
         return self.app(environ, _with_status(start_response, f"off; {refused}"))
 
 
-def _answer_natively() -> None:
+def _answer_natively(kind: type[TraceMiddleware]) -> None:
     """Have calls of middlewares go a native way from now on, which leaves to Python what is out of the ordinary."""
-    if hasattr(TraceMiddleware.__call__, "__wrapped__"):
+    if hasattr(kind.__call__, "__wrapped__"):
         return
     with runtime.changing():
-        call: Any = TraceMiddleware.__call__
+        call: Any = kind.__call__
         if hasattr(call, "__wrapped__"):
             return
         natively = runtime.native.middleware_call(
-            call, runtime.rest, anyone.meet, log.isEnabledFor, opened, TraceMiddleware._refused
+            call, runtime.rest, anyone.meet, log.isEnabledFor, opened, kind._refused
         )
         if natively is not None:
-            TraceMiddleware.__call__ = functools.update_wrapper(natively, call)  # type: ignore[method-assign]
+            kind.__call__ = functools.update_wrapper(natively, call)  # type: ignore[method-assign]
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:

@@ -85,7 +85,7 @@ def blocks():
 SCRIPTS = {
     "request": "threading.Thread(target=client.get, daemon=True).start()",
     "another request": "client.get('/quick')\nthreading.Thread(target=client.get, daemon=True).start()",
-    "request without the header": "threading.Thread(target=client.app, args=[PLAIN, lambda *_: None], daemon=True).start()",
+    "request without the header": "threading.Thread(target=client.app, args=[PLAIN, print], daemon=True).start()",
     "piece of a body": "threading.Thread(target=client.get, args=['/piece'], daemon=True).start()",
     "close of a body": "threading.Thread(target=client.get, args=['/close'], daemon=True).start()",
     "end of a body": "threading.Thread(target=first_piece, daemon=True).start()",
