@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from typing import TypeAlias
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from . import _native
+
     ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
 class TraceMiddleware:
     """Wraps a WSGI app. Where the agent is off, use :func:`wrap`, which leaves the app as it is."""
+
+    #: How requests are answered; `None` where nothing was to be traced when this was made.
+    _answering: _native.Answering | None = None
 
     def __init__(self, app: WSGIApplication, *, refusal: Callable[[], str | None] | None = None) -> None:
         """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
@@ -31,7 +36,8 @@ class TraceMiddleware:
 
             self._opening = Opening(refusal)
             self._untraced = self._opening.untraced
-            self._answering = runtime.native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell)
+            answers = runtime.native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell)
+            self._answering, self._answer = answers, answers.answer
             # Not by its name: somebody may have put another one there.
             _answer_natively(__class__)
 
@@ -51,9 +57,9 @@ class TraceMiddleware:
         self._untraced = self._opening.untraced
         if unit is None:
             return self.app(environ, _with_status(start_response, f"off; {refused}"))
-        if self._opening.is_settled():
+        if self._opening.is_settled() and self._answering is not None:
             self._answering.settle()
-        return self._answering.answer(unit, self.app, environ, start_response)
+        return self._answer(unit, self.app, environ, start_response)
 
     def _refused(self, environ: WSGIEnvironment, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
         """Answer a request that could not be opened natively."""

@@ -129,6 +129,23 @@ for environ in ({}, dict(traced)):
     assert app.look().unclosed("p", "r") == []
 
 
+def test_one_that_was_made_before_the_agent_was_on_traces_nothing(app: Workspace) -> None:
+    outcome = app.run(
+        HARNESS
+        + """
+import os
+
+early = TraceMiddleware(apps.app)
+os.environ["ENABLE_PROFILE_COVERAGE"] = "1"
+late = TraceMiddleware(apps.app)
+for target in (early, late):
+    print([call(target, dict(environ))[1] for environ in ({}, traced, traced)])
+""",
+        env={"ENABLE_PROFILE_COVERAGE": None},
+    )
+    assert outcome.out == "[None, None, None]\n[None, 'on', 'on']\n"
+
+
 def test_an_environ_of_another_class_is_asked_as_it_wants(app: Workspace) -> None:
     outcome = app.run(
         HARNESS

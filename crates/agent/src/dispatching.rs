@@ -33,7 +33,8 @@ fn flask_dispatch(
     modules: &Bound<'_, PyAny>,
 ) -> PyResult<Option<Py<PyAny>>> {
     let is_variable = variable.get_type().is(&py.import("contextvars")?.getattr("ContextVar")?);
-    let are_dictionaries = [known, modules].iter().all(|table| table.is_exact_instance_of::<pyo3::types::PyDict>());
+    let are_dictionaries =
+        [known, modules].iter().all(|table| table.is_exact_instance_of::<pyo3::types::PyDict>());
     if !is_variable || !are_dictionaries || !current::is_quick() {
         return Ok(None);
     }
@@ -110,7 +111,9 @@ unsafe fn look(me: *mut ffi::PyObject, held: &mut [*mut ffi::PyObject; 5]) -> Fo
         if held[0].is_null() {
             return failed();
         }
-        for (index, name) in [names::request(py), names::url_rule(py), names::rule(py)].into_iter().enumerate() {
+        for (index, name) in
+            [names::request(py), names::url_rule(py), names::rule(py)].into_iter().enumerate()
+        {
             held[index + 1] = calling::attribute(held[index], name.as_ptr());
             if held[index + 1].is_null() {
                 return failed();

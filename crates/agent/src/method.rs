@@ -136,9 +136,8 @@ fn class(py: Python<'_>, call: *mut c_void) -> PyResult<Bound<'_, PyType>> {
         ffi::PyType_Slot { slot: ffi::Py_tp_descr_get, pfunc: bind as ffi::descrgetfunc as *mut c_void },
         ffi::PyType_Slot::default(),
     ];
-    let flags = ffi::Py_TPFLAGS_DEFAULT
-        | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-        | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
+    let flags =
+        ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
     let mut spec = ffi::PyType_Spec {
         name: c"playtrace_agent._native.Method".as_ptr(),
         basicsize: c_int::try_from(size_of::<Object>())?,

@@ -65,7 +65,14 @@ unsafe extern "C-unwind" fn pass(
         let header = names::slug_header(Python::assume_attached()).as_ptr();
         let slug = calling::item(environ, header);
         if !slug.is_null() {
-            return if is_ordinary(slug) { traced(me, arguments, slug) } else { plainly() };
+            if !is_ordinary(slug) {
+                return plainly();
+            }
+            // Lent by the environ, which is the app's, too.
+            let slug = ffi::Py_NewRef(slug);
+            let answer = traced(me, arguments, slug);
+            calling::release(slug);
+            return answer;
         }
         if !ffi::PyErr_Occurred().is_null() {
             return null_mut();
@@ -142,17 +149,20 @@ unsafe fn traced(
             return null_mut();
         }
         let unit = guarded(|py| {
-            request::open_request(
-                Bound::ref_from_ptr(py, &slug),
-                Bound::ref_from_ptr(py, &environ),
-            )
+            request::open_request(Bound::ref_from_ptr(py, &slug), Bound::ref_from_ptr(py, &environ))
         });
-        let answer = match unit {
+        let answered = match unit {
             None => {
-                let handed = [middleware, environ, start, calling::take_error()];
-                let answer = method::call(refused, handed.as_ptr(), handed.len(), null_mut());
-                calling::release(handed[3]);
-                answer
+                let error = calling::take_error();
+                // It is set, or another one is in its place.
+                if error.is_null() {
+                    null_mut()
+                } else {
+                    let handed = [middleware, environ, start, error];
+                    let answer = method::call(refused, handed.as_ptr(), handed.len(), null_mut());
+                    calling::release(error);
+                    answer
+                }
             }
             Some((unit, first)) => {
                 if say(informs, opened, slug, environ, first) {
@@ -165,7 +175,7 @@ unsafe fn traced(
         };
         calling::release(app);
         calling::release(answering);
-        answer
+        answered
     }
 }
 

@@ -41,10 +41,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Opens the unit of a request: its number, whether it is the run's first here. What the client says is looked at before anything
 /// else is done.
 #[pyfunction]
-pub(crate) fn open_request(
-    slug: &Bound<'_, PyAny>,
-    environ: &Bound<'_, PyAny>,
-) -> PyResult<(UnitId, bool)> {
+pub(crate) fn open_request(slug: &Bound<'_, PyAny>, environ: &Bound<'_, PyAny>) -> PyResult<(UnitId, bool)> {
     let py = environ.py();
     let (slug, run, step) = match wanted(slug, environ)? {
         Ok(wanted) => wanted,
