@@ -38,8 +38,7 @@ class TraceMiddleware:
             self._untraced = self._opening.untraced
             answers = runtime.native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell)
             self._answering, self._answer = answers, answers.answer
-            # Not by its name: somebody may have put another one there.
-            _answer_natively(__class__)
+            _answer_natively()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request; one without the header goes straight to the app.
@@ -69,19 +68,20 @@ class TraceMiddleware:
         return self.app(environ, _with_status(start_response, f"off; {refused}"))
 
 
-def _answer_natively(kind: type[TraceMiddleware]) -> None:
+#: The class, whatever somebody may put under its name.
+_CLASS = TraceMiddleware
+
+
+def _answer_natively() -> None:
     """Have calls of middlewares go a native way from now on, which leaves to Python what is out of the ordinary."""
-    if hasattr(kind.__call__, "__wrapped__"):
-        return
     with runtime.changing():
-        call: Any = kind.__call__
+        call: Any = _CLASS.__call__
         if hasattr(call, "__wrapped__"):
             return
-        natively = runtime.native.middleware_call(
-            call, runtime.rest, anyone.meet, log.isEnabledFor, opened, kind._refused
-        )
+        native = runtime.native
+        natively = native.middleware_call(call, runtime.rest, anyone.meet, log.isEnabledFor, opened, _CLASS._refused)
         if natively is not None:
-            kind.__call__ = functools.update_wrapper(natively, call)  # type: ignore[method-assign]
+            _CLASS.__call__ = functools.update_wrapper(natively, call)  # type: ignore[method-assign]
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:
