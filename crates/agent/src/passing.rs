@@ -250,13 +250,11 @@ unsafe fn answer(
     });
     // SAFETY: the caller's promise.
     unsafe {
-        match call {
-            Some(call) => request::answered(answering, call),
-            None => {
-                end(answering, unit);
-                null_mut()
-            }
+        if let Some(call) = call {
+            return request::answered(answering, call);
         }
+        end(answering, unit);
+        null_mut()
     }
 }
 
