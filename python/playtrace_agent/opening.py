@@ -59,27 +59,35 @@ class Opening:
             self._refusal = None
             unit, first = self._open(slug, environ)
             self._let_in()
-            if log.isEnabledFor(logging.INFO):
-                runtime.say(logging.INFO, "header seen: profile %s, process %d, %s", slug, os.getpid(), _what(environ))
-            if first:
-                units.say_began(slug, environ.get(RUN_HEADER))
-        except runtime.native.RefusedError as error:
+            if first or log.isEnabledFor(logging.INFO):
+                opened(slug, environ, first)
+        except Exception as error:  # noqa: BLE001 - the request comes first
+            return None, self.refused(error, environ)
+        return units.Unit(unit), None
+
+    def refused(self, error: Exception, environ: Environ) -> str:
+        """Return why a request is not traced, fit for a header, where opening it raised that."""
+        native = runtime.native
+        if isinstance(error, native.RefusedError):
+            reason: str
             reason, count = error.args
             if count is not None:
                 log.warning("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
-            return None, reason
-        except runtime.native.FullError as error:
-            return None, self._refuse(str(error), environ)
-        except runtime.native.SwitchedOffError as error:
+            return reason
+        if isinstance(error, native.FullError):
+            return self._refuse(str(error), environ)
+        if isinstance(error, native.SwitchedOffError):
             self._let_in()
-            return None, _for_header(str(error))
-        except (ValueError, runtime.native.TraceError) as error:
+            return _for_header(str(error))
+        if isinstance(error, (ValueError, native.TraceError)):
             self._let_in()
-            return None, self._refuse(str(error), environ)
-        except Exception as error:  # noqa: BLE001 - the request comes first
-            runtime.let_through(error)
-            return None, self._refuse(f"the agent failed: {error!r}", environ)
-        return units.Unit(unit), None
+            return self._refuse(str(error), environ)
+        runtime.let_through(error)
+        return self._refuse(f"the agent failed: {error!r}", environ)
+
+    def is_settled(self) -> bool:
+        """Say whether nothing is asked any more before a request is opened."""
+        return self._refusal is None
 
     def _let_in(self) -> None:
         """Note that there may be something to listen for from now on. Whoever is refused changes nothing."""
@@ -96,6 +104,18 @@ class Opening:
             _said.add(reason)
             log.warning("not traced: %s: %s", _what(environ), reason)
         return _for_header(reason)
+
+
+def opened(slug: str, environ: Environ, first: bool) -> None:
+    """Say that a request is traced, if anybody wants to know, and do what there is to do at a run's first one."""
+
+    def say() -> None:
+        if log.isEnabledFor(logging.INFO):
+            runtime.say(logging.INFO, "header seen: profile %s, process %d, %s", slug, os.getpid(), _what(environ))
+        if first:
+            units.say_began(slug, environ.get(RUN_HEADER))
+
+    runtime.guard("saying that a request is traced", say)
 
 
 def _for_header(reason: str) -> str:

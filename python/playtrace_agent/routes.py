@@ -135,7 +135,10 @@ def _finding(original: Callable[..., Any], find: _Find) -> Callable[..., Any]:
 
 
 def _change_flask(module: ModuleType) -> None:
-    """Flask has found the rule when it dispatches the request. In one piece: a function more would cost as much."""
+    """Flask has found the rule when it dispatches the request. In one piece: a function more would cost as much.
+
+    Most requests go the native way, which leaves to Python what is out of the ordinary (greenlets, samples).
+    """
     from flask import globals as variables
 
     # A proxy takes as long as all the rest; some releases have no such variable.
@@ -162,6 +165,10 @@ def _change_flask(module: ModuleType) -> None:
             leave(before)
 
     kind.full_dispatch_request = full_dispatch_request
+    if current is not None:
+        natively = runtime.native.flask_dispatch(full_dispatch_request, original, current, _known, modules)
+        if natively is not None:
+            kind.full_dispatch_request = functools.update_wrapper(natively, original)
 
 
 def _change_django(module: ModuleType) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
-from . import runtime, units
-from .opening import SLUG_HEADER, STATUS_HEADER, Opening
+from . import anyone, runtime, units
+from .opening import SLUG_HEADER, STATUS_HEADER, Opening, log, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
     from typing import TypeAlias
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from . import _native
+
     ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
 class TraceMiddleware:
     """Wraps a WSGI app. Where the agent is off, use :func:`wrap`, which leaves the app as it is."""
+
+    #: How requests are answered; `None` where nothing was to be traced when this was made.
+    _answering: _native.Answering | None = None
 
     def __init__(self, app: WSGIApplication, *, refusal: Callable[[], str | None] | None = None) -> None:
         """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
@@ -28,13 +34,17 @@ class TraceMiddleware:
         if self._on:
             from . import body
 
-            native = runtime.native
             self._opening = Opening(refusal)
             self._untraced = self._opening.untraced
-            self._answer = native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell).answer
+            answers = runtime.native.Answering(body.TracedBody, body.SizedBody, body.traced_file, units.tell)
+            self._answering, self._answer = answers, answers.answer
+            _answer_natively()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request; one without the header goes straight to the app."""
+        """Answer a request; one without the header goes straight to the app.
+
+        Most do not come by here: see `_answer_natively`.
+        """
         slug = environ.get(SLUG_HEADER)
         if slug is None or not self._on:
             if self._untraced is not None:
@@ -46,7 +56,32 @@ class TraceMiddleware:
         self._untraced = self._opening.untraced
         if unit is None:
             return self.app(environ, _with_status(start_response, f"off; {refused}"))
+        if self._opening.is_settled() and self._answering is not None:
+            self._answering.settle()
         return self._answer(unit, self.app, environ, start_response)
+
+    def _refused(self, environ: WSGIEnvironment, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
+        """Answer a request that could not be opened natively."""
+        if not isinstance(error, Exception):
+            raise error
+        refused = self._opening.refused(error, environ)
+        return self.app(environ, _with_status(start_response, f"off; {refused}"))
+
+
+#: The class, whatever somebody may put under its name.
+_CLASS = TraceMiddleware
+
+
+def _answer_natively() -> None:
+    """Have calls of middlewares go a native way from now on, which leaves to Python what is out of the ordinary."""
+    with runtime.changing():
+        call: Any = _CLASS.__call__
+        if hasattr(call, "__wrapped__"):
+            return
+        native = runtime.native
+        natively = native.middleware_call(call, runtime.rest, anyone.meet, log.isEnabledFor, opened, _CLASS._refused)
+        if natively is not None:
+            _CLASS.__call__ = functools.update_wrapper(natively, call)  # type: ignore[method-assign]
 
 
 def wrap(app: WSGIApplication) -> WSGIApplication:

@@ -61,7 +61,7 @@ def left():
     return []
 
 
-WAYS = {"/": goes_on, "/left": left, "/piece": piece, "/close": Closed, "/end": ends}
+WAYS = {"/": goes_on, "/left": left, "/piece": piece, "/close": Closed, "/end": ends, "/quick": list}
 """
 FIRST_PIECE = """
 def first_piece():
@@ -72,6 +72,7 @@ def first_piece():
 """
 ENVIRON = """
 ENVIRON = {"HTTP_X_PROFILE_TRACE": "p", "PATH_INFO": "/"}
+PLAIN = {"PATH_INFO": "/"}
 """
 BLOCKS = """
 def blocks():
@@ -83,6 +84,8 @@ def blocks():
 """
 SCRIPTS = {
     "request": "threading.Thread(target=client.get, daemon=True).start()",
+    "another request": "client.get('/quick')\nthreading.Thread(target=client.get, daemon=True).start()",
+    "request without the header": "threading.Thread(target=client.app, args=[PLAIN, print], daemon=True).start()",
     "piece of a body": "threading.Thread(target=client.get, args=['/piece'], daemon=True).start()",
     "close of a body": "threading.Thread(target=client.get, args=['/close'], daemon=True).start()",
     "end of a body": "threading.Thread(target=first_piece, daemon=True).start()",

@@ -317,6 +317,7 @@ impl Agent {
     /// The run of that name, made if need be; whether it is new.
     fn run(&mut self, slug: &Slug, token: &RunToken) -> Result<(RunId, bool), AgentError> {
         self.retire_idle();
+        self.expect_rest();
         self.rest_idle();
         let name = (slug.clone(), token.clone());
         if let Some(&id) = self.by_name.get(&name) {

@@ -73,6 +73,26 @@ pub(crate) unsafe fn list(iterable: *mut ffi::PyObject) -> *mut ffi::PyObject {
     unsafe { unwinding!(PySequence_List(iterable) -> *mut ffi::PyObject) }
 }
 
+/// `callable()`.
+pub(crate) unsafe fn call_plainly(callable: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { unwinding!(PyObject_CallNoArgs(callable) -> *mut ffi::PyObject) }
+}
+
+/// `object.name`.
+#[inline]
+pub(crate) unsafe fn attribute(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { unwinding!(PyObject_GetAttr(object, name) -> *mut ffi::PyObject) }
+}
+
+/// `dictionary.get(key)`, lent; null without an error where it has none. (What is a key there may compare by the app's code.)
+#[inline]
+pub(crate) unsafe fn item(dictionary: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { unwinding!(PyDict_GetItemWithError(dictionary, key) -> *mut ffi::PyObject) }
+}
+
 /// `object.name()` where the object has that and it is not `None`.
 pub(crate) unsafe fn call_method_if_any(
     object: *mut ffi::PyObject,

@@ -14,6 +14,8 @@ mod callbacks;
 mod calling;
 mod cell;
 mod current;
+mod dispatching;
+mod due;
 mod ending;
 mod engine;
 mod entered;
@@ -25,9 +27,11 @@ mod greenlets;
 mod imports;
 mod jobs;
 mod listening;
+mod method;
 mod monitor;
 mod names;
 mod number;
+mod passing;
 mod registry;
 mod request;
 mod room;
@@ -68,5 +72,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     calling::add_to(module)?;
     ending::add_to(module)?;
     greenlets::add_to(module)?;
+    passing::add_to(module)?;
+    dispatching::add_to(module)?;
     request::add_to(module)
 }

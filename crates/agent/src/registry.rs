@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::agent::Agent;
 use crate::cell::give_back;
+use crate::due;
 use crate::frames;
 use crate::names;
 use crate::sources::Known;
@@ -47,6 +48,10 @@ impl Objects {
         }
         self.codes[id.index()] = Some(code);
         self.count += 1;
+        if self.count >= self.sweep_at && due::TRAFFIC.is_ever() {
+            // Requests of real traffic open nothing that would look.
+            due::TRAFFIC.set_now();
+        }
     }
 
     /// Takes out the code objects that nobody but us has, nor can find. `watched` receives the addresses of those that a weak

@@ -4,6 +4,7 @@
 //! end of a daemon thread pass: see [`calling`].
 
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use playtrace_grant::Wanted;
 use playtrace_ledger::UnitKind;
@@ -40,7 +41,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Opens the unit of a request: its number, whether it is the run's first here. What the client says is looked at before anything
 /// else is done.
 #[pyfunction]
-fn open_request(slug: &Bound<'_, PyAny>, environ: &Bound<'_, PyAny>) -> PyResult<(UnitId, bool)> {
+pub(crate) fn open_request(slug: &Bound<'_, PyAny>, environ: &Bound<'_, PyAny>) -> PyResult<(UnitId, bool)> {
     let py = environ.py();
     let (slug, run, step) = match wanted(slug, environ)? {
         Ok(wanted) => wanted,
@@ -117,6 +118,8 @@ pub(crate) struct Answering {
     start: Definition,
     /// The header that it adds.
     status: Py<PyTuple>,
+    /// See [`Answering::is_settled`].
+    settled: AtomicBool,
 }
 
 #[pymethods]
@@ -134,13 +137,18 @@ impl Answering {
         let flags = ffi::METH_VARARGS | ffi::METH_KEYWORDS;
         let start = Definition(calling::definition(c"start_response", begin, flags, doc));
         let status = STATUS.into_pyobject(py)?.unbind();
-        Ok(Self { body, sized, file, tell, start, status })
+        Ok(Self { body, sized, file, tell, start, status, settled: AtomicBool::new(false) })
+    }
+
+    /// Says that requests may be opened natively from now on.
+    fn settle(&self) {
+        self.settled.store(true, Ordering::Relaxed);
     }
 }
 
 /// A call of an app. Nothing in it drops.
 #[derive(Clone, Copy)]
-struct Call {
+pub(crate) struct Call {
     unit: UnitId,
     /// Lent by the caller.
     app: *mut ffi::PyObject,
@@ -167,8 +175,17 @@ unsafe extern "C-unwind" fn answer(
     args: *mut ffi::PyObject,
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    let Some(call) = guarded(|py| of(py, &me).call(py, args)) else { return null_mut() };
-    // SAFETY: a method is called with the lock held, and its object lives as long as the call; what is released is ours.
+    let Some(call) = guarded(|py| of(py, &me).call_of(py, args)) else { return null_mut() };
+    // SAFETY: a method is called with the lock held, and its object lives as long as the call.
+    unsafe { answered(me, call) }
+}
+
+/// Calls an app as work of a unit, which ends with what is answered.
+///
+/// # Safety
+/// As [`calling::call`] has it; `me` is an [`Answering`], and what the call holds is given.
+pub(crate) unsafe fn answered(me: *mut ffi::PyObject, call: Call) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise; what is released is ours.
     unsafe {
         let answer = calling::within(call.unit, || calling::call(call.app, call.arguments, null_mut()));
         calling::release(call.arguments);
@@ -257,17 +274,39 @@ fn of<'a>(py: Python<'a>, object: &'a *mut ffi::PyObject) -> &'a Answering {
 
 impl Answering {
     /// What is to be called, by the method's arguments.
-    fn call(&self, py: Python<'_>, args: *mut ffi::PyObject) -> PyResult<Call> {
+    fn call_of(&self, py: Python<'_>, args: *mut ffi::PyObject) -> PyResult<Call> {
         // SAFETY: the lock is held, and the caller lends a tuple for the length of the call: what it holds lives as long.
         let args: &Bound<'_, PyAny> = unsafe { Bound::ref_from_ptr(py, &args) };
         let (unit, app, environ, start): (UnitId, Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) =
             args.extract().map_err(|_| {
                 PyTypeError::new_err("answer() takes a unit, an app, an environ and a function")
             })?;
+        self.call(unit, &app, &environ, &start)
+    }
+
+    /// What is to be called. The app has to outlive it.
+    pub(crate) fn call(
+        &self,
+        unit: UnitId,
+        app: &Bound<'_, PyAny>,
+        environ: &Bound<'_, PyAny>,
+        start: &Bound<'_, PyAny>,
+    ) -> PyResult<Call> {
+        let py = environ.py();
         // Before the app is called: it may have one of its own, which is its code.
-        let wrapper = said(&environ, names::file_wrapper(py))?.map_or(null_mut(), Bound::into_ptr);
-        let arguments = (environ, self.with_status(&start)?).into_pyobject(py)?.into_ptr();
+        let wrapper = said(environ, names::file_wrapper(py))?.map_or(null_mut(), Bound::into_ptr);
+        let arguments = (environ, self.with_status(start)?).into_pyobject(py)?.into_ptr();
         Ok(Call { unit, app: app.as_ptr(), arguments, wrapper, tell: self.tell.as_ptr() })
+    }
+
+    /// Whom to tell of a unit's end; lives as long as this.
+    pub(crate) fn tell(&self) -> *mut ffi::PyObject {
+        self.tell.as_ptr()
+    }
+
+    /// Whether requests may be opened natively: an earlier one was let in, and nothing is asked any more that Python has to answer.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
     }
 
     /// A `start_response` that adds the trace status to the headers.

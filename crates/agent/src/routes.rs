@@ -86,10 +86,21 @@ impl Routes {
     /// Counts a request; says whether it is to be a sample. If it can't be, [`owe`](Self::owe) the next one.
     #[inline]
     pub(crate) fn count(&mut self, number: Number) -> bool {
-        let Some(count) = self.counts.get_mut(usize::from(number)) else { return false };
-        count.requests += 1;
-        let owed = std::mem::take(&mut count.owed);
-        owed || count.requests <= FIRST || count.requests.is_power_of_two()
+        let is_due = self.is_due(number);
+        if let Some(count) = self.counts.get_mut(usize::from(number)) {
+            count.requests += 1;
+            count.owed = false;
+        }
+        is_due
+    }
+
+    /// Whether the next request is to be a sample.
+    #[inline]
+    pub(crate) fn is_due(&self, number: Number) -> bool {
+        self.counts.get(usize::from(number)).is_some_and(|count| {
+            let next = count.requests + 1;
+            count.owed || next <= FIRST || next.is_power_of_two()
+        })
     }
 
     pub(crate) fn owe(&mut self, number: Number) {

@@ -184,7 +184,8 @@ impl Run {
 
     /// Whether the shard of this process has so many bytes. One that was merged and taken away has none.
     pub(crate) fn fills_shard(&self, limit: u64) -> bool {
-        self.shard.as_ref().is_some_and(|shard| limit < u64::MAX && shard.size() >= limit)
+        // What was written is asked of nobody: this is done for each request.
+        self.shard.as_ref().is_some_and(|shard| shard.written() >= limit && shard.size() >= limit)
     }
 
     /// The same of the ledger.

@@ -17,6 +17,7 @@ use playtrace_tracer::{FileLines, Rearm, Tracer};
 
 use super::Agent;
 use super::by_route::Sample;
+use crate::due;
 use crate::error::AgentError;
 use crate::routes::{Budget, Routes};
 use crate::run::{Draft, Place, now};
@@ -134,6 +135,7 @@ impl Agent {
     /// Records real traffic from the first request on.
     pub(crate) fn record_anyone(&mut self) {
         self.anyone = Some(Anyone::new());
+        due::TRAFFIC.set_now();
     }
 
     /// Whether real traffic is recorded.
@@ -144,6 +146,7 @@ impl Agent {
     /// It can't be recorded in this process.
     pub(crate) fn give_anyone_up(&mut self) {
         self.anyone = None;
+        due::TRAFFIC.set_never();
     }
 
     /// In a forked child: what waits is the parent's to write.
@@ -164,12 +167,16 @@ impl Agent {
     /// A request or job that belongs to no profile begins. Answers with the code objects to arm.
     #[inline]
     pub(crate) fn meet_anyone(&mut self) -> Result<Rearm, AgentError> {
-        match &mut self.anyone {
+        let rearm = match &mut self.anyone {
             Some(anyone) if anyone.day.is_none() || anyone.looked.elapsed() >= LOOK_AGAIN => {
                 self.look_at_day()
             }
             _ => Ok(Vec::new()),
+        };
+        if let Some(anyone) = self.anyone.as_ref().filter(|anyone| anyone.day.is_some()) {
+            due::TRAFFIC.set(anyone.looked + LOOK_AGAIN);
         }
+        rearm
     }
 
     fn look_at_day(&mut self) -> Result<Rearm, AgentError> {
@@ -222,6 +229,7 @@ impl Agent {
             anyone.routes.budget = Budget::new(Instant::now());
             anyone.looked = Instant::now().checked_sub(LOOK_AGAIN).unwrap_or(anyone.looked);
             anyone.written = anyone.written.checked_sub(LONGEST).unwrap_or(anyone.written);
+            due::TRAFFIC.set_now();
         }
     }
 }

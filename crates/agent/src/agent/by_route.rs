@@ -55,6 +55,25 @@ impl Agent {
         recorded.is_some_and(|anyone| anyone.routes.count(route)) && self.may_sample(route)
     }
 
+    /// Counts a request of a route that begins, unless it is to be a sample, and can be one: says whether it was counted.
+    #[inline]
+    pub(crate) fn count_unless_sampled(&mut self, route: Number) -> bool {
+        let recorded = self.anyone.as_mut().filter(|anyone| anyone.day.is_some());
+        let Some(anyone) = recorded else { return true };
+        if !anyone.routes.is_due(route) {
+            anyone.routes.count(route);
+            return true;
+        }
+        if self.may_sample(route) {
+            return false;
+        }
+        if let Some(routes) = self.routes() {
+            routes.count(route);
+            routes.owe(route);
+        }
+        true
+    }
+
     /// Where many samples are owed, every request asks.
     fn may_sample(&mut self, route: Number) -> bool {
         let Self { anyone: Some(anyone), tracer, .. } = self else { return false };

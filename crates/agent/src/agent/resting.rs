@@ -6,6 +6,7 @@ use playtrace_tracer::{CodeId, Disarm};
 
 use super::{Agent, RunId};
 use crate::behind::Urgency;
+use crate::due;
 
 /// A run without work for so long gives its contexts, its shard and its ledger back. Should it come again, it reports
 /// its lines again, which merges to the same.
@@ -30,6 +31,7 @@ impl Agent {
             return false;
         }
         self.rested = Instant::now();
+        due::REST.set(self.rested + LOOK_AGAIN);
         let resting = self.runs.values().filter(|run| run.is_idle());
         let resting = resting.filter(|run| run.last_used.elapsed() > REST).map(|run| run.profile);
         for context in resting.collect::<Vec<_>>() {
@@ -41,6 +43,13 @@ impl Agent {
             let _ = self.flush_run(id, None, Urgency::Now);
         }
         true
+    }
+
+    /// Work is let in: from now on there may be something that rests.
+    pub(super) fn expect_rest(&self) {
+        if !due::REST.is_ever() {
+            due::REST.set(self.rested + LOOK_AGAIN);
+        }
     }
 
     /// Lets go of runs that had no work for long, or that are too many.

@@ -37,6 +37,8 @@ pub struct ShardWriter {
     /// Keeps the file's number from being another file's. Never closed before `db` is: that would give up the locks of the
     /// process.
     file: File,
+    /// How many bytes it had after the last transaction.
+    written: u64,
     files: HashMap<MeasuredPath, i64>,
     contexts: HashMap<ContextLabel, i64>,
 }
@@ -63,12 +65,13 @@ impl ShardWriter {
         let Some((path, file_name, file)) = placed else {
             return Err(CovdataError::Missing { path: dir.to_owned() });
         };
-        let identity = file.metadata().map(|meta| identity(&meta)).map_err(|source| CovdataError::Io {
+        let meta = file.metadata().map_err(|source| CovdataError::Io {
             action: "make a shard in",
             path: dir.to_owned(),
             source,
         })?;
-        Ok(Self { path, file_name, identity, db: None, file, files, contexts })
+        let (identity, written) = (identity(&meta), meta.len());
+        Ok(Self { path, file_name, identity, db: None, file, written, files, contexts })
     }
 
     /// The shard's name, without its directory.
@@ -84,6 +87,11 @@ impl ShardWriter {
     /// How many bytes it has; none once somebody took it away.
     pub fn size(&self) -> u64 {
         self.file.metadata().ok().filter(|meta| meta.nlink() > 0).map_or(0, |meta| meta.len())
+    }
+
+    /// How many it had when it was written last: nobody else writes to it. Asks nobody.
+    pub const fn written(&self) -> u64 {
+        self.written
     }
 
     /// Whether the path still names the file that we opened.
@@ -105,6 +113,7 @@ impl ShardWriter {
             self.files.clear();
             self.contexts.clear();
         }
+        self.written = self.size();
         result
     }
 
