@@ -65,14 +65,16 @@ def test_what_happens_between_two_lines_loses_neither(workspace: Workspace, even
         assert not {line for files in others.values() for line in files["work.py"]} & lines
 
 
-#: `outer` calls functions of its own file and of another one, whose lines begin far from all of its own, and goes on; the others see the event.
+#: `outer` calls functions of its own file and of another one, whose lines lie far from all of its own, and goes on.
 CALLS = 6
 FAR_FROM = 200
 
 
 def _there_and_back(event: str) -> tuple[str, str]:
     inner = [f"def inner_{n}():\n    value = {n}\n    event({n})\n    value = {n}\n    value = 0" for n in range(CALLS)]
-    calls = [f"    inner_{n}()\n    value = {n}\n    far.inner_{n}()\n    value = {n}\n    value = 0" for n in range(CALLS)]
+    calls = [
+        f"    inner_{n}()\n    value = {n}\n    far.inner_{n}()\n    value = {n}\n    value = 0" for n in range(CALLS)
+    ]
     beside = "\n" * FAR_FROM + "\n".join(inner)
     head = f"import contextvars, gc, playtrace_agent, far\ndef event(n):\n    {event}\ndef other():\n"
     head += "    with playtrace_agent.trace('q', 'r'):\n        outer() if __name__ == 'work' else None\n"

@@ -222,7 +222,8 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
         let agent = state.agent.as_mut()?;
         let id = agent.code_at(code as usize)?;
         // Asking runs no Python code.
-        let token = agent.trails.token(py).map_or_else(|| current::look(py), Ok);
+        let running = agent.trails.running(py);
+        let token = running.map_or_else(|| current::look(py), |(token, _)| Ok(token));
         if let Err(Nobodys::Elsewhere(token)) = token {
             agent.miss_entry(id, token);
             // If it lacks a line, that is to be seen.
@@ -231,7 +232,7 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
             }
         }
         agent.notice_fork();
-        let is_first = token.is_ok() && !agent.trails.has_entered(py, &agent.tracer, id);
+        let is_first = running.is_some_and(|(_, trail)| !agent.tracer.has_entered(id, &trail));
         let (entry, fresh) = match token {
             Err(Nobodys::Outside) => match current::kind(py) {
                 Kind::Traffic(route) => (agent.enter_for_nobody(id, way, route), None),

@@ -188,8 +188,8 @@ fn record(line: u32) -> Option<()> {
     // SAFETY: the lock is held (there is a `Python`, one step up), and nobody writes to it meanwhile.
     let places = unsafe { &*KEPT.0.get() };
     let seen = places.masks.seen.at(line.wrapping_sub(places.masks.first_line) as usize)?;
-    // SAFETY: since the stretch began, nobody was at the state, which these addresses are of (but who began it, where the masks are those of
-    // the code object before, and left these alone): whatever they lead to is as it was, and nobody has a reference to it. The variable lives for ever.
+    // SAFETY: since the stretch began, nobody was at the state, which these addresses are of: whatever they lead to is as it was, and
+    // nobody has a reference to it. Who began it left the masks of the code object before alone. The variable lives for ever.
     unsafe {
         if *seen & places.bit != 0 || asked::address(current::variable()) != Some(places.held) {
             return None;

@@ -68,12 +68,6 @@ impl Trails {
         tracer.follow(id, line, trail, way, note)
     }
 
-    /// Whether the work that runs has been in a code object; also where that is not known.
-    #[inline]
-    pub(crate) fn has_entered(&self, py: Python<'_>, tracer: &Tracer, id: CodeId) -> bool {
-        self.work(py).is_none_or(|work| tracer.has_entered(id, &work.trail))
-    }
-
     /// A fresh line was recorded this way, or the work that runs entered a code object for the first time: its next lines are mostly fresh,
     /// too. `left` is what there was before the caller came to the state, who has changed nothing but what that code object has for itself.
     #[inline(never)]
@@ -100,10 +94,10 @@ impl Trails {
         self.codes[index(code)].filter(|place| place.code == code).map(|place| place.id)
     }
 
-    /// The token that runs, if it is kept in mind.
+    /// The token that runs, and its trail, if they are kept in mind.
     #[inline]
-    pub(crate) fn token(&self, py: Python<'_>) -> Option<Token> {
-        self.work(py).map(|work| work.token)
+    pub(crate) fn running(&self, py: Python<'_>) -> Option<(Token, Trail)> {
+        self.work(py).map(|work| (work.token, work.trail))
     }
 
     #[inline]

@@ -53,12 +53,12 @@ pub(crate) fn write(record: &Record, bytes: &mut Vec<u8>) -> serde_json::Result<
 fn write_lines(lines: &NewLines, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
     let mut last = None;
     for (context, path, lines) in lines.0.iter() {
-        if last != Some(context) {
+        if last == Some(context) {
+            bytes.push(b',');
+        } else {
             bytes.extend_from_slice(if last.is_some() { b"}," } else { b"{" });
             text(context.as_str(), bytes)?;
             bytes.extend_from_slice(b":{");
-        } else {
-            bytes.push(b',');
         }
         last = Some(context);
         text(path.as_str(), bytes)?;
@@ -90,13 +90,18 @@ mod tests {
 
     fn lines() -> impl Strategy<Value = NewLines> {
         let texts = || prop_oneof!["[a-c]", "\\PC{0,3}", any::<String>()];
-        proptest::collection::vec((texts(), texts(), proptest::collection::vec(0u32..90, 0..4)), 0..6).prop_map(|rows| {
-            let mut data = LineData::new();
-            for (context, path, lines) in rows {
-                data.add(&ContextLabel::new(context), &MeasuredPath::new(path), &lines.into_iter().collect());
-            }
-            NewLines(data)
-        })
+        proptest::collection::vec((texts(), texts(), proptest::collection::vec(0u32..90, 0..4)), 0..6)
+            .prop_map(|rows| {
+                let mut data = LineData::new();
+                for (context, path, lines) in rows {
+                    data.add(
+                        &ContextLabel::new(context),
+                        &MeasuredPath::new(path),
+                        &lines.into_iter().collect(),
+                    );
+                }
+                NewLines(data)
+            })
     }
 
     proptest! {
