@@ -138,3 +138,50 @@ def test_a_shard_that_was_taken_away_does_not_come_back_for_what_the_ledger_has(
     assert outcome.wrote.shards() == []
     assert judge(work, None).status == "consistent"
     assert merged(work) == ALL
+
+
+def test_the_request_that_has_news_leaves_the_shard_to_a_later_one(work: Workspace) -> None:
+    # However long ago the last transaction was: the first one is none, so that there is no pause.
+    script = """
+        client.get("/0")
+        before = transactions()
+        assert client.get("/1") == "1"
+        during = transactions() - before
+        deadline = time.monotonic() + 60
+        while transactions() == before:
+            assert time.monotonic() < deadline
+            client.get("/0")
+        print(during, transactions() - before, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    outcome = work.run(f"{DRIVER}\n{dedent(script)}", check=False)
+    assert outcome.out.split() == ["0", "1"], outcome.err
+    assert outcome.wrote.lines("p", "work.py") == [2, 3, 4, 5, 6]
+
+
+def test_news_do_not_wait_for_a_shard_that_was_taken_away(work: Workspace) -> None:
+    # Combined by hand, say: what comes later is found by the next combining as well.
+    script = """
+        client.get("/0")
+        shard().unlink()
+        assert client.get("/1") == "1"
+        assert shard().stat().st_size
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    outcome = work.run(f"{DRIVER}\n{dedent(script)}", check=False)
+    assert outcome.code == -signal.SIGKILL, outcome.err
+    assert outcome.wrote.lines("p", "work.py") == [2, 3, 4, 5, 6]
+
+
+def test_what_waits_when_the_process_forks_is_the_parents(work: Workspace) -> None:
+    script = """
+        client.get("/0")
+        client.get("/1")
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+    """
+    outcome = work.run(f"{DRIVER}\n{dedent(script)}")
+    assert outcome.wrote.lines("p", "work.py") == [2, 3, 4, 5, 6]
+    assert outcome.wrote.of_kind("p", "closed", "r")[-1]["shard"] == outcome.wrote.shards()[0].name

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define EVENTS_OFF 0
-#define MAX_CODES 4096
+#define MAX_CODES 16384
 #define TABLE (4 * MAX_CODES)
 
 typedef struct {
@@ -137,8 +137,12 @@ static PyObject *on_line(PyObject *self, PyObject *const *args, size_t count, Py
 static PyObject *on_entry(PyObject *self, PyObject *const *args, size_t count, PyObject *names) { Py_RETURN_NONE; }
 
 static PyObject *on_first(PyObject *self, PyObject *const *args, size_t count, PyObject *names) {
-    if (is_wanted(args[0]) && find(args[0]) == NULL && add(args[0]) != NULL && set_events(args[0], all_events) < 0)
-        return NULL;
+    if (is_wanted(args[0]) && find(args[0]) == NULL) {
+        if (add(args[0]) == NULL)
+            missed++;
+        else if (set_events(args[0], all_events) < 0)
+            return NULL;
+    }
     return Py_NewRef(disable);
 }
 

@@ -38,6 +38,8 @@ class Tasks:
             "left": ways.traces_of_the_agent,
             "save": self.save,
             "exact": self.exact,
+            "missed": self.missed,
+            "late": self.late,
             "new-lines": self.new_lines,
             "neighbour": self.neighbour,
             "beside": self.beside,
@@ -74,6 +76,16 @@ class Tasks:
         expected = functions * lines + functions + 2
         if missed or after - before != expected:
             raise RuntimeError(f"the least recorder has {after - before} lines of {expected}, and missed {missed}")
+
+    def missed(self) -> int:
+        """How many lines and code objects the least recorder had no room for."""
+        return int(self.bodies.recorder.counts(False)[1])
+
+    def late(self) -> float:
+        """Seconds of the processor for what a request has left to be written into the shard later."""
+        start = time.thread_time()
+        self.save()
+        return time.thread_time() - start
 
     def new_lines(self, slug: str, run: str) -> float:
         """Seconds a request, each of which executes 20 lines that are new to the run; the run's first is not counted.

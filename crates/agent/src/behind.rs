@@ -12,6 +12,9 @@ use playtrace_model::LineData;
 const SHARE: u32 = 50;
 /// So many sets of lines, one a context and file, wait at most.
 const ENOUGH: usize = 1000;
+/// The first of them waits so long for others: who asks for a page asks for what is on it, and a transaction for all of that is hardly
+/// more than one for a part.
+const COMPANY: Duration = Duration::from_millis(50);
 
 /// Whether lines may be in the ledger alone for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub(crate) enum Urgency {
 pub(crate) struct Behind {
     lines: LineData,
     sets: usize,
+    /// When the first of them came.
+    since: Option<Instant>,
     /// When the last transaction ended, and how long to wait after it.
     last: Option<(Instant, Duration)>,
 }
@@ -36,15 +41,27 @@ impl Behind {
         self.sets == 0
     }
 
-    /// Whether it is time for another transaction.
+    /// Whether it is time for another transaction, for what waits.
     pub(crate) fn may_write(&self) -> bool {
-        self.sets > ENOUGH || self.last.is_none_or(|(end, pause)| end.elapsed() >= pause)
+        let now = Instant::now();
+        let is_past = |begin: Instant, length| now.saturating_duration_since(begin) >= length;
+        let is_paused = self.last.is_some_and(|(end, pause)| !is_past(end, pause));
+        self.sets > ENOUGH || (!is_paused && self.since.is_some_and(|since| is_past(since, COMPANY)))
     }
 
     /// More lines wait.
     pub(crate) fn add(&mut self, lines: &LineData) {
+        if lines.is_empty() {
+            return;
+        }
+        self.since.get_or_insert_with(Instant::now);
+        if self.is_empty() {
+            // As it is: nothing is compared.
+            self.lines.clone_from(lines);
+        } else {
+            self.lines.union_with(lines);
+        }
         self.sets += lines.iter().count();
-        self.lines.union_with(lines);
     }
 
     /// What waits, and `new`.
@@ -59,7 +76,7 @@ impl Behind {
 
     /// Gives what waits; nothing does then.
     pub(crate) fn take(&mut self) -> LineData {
-        self.sets = 0;
+        (self.sets, self.since) = (0, None);
         std::mem::take(&mut self.lines)
     }
 

@@ -299,14 +299,17 @@ impl Run {
             // Whoever took it away has these lines from the ledger; they alone are no reason for another one.
             self.behind.take();
         }
-        // Whoever traces without a run's token combines by hand, and has no other way to tell that something is missing.
-        let may_wait = urgency == Urgency::Soon && !self.token.is_untokened() && self.shard.is_some();
+        // Whoever traces without a run's token combines by hand, and has no other way to tell that something is missing. What waits,
+        // waits for a shard that is there: what comes after it was taken away begins another one.
+        let lasts = |shard: &ShardWriter| new.is_empty() || !self.behind.is_empty() || shard.is_current();
+        let has_shard = self.shard.as_ref().is_some_and(lasts);
+        let may_wait = urgency == Urgency::Soon && !self.token.is_untokened() && has_shard;
         if may_wait && !self.behind.may_write() {
             self.behind.add(&new);
         } else if !new.is_empty() || !self.behind.is_empty() {
             let all = self.behind.with(&new);
             let lines = all.iter().map(|(.., lines)| lines.len()).sum();
-            let files = all.lines_by_file(|_| true).len();
+            let files = all.iter().map(|(_, path, _)| path).collect::<BTreeSet<_>>().len();
             let begin = Instant::now();
             let shard = self.write_shard(place, tracer, sources, draft, &all)?;
             self.behind.written(begin);

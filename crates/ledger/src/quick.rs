@@ -1,7 +1,7 @@
-//! The two records of a request that has nothing new, written without a step for each part: there are two for each request, and a
+//! The records of a request, written without a step for each part: there are two for each, and one for each file that it brings. A
 //! serializer takes longer for them than the rest of what is done. The bytes are the serializer's.
 
-use crate::{Record, UnitKind};
+use crate::{NewLines, Record, UnitKind};
 
 /// Appends the fields of a record, each after a comma, and the closing brace; says whether it is one of those.
 pub(crate) fn write(record: &Record, bytes: &mut Vec<u8>) -> serde_json::Result<bool> {
@@ -23,18 +23,51 @@ pub(crate) fn write(record: &Record, bytes: &mut Vec<u8>) -> serde_json::Result<
                 text(scope, bytes)?;
             }
         }
-        Record::Closed { unit, shard, new, entered } if new.is_empty() && entered.is_empty() => {
+        Record::Closed { unit, shard, new, entered } => {
             bytes.extend_from_slice(b",\"t\":\"closed\",\"unit\":");
             text(unit, bytes)?;
             if let Some(shard) = shard {
                 bytes.extend_from_slice(b",\"shard\":");
                 text(shard, bytes)?;
             }
+            for (name, lines) in [(b",\"new\":".as_slice(), new), (b",\"entered\":", entered)] {
+                if !lines.is_empty() {
+                    bytes.extend_from_slice(name);
+                    write_lines(lines, bytes)?;
+                }
+            }
+        }
+        Record::Source { path, hash } => {
+            bytes.extend_from_slice(b",\"t\":\"source\",\"path\":");
+            text(path.as_str(), bytes)?;
+            bytes.extend_from_slice(b",\"hash\":");
+            text(hash.as_str(), bytes)?;
         }
         _ => return Ok(false),
     }
     bytes.push(b'}');
     Ok(true)
+}
+
+/// Lines by context and file, both in order.
+fn write_lines(lines: &NewLines, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
+    let mut last = None;
+    for (context, path, lines) in lines.0.iter() {
+        if last == Some(context) {
+            bytes.push(b',');
+        } else {
+            bytes.extend_from_slice(if last.is_some() { b"}," } else { b"{" });
+            text(context.as_str(), bytes)?;
+            bytes.extend_from_slice(b":{");
+        }
+        last = Some(context);
+        text(path.as_str(), bytes)?;
+        bytes.extend_from_slice(b":\"");
+        bytes.extend_from_slice(lines.to_hex().as_bytes());
+        bytes.push(b'"');
+    }
+    bytes.extend_from_slice(b"}}");
+    Ok(())
 }
 
 fn text(text: &str, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
@@ -53,16 +86,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::NewLines;
+    use playtrace_model::{ContextLabel, LineData, MeasuredPath, SourceHash};
+
+    fn lines() -> impl Strategy<Value = NewLines> {
+        let texts = || prop_oneof!["[a-c]", "\\PC{0,3}", any::<String>()];
+        proptest::collection::vec((texts(), texts(), proptest::collection::vec(0u32..90, 0..4)), 0..6)
+            .prop_map(|rows| {
+                let mut data = LineData::new();
+                for (context, path, lines) in rows {
+                    data.add(
+                        &ContextLabel::new(context),
+                        &MeasuredPath::new(path),
+                        &lines.into_iter().collect(),
+                    );
+                }
+                NewLines(data)
+            })
+    }
 
     proptest! {
         #[test]
         fn the_bytes_are_the_serializers(
             unit in ".*", step in option::of(any::<u32>()), what in ".*", scope in option::of(".*"), shard in option::of(".*"),
+            new in lines(), entered in lines(), path in any::<String>(), hash in any::<String>(),
         ) {
-            let (new, entered) = (NewLines::default(), NewLines::default());
             let open = Record::Open { unit: unit.clone(), kind: UnitKind::Request, step, job: None, child: None, what, scope };
-            for record in [open, Record::Closed { unit, shard, new, entered }] {
+            let source = Record::Source { path: MeasuredPath::new(path), hash: SourceHash::from_hex(hash) };
+            for record in [open, Record::Closed { unit, shard, new, entered }, source] {
                 let mut bytes = b"{".to_vec();
                 prop_assert!(write(&record, &mut bytes).unwrap());
                 bytes.remove(1);

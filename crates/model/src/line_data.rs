@@ -22,15 +22,14 @@ impl LineData {
     /// Adds `lines` of `path` to `context`.
     pub fn add(&mut self, context: &ContextLabel, path: &MeasuredPath, lines: &LineBits) {
         // Look up before cloning the key: a merge adds to the same few keys thousands of times.
-        if !self.contexts.contains_key(context) {
-            self.contexts.insert(context.clone(), BTreeMap::new());
-        }
-        if let Some(files) = self.contexts.get_mut(context) {
-            match files.get_mut(path) {
-                Some(known) => known.union_with(lines),
-                None => {
-                    files.insert(path.clone(), lines.clone());
-                }
+        let Some(files) = self.contexts.get_mut(context) else {
+            self.contexts.insert(context.clone(), BTreeMap::from([(path.clone(), lines.clone())]));
+            return;
+        };
+        match files.get_mut(path) {
+            Some(known) => known.union_with(lines),
+            None => {
+                files.insert(path.clone(), lines.clone());
             }
         }
     }
