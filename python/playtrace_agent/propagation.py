@@ -62,9 +62,7 @@ def install(disabled: Container[str] = ()) -> None:
         Future.add_done_callback = add_done_callback(Future.add_done_callback)  # type: ignore[method-assign]
     if "subprocess" not in disabled:
         follow_programs(subprocess)
-    onimport.install(
-        {**(_left_out() if "multiprocessing" in disabled else _followed()), **_greenlets(disabled)}
-    )
+    onimport.install({**(_left_out() if "multiprocessing" in disabled else _followed()), **_greenlets(disabled)})
 
 
 def _followed() -> dict[str, onimport.Change]:
@@ -75,7 +73,7 @@ def _followed() -> dict[str, onimport.Change]:
         "multiprocessing.queues": _change("queues", "change_queues"),
         "multiprocessing.managers": _change("managers", "change_managers"),
         "multiprocessing.pool": _change("pools", "change_pool"),
-        "concurrent.futures.process": _change("pools", "change_executor"),
+        "concurrent.futures.process": _change("executors", "change_executor"),
         **{f"{package}.process_executor": _change("lokys", "change_executor") for package in _LOKY},
         **{f"{package}.backend.spawn": _change("lokys", "change_spawn") for package in _LOKY},
     }

@@ -13,6 +13,7 @@ mod callable;
 mod callbacks;
 mod calling;
 mod cell;
+mod contexts;
 mod current;
 mod ending;
 mod engine;
@@ -44,6 +45,7 @@ mod unflushed;
 
 use pyo3::prelude::*;
 
+use crate::engine::OwnerObject;
 use crate::error::{FullError, RefusedError, SwitchedOffError, TraceError};
 use crate::token::TokenObject;
 
@@ -58,6 +60,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
+    module.add_class::<OwnerObject>()?;
     body::add_to(module)?;
     block::add_to(module)?;
     module.add("FullError", py.get_type::<FullError>())?;
@@ -67,6 +70,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     functions::add_to(module)?;
     calling::add_to(module)?;
     ending::add_to(module)?;
+    contexts::add_to(module)?;
     greenlets::add_to(module)?;
     request::add_to(module)
 }
