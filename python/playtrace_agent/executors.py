@@ -9,7 +9,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import _native, names, propagation, waiting, workitems
+from . import _native, names, serving, waiting, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def change_executor(module: ModuleType) -> None:
     """Follow ``concurrent.futures.ProcessPoolExecutor``."""
-    propagation.serves_all(module._ExecutorManagerThread)
-    propagation.serves_all(module._process_worker, initializer=2)
+    serving.serves_all(module._ExecutorManagerThread)
+    serving.serves_all(module._process_worker, initializer=2)
     executor: Any = module.ProcessPoolExecutor
     executor.submit = follow_submit(executor.submit, module._process_chunk)
     executor._spawn_process = follow_start(executor._spawn_process, module._ExecutorManagerThread)

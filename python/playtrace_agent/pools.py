@@ -10,7 +10,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _native, names, picklers, propagation, runtime, units, waiting, workitems
+from . import _native, names, picklers, runtime, serving, thread_pools, units, waiting, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,9 +33,9 @@ class _Part(Protocol):
 def change_pool(module: ModuleType) -> None:
     """Follow ``multiprocessing.pool.Pool`` and ``ThreadPool``."""
     pool: Any = module.Pool
-    for serving in (pool._handle_workers, pool._handle_tasks, pool._handle_results):
-        propagation.serves_all(serving)
-    propagation.serves_all(module.worker, initializer=2)
+    for thread in (pool._handle_workers, pool._handle_tasks, pool._handle_results):
+        serving.serves_all(thread)
+    serving.serves_all(module.worker, initializer=2)
     pool._repopulate_pool_static = staticmethod(_repopulate(pool._repopulate_pool_static, module._PoolCache))
     pool.apply_async = _apply_async(pool.apply_async, module)
     pool._map_async = _map_async(pool._map_async)
@@ -54,7 +54,7 @@ def _task(module: ModuleType, pool: Any, fn: Any, args: Any, kwds: Any) -> tuple
         unit = units.begin_within("thread", what=what)
         if unit is None:
             return None
-        task = propagation.Task(fn, unit)
+        task = thread_pools.Task(fn, unit)
         return task, args, kwds, task
     promised = workitems.call(f"{what} in a process pool", fn, args, kwds, picklers.of_pool(pool))
     if promised is None:

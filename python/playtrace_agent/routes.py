@@ -48,8 +48,8 @@ def install() -> None:
 #: Routes by method and rule; bounded, as those of `anyone` are.
 _known: dict[tuple[str, str | None], Route] = {}
 #: How a route is found that has failed, which was said: it would fail for each request.
-#: `None` at the end of the interpreter, when this module's names are gone and requests are still answered: then there is
-#: nobody to tell. What the wrappers need by name they have bound.
+#: `None` at the end of the interpreter, when this module's names are gone and requests are still answered: then there
+#: is nobody to tell. What the wrappers need by name they have bound.
 _failed: set[Callable[..., Any]] = set()
 
 
@@ -107,7 +107,6 @@ def _over_async(
 
 def _around(original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a function within which a request's route is found: with it, the request is over."""
-
     held, leave = runtime.native.held, runtime.native.leave_found_route
 
     @functools.wraps(original)
@@ -137,7 +136,6 @@ def _around_async(original: Callable[..., Coroutine[Any, Any, Any]]) -> Callable
 
 def _finding(original: Callable[..., Any], find: _Find) -> Callable[..., Any]:
     """Wrap a function that finds the route: ``find`` is asked about its result and its arguments."""
-
     enter = _entering(find)
 
     @functools.wraps(original)

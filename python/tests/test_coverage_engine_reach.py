@@ -1,4 +1,4 @@
-"""The engine on top of coverage.py: work that goes on elsewhere, or later, is traced there, whoever comes in between."""
+"""The engine on top of coverage.py: work that goes on elsewhere, or later, is traced there, whoever comes between."""
 
 from __future__ import annotations
 
@@ -292,6 +292,25 @@ def test_a_copied_context_is_followed_into_any_thread(app: Workspace) -> None:
     )
     assert app.look().contexts() == {"profile:a": {"work.py": sorted({*ASH, *CEDAR})}}
     assert complete(app, "a", "b")
+
+
+def test_an_empty_context_within_traced_work_is_said_to_be_nobodys(app: Workspace) -> None:
+    """As with the native engine: unless the work has executed the same lines itself."""
+    app.run(
+        """
+        from client import *
+        import contextvars
+
+        VIEWS["lacks"] = lambda: contextvars.Context().run(work.ash)
+        VIEWS["has"] = lambda: (work.ash(), contextvars.Context().run(work.ash), work.cedar())
+        assert get("lacks", "a") == get("has", "b") == "on"
+        """,
+        env=ENGINE,
+    )
+    assert app.look().lines("a", "work.py") == []
+    assert judge(app, None, slug="a").names("code ran in a context that knows no profile")
+    assert app.look().lines("b", "work.py") == sorted({*ASH, *CEDAR})
+    assert complete(app, "b")
 
 
 def test_contexts_work_as_without_us(app: Workspace) -> None:

@@ -16,7 +16,8 @@ use pyo3::prelude::*;
 use crate::agent::{Agent, RunId};
 use crate::error::{AgentError, raise};
 use crate::state::{AGENT, with_agent};
-use crate::{current, token};
+use crate::current::{self, Nobodys};
+use crate::token;
 
 /// Whether this process has the engine. Nearly always not, and then all of this is nothing.
 static PRESENT: AtomicBool = AtomicBool::new(false);
@@ -31,6 +32,8 @@ thread_local! {
 pub(crate) struct Owner {
     pub(crate) run: RunId,
     pub(crate) context: ContextId,
+    /// What runs is within its work, in a context that knows nothing of it: whose the lines are can't be told.
+    pub(crate) elsewhere: bool,
 }
 
 /// The same, for Python to keep with the lines.
@@ -81,7 +84,11 @@ pub(crate) fn follow(py: Python<'_>) -> PyResult<()> {
 
 #[cold]
 fn switch(py: Python<'_>) -> PyResult<()> {
-    let wanted = current::token(py).and_then(|token| owner(py, token));
+    let wanted = match current::look(py) {
+        Ok(token) => owner(py, token, false),
+        Err(Nobodys::Elsewhere(token)) => owner(py, token, true),
+        Err(Nobodys::Outside) => None,
+    };
     let before = ON.get();
     if wanted == before {
         return Ok(());
@@ -95,8 +102,9 @@ fn switch(py: Python<'_>) -> PyResult<()> {
     fetched
 }
 
-fn owner(py: Python<'_>, token: Token) -> Option<Owner> {
-    AGENT.with(py, |state| state.agent.as_ref()?.owner_of(token)).flatten()
+fn owner(py: Python<'_>, token: Token, elsewhere: bool) -> Option<Owner> {
+    let owner = AGENT.with(py, |state| state.agent.as_ref()?.owner_of(token)).flatten();
+    owner.map(|owner| Owner { elsewhere, ..owner })
 }
 
 /// The trace function is set by the last thing that happens here: nothing of ours runs under it.

@@ -9,7 +9,7 @@ impl Agent {
     /// Whose lines those of a token are.
     pub(crate) fn owner_of(&self, token: Token) -> Option<Owner> {
         let context = self.tracer.resolve(token)?;
-        Some(Owner { run: *self.owners.get(&context)?, context })
+        Some(Owner { run: *self.owners.get(&context)?, context, elsewhere: false })
     }
 
     /// Records lines of a file as those of their owner, unless the file is not of interest.
@@ -24,6 +24,10 @@ impl Agent {
         let code = *credited.entry(id).or_insert_with(|| tracer.add_code(id, 1));
         // A run that was switched off has no token.
         let Some(token) = tracer.token_of(owner.context) else { return };
+        if owner.elsewhere {
+            lines.iter().for_each(|line| self.miss_line(code, *line, token));
+            return;
+        }
         for line in lines {
             if let Some(fresh) = self.tracer.line(code, *line, token) {
                 self.keep(fresh);
