@@ -393,7 +393,7 @@ def test_tasks_of_celery_without_a_worker_and_a_worker_without_tasks(patient: St
         with celery_worker(patient, tmp_path):
             report = quick(patient)
             report.is_well()
-            assert "Celery: 1 workers" in report.text("queue.workers")
+            assert "Celery: 1 worker has" in report.text("queue.workers")
         assert "has ended" in quick(patient).finding("queue.workers")
         (tmp_path / "tasks.py").write_text(TASKS.format(release="0.0.9", broker=patient.redis_url))
         with celery_worker(patient, tmp_path):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from . import _native, processes, propagation, runtime
+from . import _native, processes, runtime, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ def change_process(module: ModuleType) -> None:
 
 def change_queues(module: ModuleType) -> None:
     """Change ``multiprocessing.queues``, where they are not to be followed: a thread serves whoever puts something."""
-    propagation.serves_all(module.Queue._feed)
+    serving.serves_all(module.Queue._feed)
     for queue in (module.Queue, module.JoinableQueue):
         queue.put = _lost(for_nobody(queue.put), "what a multiprocessing queue pickles is not followed")
 

@@ -10,7 +10,7 @@ import functools
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from . import _native, names, propagation, runtime, units
+from . import _native, names, programs, runtime, thread_pools, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -30,7 +30,7 @@ def changes(disabled: Container[str]) -> dict[str, onimport.Change]:
         "eventlet.hubs.hub": _serve_eventlet,
     }
     if "subprocess" not in disabled:
-        here["gevent.subprocess"] = propagation.follow_programs
+        here["gevent.subprocess"] = programs.follow_programs
     if "greenlets" in disabled:
         return {"greenlet": lambda _: _native.expect_greenlets(), **here}
     from . import loops
@@ -87,7 +87,7 @@ def _change_threadpool(module: ModuleType) -> None:
     pool.spawn = _spawn(pool.spawn)
     future: Any = getattr(module, "_FutureProxy", None)
     if future is not None:
-        future.add_done_callback = propagation.add_done_callback(future.add_done_callback)
+        future.add_done_callback = thread_pools.add_done_callback(future.add_done_callback)
 
 
 def _spawn(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,7 +98,7 @@ def _spawn(original: Callable[..., Any]) -> Callable[..., Any]:
         unit = units.begin_within("thread", what=names.function(func)) if _native.traced() and callable(func) else None
         if unit is None:
             return original(self, func, *args, **kwargs)
-        task = propagation.Task(func, unit)
+        task = thread_pools.Task(func, unit)
         before = _native.held()
         try:
             _native.hold(None)
@@ -199,7 +199,7 @@ def _change_tpool(module: ModuleType) -> None:
         unit = units.begin_within("thread", what=names.function(meth)) if _native.traced() else None
         if unit is None:
             return original(meth, *args, **kwargs)
-        task = propagation.Task(meth, unit)
+        task = thread_pools.Task(meth, unit)
         try:
             return original(task, *args, **kwargs)
         finally:

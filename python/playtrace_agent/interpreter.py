@@ -9,7 +9,7 @@ import sysconfig
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import settings
+from . import runtime, settings
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,7 +29,10 @@ class Chosen(NamedTuple):
 
     def possible(self, wanted: settings.Settings) -> settings.Settings:
         """Return the settings without what the engine can't do; that is said."""
-        if self.engine == COVERAGE and wanted.always:
+        if self.engine == NATIVE:
+            # It asks for the context of each line.
+            return replace(wanted, disabled=wanted.disabled - {"contexts"})
+        if wanted.always:
             log.warning("real traffic is not recorded: %s needs the native engine (sys.monitoring)", settings.ALWAYS)
             return replace(wanted, always=False)
         return wanted
@@ -39,7 +42,9 @@ class Chosen(NamedTuple):
         if self.engine == COVERAGE:
             from .coverage_engine import CoverageEngine
 
-            native.listen_with(CoverageEngine(native, wanted, by_unit=self.granularity == "request"))
+            native.listen_with(CoverageEngine(native, wanted))
+            if "contexts" not in wanted.disabled and not native.follow_contexts():
+                runtime.leave_out("contexts")
 
 
 def refusal() -> str | None:
@@ -83,7 +88,7 @@ def choose(wanted: settings.Settings, *, quiet: bool) -> Chosen:
     granularity = "request" if wanted.granularity == "request" else "profile"
     log.log(
         logging.INFO if quiet else logging.WARNING,
-        "Python %s is traced by %s: one run at a time in a process, lines by %s, no event loops (ASGI), no greenlets",
+        "Python %s is traced by %s: several times slower than without, lines by %s, no greenlets (gevent, eventlet)",
         platform.python_version(),
         by,
         granularity,

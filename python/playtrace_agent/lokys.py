@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import foreign, multiprocess, picklers, pools, propagation
+from . import executors, foreign, multiprocess, picklers, serving
 from .queues import follow_feeding
 
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ def change_executor(module: ModuleType) -> None:
     if not whole or not hasattr(queues, "dumps") or not hasattr(reduction, "dumps"):
         foreign.change_loky(module)
         return
-    propagation.serves_all(queues.Queue._feed)
+    serving.serves_all(queues.Queue._feed)
     queues.Queue._start_thread = follow_feeding(queues.Queue._start_thread)
-    propagation.serves_all(module._ExecutorManagerThread)
-    propagation.serves_all(module._process_worker, initializer=2)
-    executor.submit = pools.follow_submit(executor.submit, module._process_chunk, picklers.of_loky)
-    executor._adjust_process_count = pools.follow_start(executor._adjust_process_count, module._ExecutorManagerThread)
+    serving.serves_all(module._ExecutorManagerThread)
+    serving.serves_all(module._process_worker, initializer=2)
+    executor.submit = executors.follow_submit(executor.submit, module._process_chunk, picklers.of_loky)
+    executor._adjust_process_count = executors.follow_start(
+        executor._adjust_process_count, module._ExecutorManagerThread
+    )
 
 
 def change_spawn(module: ModuleType) -> None:

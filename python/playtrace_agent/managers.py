@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from . import _native, propagation, runtime
+from . import _native, runtime, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def change_managers(module: ModuleType) -> None:
     """Let the servers belong to nobody, and name what is lost in them."""
     manager: Any = module.BaseManager
-    propagation.serves_all(manager._run_server, initializer=5)
+    serving.serves_all(manager._run_server, initializer=5)
     # A managed pool runs the app's functions.
     harmless = frozenset(module.SyncManager._registry) - {"Pool"}
     manager._create = _create(manager._create, harmless)

@@ -11,7 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import names, picklers, processes, propagation, runtime, workitems
+from . import names, picklers, processes, runtime, serving, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,17 +52,17 @@ def _start(original: Callable[[Any], None]) -> Callable[[Any], None]:
     def start(self: Any) -> None:
         if not _native.traced():
             return original(self)
-        serving = propagation.served(self)
+        served = serving.served(self)
         pending = processes.pending
         before, prepared = pending.process, None
         process = processes.NewProcess(
-            names.printable(f"multiprocessing: {names.attribute(self, '_name')}"), serves_all=serving is not None
+            names.printable(f"multiprocessing: {names.attribute(self, '_name')}"), serves_all=served is not None
         )
         try:
             # Within the block: a signal's handler may raise as soon as it is set.
             pending.process = process
-            if serving is not None and serving[1] is not None:
-                prepared = _initializer(self, serving[1])
+            if served is not None and served[1] is not None:
+                prepared = _initializer(self, served[1])
             original(self)
             if prepared is not None:
                 setattr(self, _INITIALIZER, prepared)

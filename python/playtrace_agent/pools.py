@@ -1,4 +1,4 @@
-"""Follows traced work into ``ProcessPoolExecutor``, ``multiprocessing.Pool`` and its ``ThreadPool``.
+"""Follows traced work into ``multiprocessing.Pool`` and its ``ThreadPool``.
 
 A pool's processes and threads are others' too, so they belong to nobody; each call that traced work submits is a unit
 of its own. The code that a pool runs for it in this process (the iterable of ``imap``, callbacks) belongs to that work.
@@ -6,12 +6,11 @@ of its own. The code that a pool runs for it in this process (the iterable of ``
 
 from __future__ import annotations
 
-import collections
 import functools
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _native, names, picklers, propagation, runtime, units, workitems
+from . import _native, names, picklers, runtime, serving, thread_pools, units, waiting, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 #: On a pool's cache of results: what is under way for traced work, by job.
 _JOBS = "_playtrace_jobs"
-#: On the same, and on an executor, if it has an initializer: the calls that wait for their results.
-_WAITING = "_playtrace_waiting"
 
 
 class _Part(Protocol):
@@ -33,94 +30,12 @@ class _Part(Protocol):
         """The pool was terminated before that."""
 
 
-def change_executor(module: ModuleType) -> None:
-    """Follow ``concurrent.futures.ProcessPoolExecutor``."""
-    propagation.serves_all(module._ExecutorManagerThread)
-    propagation.serves_all(module._process_worker, initializer=2)
-    executor: Any = module.ProcessPoolExecutor
-    executor.submit = follow_submit(executor.submit, module._process_chunk)
-    executor._spawn_process = follow_start(executor._spawn_process, module._ExecutorManagerThread)
-
-
-def _no_medium(_executor: Any) -> None:
-    return None
-
-
-def follow_submit(
-    original: Callable[..., Any],
-    process_chunk: Callable[..., Any],
-    medium: Callable[[Any], workitems.Medium | None] = _no_medium,
-) -> Callable[..., Any]:
-    """Return an executor's ``submit`` whose calls are followed; ``medium`` tells how the executor pickles them."""
-
-    @functools.wraps(original)
-    def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if not _native.traced():
-            return original(self, fn, *args, **kwargs)
-        # `map` submits chunks.
-        chunk = isinstance(fn, functools.partial) and fn.func is process_chunk
-        what = names.function(fn.args[0] if chunk else fn)  # type: ignore[attr-defined]
-        promised = workitems.call(f"{what} in a process pool", fn, args, kwargs, medium(self))
-        if promised is None:
-            return original(self, fn, *args, **kwargs)
-        call, handed = promised
-        if self._initializer is not None:
-            _needs_workers(self, handed)
-        try:
-            future = original(self, call)
-        except BaseException:
-            handed.dropped("it was not submitted")
-            raise
-        future.add_done_callback(handed.done)
-        return future
-
-    return submit
-
-
-def follow_start(original: Callable[[Any], None], manager: type) -> Callable[[Any], None]:
-    """Return what starts an executor's workers, for the call that waits where the executor's own thread does it."""
-
-    @functools.wraps(original)
-    def start(self: Any) -> None:
-        if isinstance(threading.current_thread(), manager):
-            _for_who_waits(self, original, self)
-        else:
-            original(self)
-
-    return start
-
-
-def _needs_workers(pool: Any, handed: workitems.Handed) -> None:
-    """Keep in mind that a call waits for this pool (or its cache), as long as it does."""
-    waiting = vars(pool).setdefault(_WAITING, collections.deque())
-    waiting.append(handed)
-    while waiting and waiting[0].within() is None:
-        waiting.popleft()
-
-
-def _for_who_waits(pool: Any, start: Callable[..., None], *args: Any) -> None:
-    """Have a pool's own thread start workers as part of a traced call that waits for it, if there is one.
-
-    Each call asks for new workers once: a pool whose initializer fails makes one worker after the other.
-    """
-    waiting = vars(pool).get(_WAITING)
-    within = None
-    while waiting and within is None:
-        within = waiting.popleft().within()
-    before = _native.held()
-    try:
-        _native.enter(within)
-        start(*args)
-    finally:
-        _native.enter(before)
-
-
 def change_pool(module: ModuleType) -> None:
     """Follow ``multiprocessing.pool.Pool`` and ``ThreadPool``."""
     pool: Any = module.Pool
-    for serving in (pool._handle_workers, pool._handle_tasks, pool._handle_results):
-        propagation.serves_all(serving)
-    propagation.serves_all(module.worker, initializer=2)
+    for thread in (pool._handle_workers, pool._handle_tasks, pool._handle_results):
+        serving.serves_all(thread)
+    serving.serves_all(module.worker, initializer=2)
     pool._repopulate_pool_static = staticmethod(_repopulate(pool._repopulate_pool_static, module._PoolCache))
     pool.apply_async = _apply_async(pool.apply_async, module)
     pool._map_async = _map_async(pool._map_async)
@@ -139,14 +54,14 @@ def _task(module: ModuleType, pool: Any, fn: Any, args: Any, kwds: Any) -> tuple
         unit = units.begin_within("thread", what=what)
         if unit is None:
             return None
-        task = propagation.Task(fn, unit)
+        task = thread_pools.Task(fn, unit)
         return task, args, kwds, task
     promised = workitems.call(f"{what} in a process pool", fn, args, kwds, picklers.of_pool(pool))
     if promised is None:
         return None
     call, handed = promised
     if pool._initializer is not None:
-        _needs_workers(pool._cache, handed)
+        waiting.needs_workers(pool._cache, handed)
     return call, (), {}, handed
 
 
@@ -156,7 +71,7 @@ def _repopulate(original: Callable[..., None], cache: type) -> Callable[..., Non
         # The thread that replaces workers has the pool's cache as its first argument; others start the first workers.
         of_thread = vars(threading.current_thread()).get("_args") or (None,)
         if isinstance(of_thread[0], cache):
-            _for_who_waits(of_thread[0], original, *args)
+            waiting.for_who_waits(of_thread[0], original, *args)
         else:
             original(*args)
 
@@ -306,9 +221,9 @@ def _callbacks(parts: list[_Part], *callbacks: Any) -> tuple[Any, ...]:
     unit = units.begin_within("thread", what="a pool's callback")
     if unit is None:
         return callbacks
-    waiting = _Callbacks(unit)
-    parts.append(waiting)
-    return tuple(waiting.following(callback) if callable(callback) else callback for callback in callbacks)
+    both = _Callbacks(unit)
+    parts.append(both)
+    return tuple(both.following(callback) if callable(callback) else callback for callback in callbacks)
 
 
 def _watch(cache: Any, job: int, parts: list[_Part]) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import _native, answers, propagation, runtime, workitems
+from . import _native, answers, runtime, serving, workitems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ _PATIENCE = 0.5
 def change_queues(module: ModuleType) -> None:
     """Follow ``multiprocessing.queues``."""
     queue: Any = module.Queue
-    propagation.serves_all(queue._feed)
-    if any(propagation.served(thread) for thread in threading.enumerate()):
+    serving.serves_all(queue._feed)
+    if any(serving.served(thread) for thread in threading.enumerate()):
         for kind in (queue, module.JoinableQueue):
             kind.put = _put(kind.put)
     queue._start_thread = follow_feeding(queue._start_thread)
@@ -67,7 +67,7 @@ def settle() -> None:
     was switched on, that comes later than this.
     """
     end = time.monotonic() + _PATIENCE
-    feeding = (vars(thread).get("_args") for thread in threading.enumerate() if propagation.served(thread))
+    feeding = (vars(thread).get("_args") for thread in threading.enumerate() if serving.served(thread))
     for buffer in [args[0] for args in feeding if args and isinstance(args[0], _Buffer)]:
         while buffer.is_traced() and time.monotonic() < end:
             time.sleep(0.001)

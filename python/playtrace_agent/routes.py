@@ -48,25 +48,32 @@ def install() -> None:
 #: Routes by method and rule; bounded, as those of `anyone` are.
 _known: dict[tuple[str, str | None], Route] = {}
 #: How a route is found that has failed, which was said: it would fail for each request.
+#: `None` at the end of the interpreter, when this module's names are gone and requests are still answered: then there
+#: is nobody to tell. What the wrappers need by name they have bound.
 _failed: set[Callable[..., Any]] = set()
 
 
-def _enter(find: _Find, of: tuple[Any, ...]) -> object:
-    """Note the route of the request that runs. Returns what `leave_route` is given; ``False`` has nothing undone.
+def _entering(find: _Find) -> Callable[[tuple[Any, ...]], object]:
+    """Return what notes the route of the request that runs, and returns what `leave_route` is given.
 
-    Raises nothing of its own. Every request comes by here.
+    ``False`` has nothing undone. It raises nothing of its own; every request comes by it.
     """
-    try:
-        key = find(*of)
-        route = _known.get(key) or _learn(*key)
-        return False if route is None else runtime.native.enter_route(route, False)
-    except Exception as error:  # noqa: BLE001 - the request comes first
-        _say_once(find, error)
-        return False
+    known, learn, say, enter_route = _known, _learn, _say_once, runtime.native.enter_route
+
+    def enter(of: tuple[Any, ...]) -> object:
+        try:
+            key = find(*of)
+            route = known.get(key) or learn(*key)
+            return False if route is None else enter_route(route, False)
+        except Exception as error:  # noqa: BLE001 - the request comes first
+            say(find, error)
+            return False
+
+    return enter
 
 
 def _say_once(find: Callable[..., Any], error: Exception) -> None:
-    if find not in _failed:
+    if _failed is not None and find not in _failed:
         _failed.add(find)
         runtime.say_fault("recording the routes of real traffic", error)
 
@@ -85,50 +92,56 @@ def _learn(method: str, rule: str | None) -> Route | None:
 def _over_async(
     original: Callable[..., Coroutine[Any, Any, Any]], find: _Find
 ) -> Callable[..., Coroutine[Any, Any, Any]]:
+    enter, leave = _entering(find), runtime.native.leave_route
+
     @functools.wraps(original)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        before = _enter(find, args)
+        before = enter(args)
         try:
             return await original(*args, **kwargs)
         finally:
-            runtime.native.leave_route(before)
+            leave(before)
 
     return call
 
 
 def _around(original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a function within which a request's route is found: with it, the request is over."""
+    held, leave = runtime.native.held, runtime.native.leave_found_route
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
-        before = runtime.native.held()
+        before = held()
         try:
             return original(*args, **kwargs)
         finally:
-            runtime.native.leave_found_route(before)
+            leave(before)
 
     return call
 
 
 def _around_async(original: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    held, leave = runtime.native.held, runtime.native.leave_found_route
+
     @functools.wraps(original)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        before = runtime.native.held()
+        before = held()
         try:
             return await original(*args, **kwargs)
         finally:
-            runtime.native.leave_found_route(before)
+            leave(before)
 
     return call
 
 
 def _finding(original: Callable[..., Any], find: _Find) -> Callable[..., Any]:
     """Wrap a function that finds the route: ``find`` is asked about its result and its arguments."""
+    enter = _entering(find)
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         found = original(*args, **kwargs)
-        _enter(find, (found, *args))
+        enter((found, *args))
         return found
 
     return call
@@ -146,6 +159,7 @@ def _change_flask(module: ModuleType) -> None:
     kind: Any = module.Flask
     original = kind.full_dispatch_request
     enter, leave = runtime.native.enter_route, runtime.native.leave_route
+    say_once, failed = _say_once, _change_flask
 
     @functools.wraps(original)
     def full_dispatch_request(self: Any, *args: Any) -> Any:
@@ -158,7 +172,7 @@ def _change_flask(module: ModuleType) -> None:
                 if route is not None:
                     before = enter(route, "gevent" not in modules and "eventlet" not in modules)
         except Exception as error:  # noqa: BLE001 - the request comes first
-            _say_once(_change_flask, error)
+            say_once(failed, error)
         try:
             return original(self, *args)
         finally:

@@ -8,12 +8,12 @@ import logging
 import os
 import platform
 import sys
-import threading
 from typing import TYPE_CHECKING
 
-from . import __version__, installation, settings
+from . import __version__, installation, settings, starting
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -65,8 +65,7 @@ def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | N
         return True
     if _refused or not settings.enabled(environ):
         return False
-    _starting.prepare()
-    with _starting.lock:
+    with starting.lock():
         # A thread that waited finds the agent on, with everything that follows its work in place.
         if _settings is None and not _refused:
             _start(role, app_dir, environ)
@@ -75,28 +74,7 @@ def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | N
 
 def changing() -> threading.RLock:
     """Return the lock of whoever switches the agent on or wraps an app for it. A forked child has a new one."""
-    _starting.prepare()
-    return _starting.lock
-
-
-class _Starting:
-    """The lock of the one thread that switches the agent on. A forked child gets a new one."""
-
-    def __init__(self) -> None:
-        self.forks = False
-        self._renew()
-
-    def prepare(self) -> None:
-        """See to it that a fork doesn't leave the lock held by a thread that is not there."""
-        if not self.forks:
-            self.forks = True
-            os.register_at_fork(after_in_child=self._renew)
-
-    def _renew(self) -> None:
-        self.lock = threading.RLock()
-
-
-_starting = _Starting()
+    return starting.lock()
 
 
 def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -> None:

@@ -52,6 +52,7 @@ PATCHES = {
     "thread-pools": "calls in thread pools are not followed",
     "greenlets": "greenlets are not followed",
     "subprocess": "programs that traced work starts are not followed",
+    "contexts": "work in other contexts (event loops, copy_context().run) is not followed by the coverage engine",
     "exit": "lines that are not written before os._exit() and os.exec*() are lost",
     "multiprocessing": "",
     "imports": "code that an import runs is credited to whoever imports first",

@@ -98,19 +98,6 @@ def get(name, slug=None, run="r"):
     return dict(seen).get("X-Profile-Trace-Status")
 
 
-class Asked:
-    # Is told when a traced request of a profile has arrived, before it is let in.
-    def __init__(self, slug):
-        from playtrace_agent.coverage_engine import CoverageEngine
-        self.slug, self.event, self.admit = slug, threading.Event(), CoverageEngine.admit
-        CoverageEngine.admit = lambda engine, slug, run: self.tell(engine, slug, run)
-
-    def tell(self, engine, slug, run):
-        if slug == self.slug:
-            self.event.set()
-        return self.admit(engine, slug, run)
-
-
 def inside(name="held"):
     # A view that says that it began, and goes on when it is told to.
     began, go = threading.Event(), threading.Event()

@@ -122,6 +122,6 @@ ROWS = (
     Row("thread", "threading, ThreadPoolExecutor", "", "test_attribution.py test_raw_threads.py test_initializers.py::test_threads_of_pools", "eight profiles at once in threads, timers and pools, raw threads, initializers"),
     Row("thread", "asyncio", "", "test_asgi_pieces.py test_future_plumbing.py", "each piece of a coroutine, cancelled and forgotten ones", "a task made with an empty context: partial"),
     Row("thread", "greenlets", "greenlet gevent", f"{_GREEN}s.py {_GREEN}_contexts.py test_loops.py", "raw ones, hubs, forks and programs that gevent starts; callbacks, timers and watchers given to gevent's and eventlet's loops", "a timer of an app's own class, given to eventlet's hub: partial"),
-    Row("thread", "coverage.py as the source of lines (CPython 3.10, 3.11)", "coverage", "test_coverage_engine.py test_coverage_engine_beside.py", "the same lines as coverage.py's; one run at a time in a process", "event loops and greenlets are refused; what waits for another run longer than 10 s is lost, and named"),
+    Row("thread", "coverage.py as the source of lines (CPython 3.10, 3.11)", "coverage", "test_coverage_engine.py test_coverage_engine_beside.py test_coverage_engine_reach.py test_asgi_servers.py::test_profiles_at_once_by_the_coverage_engine", "the same lines as coverage.py's; runs at once; ASGI servers (uvloop, trio); event loops, copied contexts, calls that wait in process pools", "greenlets are refused; one that is left behind: partial"),
 )
 # fmt: on

@@ -17,7 +17,6 @@ from serving import App, get, serving
 from traffic import ALWAYS, entered, shards
 
 if TYPE_CHECKING:
-
     from conftest import Workspace
 
 FLASK = App(

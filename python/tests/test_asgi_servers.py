@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import asgi_load
 import pytest
-from asgi_load import APP, compare, judge_all, most, prepare, send_all, serving
+from asgi_load import compare, judge_all, most, prepare, send_all, serving
+from asgi_load_app import APP
 from judged import judge
 
 if TYPE_CHECKING:
@@ -55,6 +56,16 @@ def test_started_by_us(workspace: Workspace, server: str, *, line: bool) -> None
         assert "playtrace" not in bare
         workspace.write("asgi_app.py", bare)
     with serving(workspace, "playtrace_agent", "run", "--", sys.executable, "-m", *SERVERS[server]) as port:
+        send_all(port, EACH)
+    found = compare(workspace, EACH)
+    assert (found.wrong, found.lost) == ([], [])
+    judge_all(workspace, EACH)
+
+
+@pytest.mark.parametrize("server", ["uvicorn-uvloop", "hypercorn-trio"])
+def test_profiles_at_once_by_the_coverage_engine(workspace: Workspace, server: str) -> None:
+    prepare(workspace, EACH)
+    with serving(workspace, *SERVERS[server], PROFILE_COVERAGE_ENGINE="coverage") as port:
         send_all(port, EACH)
     found = compare(workspace, EACH)
     assert (found.wrong, found.lost) == ([], [])
@@ -135,7 +146,9 @@ def test_a_request_that_waits_in_the_pipeline_is_not_work_of_the_one_before(work
 def test_the_verdict_sees_threads_that_are_kept_for_the_first_request(workspace: Workspace) -> None:
     prepare(workspace, EACH)
     workspace.write(
-        "mutated.py", "import playtrace_agent.propagation as p\n\np.serves_all = lambda *args, **more: None\n"
+        "mutated.py",
+        "import playtrace_agent.propagation as p, playtrace_agent.thread_pools as q\n\n"
+        "p.serves_all = q.serves_all = lambda *args, **more: None\n",
     )
     workspace.write("asgi_app.py", f"import mutated\n{APP}")
     with serving(workspace, *SERVERS["uvicorn"]) as port:

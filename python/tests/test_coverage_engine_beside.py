@@ -42,32 +42,46 @@ def test_an_exception_of_the_app_reaches_the_server_and_the_next_request_is_trac
     assert app.look().lines("b", "work.py") == CEDAR
 
 
-def test_an_asgi_app_is_refused_and_answers(app: Workspace) -> None:
-    app.run(
-        """
-        import asyncio, playtrace_agent.asgi, work
+ASGI = """
+    import asyncio, playtrace_agent.asgi, work
 
-        async def application(scope, receive, send):
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": work.ash().encode()})
+    async def application(scope, receive, send):
+        await asyncio.sleep(0)
+        answer = getattr(work, scope["path"][1:])()
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(answer).encode()})
 
-        async def request():
-            sent = []
-            async def send(message): sent.append(message)
-            scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"x-profile-trace", b"p"),
-                     (b"x-profile-trace-run", b"r")]}
-            await playtrace_agent.asgi.wrap(application)(scope, None, send)
-            headers = dict(sent[0]["headers"])
-            status = next(value for name, value in headers.items() if name.lower() == b"x-profile-trace-status")
-            assert status.startswith(b"off; the coverage engine does not trace where an event loop runs"), status
-            assert sent[1]["body"] == b"big"
+    wrapped = playtrace_agent.asgi.wrap(application)
 
-        asyncio.run(request())
-        """,
-        env=ENGINE,
-    )
-    assert app.look().lines("p", "work.py") == []
-    assert judge(app, None).names("data lost", "event loop")
+    async def request(name, slug):
+        sent = []
+        async def send(message): sent.append(message)
+        scope = {"type": "http", "method": "GET", "path": "/" + name, "headers": [(b"x-profile-trace", slug),
+                 (b"x-profile-trace-run", b"r")]}
+        await wrapped(scope, None, send)
+        headers = dict(sent[0]["headers"])
+        return next(value for name, value in headers.items() if name.lower() == b"x-profile-trace-status")
+
+    async def both():
+        return await asyncio.gather(request("ash", b"a"), request("cedar", b"b"))
+
+    print(*asyncio.run(both()))
+"""
+
+
+def test_requests_of_an_event_loop_are_traced_in_turns(app: Workspace) -> None:
+    assert app.run(ASGI, env=ENGINE).out == "b'on' b'on'\n"
+    assert app.look().lines("a", "work.py") == ASH
+    assert app.look().lines("b", "work.py") == CEDAR
+    assert judge(app, None, slug="a").status == judge(app, None, slug="b").status == "consistent"
+
+
+def test_where_contexts_are_left_out_an_event_loop_is_refused(app: Workspace) -> None:
+    outcome = app.run(ASGI, env={**ENGINE, "PROFILE_COVERAGE_DISABLE": "contexts"})
+    assert outcome.out.startswith("b'off; the coverage engine does not trace here where an event loop runs")
+    assert app.look().lines("a", "work.py") == app.look().lines("b", "work.py") == []
+    assert judge(app, None, slug="a").names("data lost", "event loop")
 
 
 def test_a_loop_within_a_request_is_traced(app: Workspace) -> None:

@@ -104,7 +104,7 @@ def test_an_exception_at_the_worst_moment_leaves_the_rest_of_the_work_traced(wor
         """
         import logging, subprocess, sys, threading
         import playtrace_agent
-        from playtrace_agent import processes, propagation, runtime
+        from playtrace_agent import processes, runtime, thread_pools
         from concurrent.futures import Future, ThreadPoolExecutor
 
         class Interrupt(BaseException):
@@ -154,7 +154,7 @@ def test_an_exception_at_the_worst_moment_leaves_the_rest_of_the_work_traced(wor
             WORK()
             at, wrong = 0, []
             while interrupted(at):
-                found = playtrace_agent.current_slug(), processes.by_subprocess.get(), propagation._submitting.get()
+                found = playtrace_agent.current_slug(), processes.by_subprocess.get(), thread_pools.submitting.get()
                 if found != ("p", False, None):
                     wrong.append((at, found))
                     break

@@ -104,6 +104,31 @@ def see(workspace: Workspace, given: Iterable[str]) -> None:
         assert wrote.unclosed(way, "r") == [], way
 
 
+def test_a_switch_among_the_arguments_is_left_alone(workspace: Workspace) -> None:
+    """It wakes a greenlet, which knows whose it is; also where the app has derived a class of its own."""
+    workspace.write("work.py", WORK)
+    workspace.run(
+        """
+        import gevent, greenlet, playtrace_agent, work
+
+        class Own(greenlet.greenlet):
+            pass
+
+        hub = gevent.get_hub()
+        for slug, kind in (("p", greenlet.greenlet), ("own", Own)):
+            other = kind(work.other, hub)
+            with playtrace_agent.trace(slug, "r"):
+                hub.loop.run_callback(gevent.spawn, other.switch)
+            gevent.sleep(0.001)
+            assert other.dead
+        """,
+        warnings="ignore",
+    )
+    for slug in ("p", "own"):
+        assert lines_of(workspace, slug) == set()
+        assert workspace.look().of_kind(slug, "left", "r") == [], slug
+
+
 def test_what_will_not_be_called_keeps_nothing_open(workspace: Workspace) -> None:
     workspace.write("work.py", WORK)
     workspace.run(

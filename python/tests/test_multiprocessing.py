@@ -190,7 +190,8 @@ def test_off_means_that_nothing_is_changed(workspace: Workspace) -> None:
         ):
             assert not hasattr(changed, "__wrapped__"), changed
         assert not [name for name in sys.modules if name.startswith("playtrace_agent.") and name.split(".")[1] in (
-            "_native", "onimport", "workitems", "pools", "multiprocess", "managers", "processes", "propagation")]
+            "_native", "onimport", "workitems", "pools", "executors", "multiprocess", "managers", "processes",
+            "propagation")]
         """,
         env={"ENABLE_PROFILE_COVERAGE": None},
     )

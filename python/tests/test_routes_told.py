@@ -83,6 +83,18 @@ with Configurator() as config:
     application = config.make_wsgi_app()
 """
 
+FLASK = """
+from flask import Flask
+
+application = Flask(__name__)
+
+
+@application.get("/")
+@application.get("/shop/<name>")
+def view(name=""):
+    return "shared"
+"""
+
 FALCON = """
 import falcon
 
@@ -201,11 +213,10 @@ application.mount("/star", Starlette(routes=[Route("/plain/{name}", plain)]))
 """
 
 
-def test_fastapi_and_starlette(workspace: Workspace) -> None:
-    workspace.write("app.py", FASTAPI)
-    workspace.run(
-        HARNESS
-        + """
+#: Asks an ASGI app as a server would.
+ASKING = (
+    HARNESS
+    + """
 target = trace(app.application)
 
 
@@ -218,6 +229,15 @@ async def request(path, method="GET"):
     assert type(_native.held()) is not _native.Route
 
 
+"""
+)
+
+
+def test_fastapi_and_starlette(workspace: Workspace) -> None:
+    workspace.write("app.py", FASTAPI)
+    workspace.run(
+        ASKING
+        + """
 async def main():
     for path in ("/item/17", "/below/here/deep/x", "/star/plain/x", "/starts"):
         await request(path)
@@ -245,3 +265,55 @@ asyncio.run(main())
         "WS /talk/{name}": {"talk"},
     }
     assert entered(workspace) == set().union(*found.values())
+
+
+#: As the interpreter leaves a module at its end, where something has a hold of it.
+GONE = """
+from playtrace_agent import routes
+for name in list(vars(routes)):
+    if name != "__builtins__":
+        setattr(routes, name, None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        pytest.param(FLASK, ("/shop/17", "/"), id="flask"),
+        pytest.param(DJANGO, ("/", "/shop/17"), id="django"),
+        pytest.param(BOTTLE, ("/no/such", "/shop/17"), id="bottle"),
+        pytest.param(PYRAMID, ("/no/such", "/shop/17"), id="pyramid"),
+        pytest.param(FALCON, ("/no/such", "/shop/17"), id="falcon"),
+    ],
+)
+def test_at_the_end_of_the_interpreter_requests_are_answered_as_ever(
+    workspace: Workspace, text: str, paths: tuple[str, str]
+) -> None:
+    """Those of a known route, and those whose route nobody has asked for before."""
+    workspace.write("app.py", text)
+    first, other = paths
+    outcome = workspace.run(
+        WSGI + f"before = get({first!r})\n{GONE}assert get({first!r}) == before\nassert get({other!r})[0] == '200'\n",
+        env=ALWAYS,
+        warnings="ignore",
+    )
+    assert outcome.err == ""
+
+
+def test_at_the_end_of_the_interpreter_tasks_are_answered_as_ever(workspace: Workspace) -> None:
+    workspace.write("app.py", FASTAPI)
+    workspace.run(
+        ASKING
+        + f"""
+async def main():
+    await request("/item/17")
+    {GONE.replace(chr(10), chr(10) + "    ")}
+    for path in ("/item/17", "/below/here/deep/x", "/star/plain/x"):
+        await request(path)
+
+
+asyncio.run(main())
+""",
+        env=ALWAYS,
+        warnings="ignore",
+    )

@@ -77,7 +77,7 @@ FAULTS = (
     # The threads of anyio's pool are kept for the requests that happened to start them.
     Mutation(
         "threads-kept-for-the-first-request",
-        (Edit(f"{_AGENT}propagation.py", "    _serving[id(target)] = target, initializer\n", "    return\n"),),
+        (Edit(f"{_AGENT}serving.py", "    _serving[id(target)] = target, initializer\n", "    return\n"),),
         _under(HYPERCORN, 300),
         says="within traced work: whose it is can't be told",
     ),

@@ -37,7 +37,7 @@ use crate::unflushed;
 /// The untokened run is asked for again and again, so its faults are looked into again after this time.
 const RETRY: Duration = Duration::from_secs(5);
 
-type RunId = u64;
+pub(crate) type RunId = u64;
 pub(crate) type UnitId = u64;
 
 /// What is about to begin.

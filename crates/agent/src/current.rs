@@ -281,6 +281,8 @@ pub(crate) fn put(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<
         return Ok(());
     }
     let quick = QUICK_SET.load(Ordering::Relaxed);
+    // With its last token a unit ends: not before its lines are fetched.
+    let _before = if engine::is_present() { self::value(py) } else { None };
     // SAFETY: the lock is held; the variable and its method live for ever; both ways of setting are C functions that hand out
     // a reference of ours (what `ContextVar.reset` would take), or an error. The function's type is the one that
     // CPython documents since 3.7.1.
@@ -295,6 +297,18 @@ pub(crate) fn put(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<
         Bound::from_owned_ptr_or_err(py, undo)?;
     }
     engine::follow(py)
+}
+
+/// What the variable holds in a context, if it is set there.
+pub(crate) fn value_in<'py>(context: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let variable = VARIABLE.load(Ordering::Relaxed);
+    if variable.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the lock is held, and the variable lives for ever.
+    let variable = unsafe { Bound::from_borrowed_ptr(context.py(), variable) };
+    let value = context.call_method1("get", (variable,))?;
+    Ok((!value.is_none()).then_some(value))
 }
 
 /// Has a context that nothing runs in hold `None`.

@@ -16,7 +16,7 @@ use crate::engine;
 use crate::names;
 use crate::run::Written;
 use crate::state::{AGENT, with_agent};
-use crate::{greenlets, token};
+use crate::{contexts, greenlets, token};
 
 /// What a flush wrote: the shard's name, how many files, how many lines.
 pub(crate) type Report = (String, usize, usize);
@@ -93,7 +93,6 @@ pub(crate) fn end_quietly(py: Python<'_>, unit: UnitId) {
     let token = AGENT.with(py, |state| state.tokens.remove(&unit)).flatten();
     give_back(py, token);
     let _ = with_agent(py, |agent| agent.close(unit));
-    let _ = engine::left(py, unit);
 }
 
 /// Closes a unit whose token was `held`; what is to be told, if anything is.
@@ -107,7 +106,7 @@ fn close(py: Python<'_>, unit: UnitId, held: *mut ffi::PyObject) -> Option<Bound
     let (is_left, token) = unsafe { (is_held(held), Bound::from_owned_ptr_or_opt(py, held)) };
     let token = token.map(Bound::unbind);
     let ended = if is_left {
-        if engine::is_present() {
+        if token.as_ref().is_some_and(|token| engine::is_present() && misses(py, token)) {
             AGENT.with(py, |state| state.agent.as_mut().map(|agent| agent.miss_left(unit)));
         }
         let written = with_agent(py, |agent| agent.leave_behind(unit));
@@ -118,13 +117,17 @@ fn close(py: Python<'_>, unit: UnitId, held: *mut ffi::PyObject) -> Option<Bound
         give_back(py, token);
         with_agent(py, |agent| agent.close(unit))
     };
-    let left = engine::left(py, unit);
-    let told = match drained.and(left).and(ended) {
+    let told = match drained.and(ended) {
         Ok(None) => return None,
         Ok(Some(written)) => (report(written), py.None()).into_pyobject(py),
         Err(fault) => (py.None(), fault).into_pyobject(py),
     };
     told.ok().map(Bound::into_any)
+}
+
+/// Whether the engine may not see what goes on under a token.
+fn misses(py: Python<'_>, token: &Py<PyAny>) -> bool {
+    !contexts::are_followed() || greenlets::have(py, token)
 }
 
 /// Whether anything but us holds a token; null is none.

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyType, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::calling::guarded;
 use crate::cell::AttachedCell;
 use crate::frames::lookup;
 use crate::state::AGENT;
 use crate::token::TokenObject;
-use crate::{current, entered};
+use crate::{current, engine, entered};
 
 type New = unsafe extern "C-unwind" fn(
     *mut ffi::PyTypeObject,
@@ -112,11 +112,24 @@ fn expect_greenlets() {
 /// Puts another method in place of a static type's: such a type refuses that, though it is done for it at its making. Says whether it
 /// could be. Not for names that the interpreter finds by a slot.
 #[pyfunction]
-fn replace_method(kind: &Bound<'_, PyType>, name: &str, method: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn replace_method(kind: &Bound<'_, PyType>, name: &str, method: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(dictionary) = dictionary_of(kind)?.filter(|_| !name.starts_with("__")) else {
+        return Ok(false);
+    };
+    dictionary.set_item(name, method)?;
+    // SAFETY: the lock is held, and it is a type.
+    unsafe { ffi::PyType_Modified(kind.as_type_ptr()) };
+    Ok(true)
+}
+
+/// A type's own dictionary, where it can be had.
+fn dictionary_of<'py>(kind: &Bound<'py, PyType>) -> PyResult<Option<Bound<'py, PyDict>>> {
     let py = kind.py();
     let dictionary = lookup(c"PyType_GetDict");
-    if dictionary.is_null() || name.starts_with("__") {
-        return Ok(false);
+    if dictionary.is_null() {
+        // Before 3.12, the one thing that the type's `__dict__` refers to, as the garbage collector sees it.
+        let seen = py.import("gc")?.call_method1("get_referents", (kind.getattr("__dict__")?,))?;
+        return Ok(seen.get_item(0).ok().and_then(|seen| seen.cast_into().ok()));
     }
     // SAFETY: it is the function of that name, which takes a type and hands out a reference; the lock is held.
     let dictionary = unsafe {
@@ -124,10 +137,7 @@ fn replace_method(kind: &Bound<'_, PyType>, name: &str, method: &Bound<'_, PyAny
             std::mem::transmute(dictionary);
         Bound::from_owned_ptr_or_err(py, dictionary(kind.as_type_ptr()))?
     };
-    dictionary.set_item(name, method)?;
-    // SAFETY: the lock is held, and it is a type.
-    unsafe { ffi::PyType_Modified(kind.as_type_ptr()) };
-    Ok(true)
+    Ok(dictionary.cast_into().ok())
 }
 
 /// Says that greenlets of this class, or one derived from it, work for whoever asks: they belong to nobody.
@@ -230,6 +240,8 @@ fn give(greenlet: &Bound<'_, PyAny>) -> PyResult<()> {
         put?;
         context
     };
+    // The engine has followed into that context, and nothing tells it of the way back.
+    engine::follow(py)?;
     setter.bind(py).call_method1("__set__", (greenlet, &context))?;
     if token.is_some() {
         let working = Working {
@@ -295,4 +307,17 @@ pub(crate) fn let_go_quietly() {
         // SAFETY: the lock is held: see `guarded`.
         unsafe { ffi::PyErr_Clear() };
     }
+}
+
+/// Whether a greenlet of traced work that is not dead has a token. To be asked after [`let_go`]; where it can't be told, one has.
+pub(crate) fn have(py: Python<'_>, token: &Py<PyAny>) -> bool {
+    let contexts = KNOWN.with(py, |known| {
+        let working = &known.as_ref()?.working;
+        Some(working.iter().map(|one| one.context.clone_ref(py)).collect::<Vec<_>>())
+    });
+    let held = |context: &Bound<'_, PyAny>| {
+        current::value_in(context).map_or(true, |value| value.is_some_and(|value| value.is(token)))
+    };
+    let contexts = contexts.flatten().unwrap_or_default();
+    contexts.iter().any(|context| context.bind(py).upgrade().is_some_and(|context| held(&context)))
 }

@@ -13,6 +13,7 @@ mod callable;
 mod callbacks;
 mod calling;
 mod cell;
+mod contexts;
 mod current;
 mod dispatching;
 mod due;
@@ -48,6 +49,7 @@ mod unflushed;
 
 use pyo3::prelude::*;
 
+use crate::engine::OwnerObject;
 use crate::error::{FullError, RefusedError, SwitchedOffError, TraceError};
 use crate::token::TokenObject;
 
@@ -62,6 +64,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     current::create(py)?;
     module.add("TraceError", py.get_type::<TraceError>())?;
     module.add_class::<TokenObject>()?;
+    module.add_class::<OwnerObject>()?;
     body::add_to(module)?;
     block::add_to(module)?;
     module.add("FullError", py.get_type::<FullError>())?;
@@ -71,6 +74,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     functions::add_to(module)?;
     calling::add_to(module)?;
     ending::add_to(module)?;
+    contexts::add_to(module)?;
     greenlets::add_to(module)?;
     passing::add_to(module)?;
     dispatching::add_to(module)?;

@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 
 use crate::agent::{Agent, UnitId};
 use crate::cell::AttachedCell;
-use crate::engine::Engine;
 use crate::error::{AgentError, raise};
 use crate::monitor::Monitor;
 use crate::registry::Objects;
@@ -19,7 +18,7 @@ pub(crate) struct State {
     pub(crate) agent: Option<Agent>,
     pub(crate) monitor: Option<Arc<Monitor>>,
     /// What reports lines in the monitor's place.
-    pub(crate) engine: Option<Engine>,
+    pub(crate) engine: Option<Py<PyAny>>,
     pub(crate) listening: Listening,
     pub(crate) objects: Objects,
     /// The tokens of the units that are under way.

@@ -31,8 +31,8 @@ pub struct Matrix {
     pub symbol_profiles: BTreeMap<String, Vec<String>>,
     /// For each profile the symbols that it alone covers.
     pub only_here: BTreeMap<String, Vec<String>>,
-    /// What each key stands for. A key is the symbol's name; where a file defines the name more than once (a
-    /// property and its setter), it is the name, `@` and the line.
+    /// What each key stands for. A key is the symbol's name; where the name is defined more than once (a property and its setter), it is
+    /// the name, `@` and the line; where two files define it at the same line (`a.py` and `a/__init__.py`), the name, `@`, the file, `:` and the line.
     pub symbols: BTreeMap<String, SymbolEntry>,
     /// Requests and jobs, by `<profile>:<scope>`.
     #[serde(default)]
@@ -307,6 +307,8 @@ struct Known {
     symbols: BTreeMap<SymbolRef, (MatrixSymbol, usize)>,
     /// Names with several definitions.
     ambiguous: BTreeSet<String>,
+    /// Names with definitions at the same line of several files.
+    shared: BTreeSet<(String, u32)>,
 }
 
 impl Known {
@@ -318,20 +320,27 @@ impl Known {
             .chain(from_inventory)
             .filter(|(_, (symbol, _))| matches!(symbol.kind, SymbolKind::Function | SymbolKind::Method))
             .collect();
-        let mut seen = BTreeSet::new();
-        let ambiguous = symbols
-            .keys()
-            .filter(|reference| !seen.insert(&reference.name))
-            .map(|reference| reference.name.clone())
-            .collect();
-        Self { symbols, ambiguous }
+        let (mut names, mut lines) = (BTreeSet::new(), BTreeSet::new());
+        let (mut ambiguous, mut shared) = (BTreeSet::new(), BTreeSet::new());
+        for SymbolRef { name, line, .. } in symbols.keys() {
+            if !names.insert(name) {
+                ambiguous.insert(name.clone());
+            }
+            if !lines.insert((name, line)) {
+                shared.insert((name.clone(), *line));
+            }
+        }
+        Self { symbols, ambiguous, shared }
     }
 
     fn key(&self, reference: &SymbolRef) -> String {
-        if self.ambiguous.contains(&reference.name) {
-            format!("{}@{}", reference.name, reference.line)
+        let SymbolRef { file, line, name } = reference;
+        if !self.ambiguous.contains(name) {
+            name.clone()
+        } else if self.shared.contains(&(name.clone(), *line)) {
+            format!("{name}@{file}:{line}")
         } else {
-            reference.name.clone()
+            format!("{name}@{line}")
         }
     }
 

@@ -387,6 +387,19 @@ fn where_lines_were_not_traced_none_is_missing() {
 }
 
 #[test]
+fn two_files_that_define_a_name_at_one_line_have_a_key_each() {
+    let main = |path: &str| SourceFile { path: MeasuredPath::new(path), ..script() };
+    let files = [main("app/script.py"), main("app/script/__init__.py")];
+    let run = Run::complete("a", &[("app/script.py", &[2])]);
+    let matrix = matrix(&[run], Some(&listed(&files, Vec::new())));
+    let [covered, gap] = ["app.script.main@app/script.py:1", "app.script.main@app/script/__init__.py:1"];
+    assert_eq!(matrix.profile_symbols["a"], [covered]);
+    assert_eq!(matrix.symbols[gap].symbol.file, MeasuredPath::new("app/script/__init__.py"));
+    let gaps: Vec<&str> = matrix.gaps.symbols.iter().map(|gap| gap.key.as_str()).collect();
+    assert!(gaps.contains(&gap) && !gaps.contains(&covered), "{gaps:?}");
+}
+
+#[test]
 fn a_line_inside_a_function_says_that_it_was_entered_and_a_definition_inside_does_not() {
     let mut run = Run { measured: Measured::Functions, ..Run::complete("a", &[("app/dam.py", &[7])]) };
     assert!(covered(&run.report()).contains(&("app.dam.Dam.level", 5)), "7 is inside the getter");

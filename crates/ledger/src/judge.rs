@@ -316,8 +316,8 @@ impl Judging {
     fn engines(&mut self, facts: &Facts) {
         for process in &facts.by_coverage {
             self.verdict.notes.push(format!(
-                "{process} was traced by coverage.py: one run at a time in a process, and not where work goes on without a call that \
-                 the agent follows (docs/explanation/limits.md)"
+                "{process} was traced by coverage.py: what a C extension runs in a context that it enters by itself is not seen \
+                 (docs/explanation/limits.md)"
             ));
         }
     }

@@ -108,7 +108,7 @@ pub enum Engine {
     /// The interpreter's `sys.monitoring`.
     #[default]
     Native,
-    /// coverage.py's trace function, for one run at a time in a process.
+    /// coverage.py's trace function.
     Coverage,
 }
 

@@ -135,7 +135,8 @@ fn traffic(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Has real traffic be recorded as if a moment were now: milliseconds since 1970-01-01 UTC. For tests.
+/// Has real traffic be recorded as if a moment were now: milliseconds since 1970-01-01 UTC. For tests, which are about the wheel that is released: it is
+/// in there, and harmless, because who can call it runs in the app's process, and could set the clock of `time`, or write into the data, as well.
 #[pyfunction]
 #[pyo3(signature = (moment))]
 fn pretend(py: Python<'_>, moment: Option<u64>) -> PyResult<()> {

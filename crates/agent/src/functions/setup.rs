@@ -22,7 +22,6 @@ use crate::{engine, imports};
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
     module.add_function(wrap_pyfunction!(listen_with, module)?)?;
-    module.add_function(wrap_pyfunction!(engine_over, module)?)?;
     module.add_function(wrap_pyfunction!(set_role, module)?)?;
     module.add_function(wrap_pyfunction!(boot, module)?)?;
     module.add_function(wrap_pyfunction!(tell_setup, module)?)?;
@@ -93,12 +92,6 @@ fn grant(secret: Option<&str>, signed_only: bool, allow: Option<&str>) -> Result
 #[pyfunction]
 fn listen_with(py: Python<'_>, engine: Py<PyAny>) {
     engine::set(py, engine);
-}
-
-/// That engine turns to another run: what still runs of the one before is not seen any more. Says whether something does.
-#[pyfunction]
-fn engine_over(py: Python<'_>) -> PyResult<bool> {
-    engine::over(py)
 }
 
 /// Changes what this process says that it does.

@@ -60,8 +60,7 @@ pub(crate) fn open_of(
     start_monitor(py)?;
     token::settle_gone(py);
     registry::sweep(py);
-    let let_in = engine::is_present() && engine::is_let_in(spec.kind);
-    if let_in {
+    if engine::is_present() && engine::is_let_in(spec.kind) {
         engine::admit(py, slug, run, &described(&spec))?;
     }
     let unit = with_agent(py, |agent| {
@@ -72,9 +71,6 @@ pub(crate) fn open_of(
         }
         agent.open(slug, run, spec)
     });
-    if let_in {
-        engine::joined(py, unit.as_ref().ok().map(|opened| (opened.unit, opened.token)))?;
-    }
     opened(py, unit?)
 }
 
@@ -99,14 +95,9 @@ fn open_within(
     let Some(token) = current::token(py) else { return Ok(None) };
     let mut spec = UnitSpec::new(kind(kind_name)?, what);
     spec.child = child;
-    let run = AGENT.with(py, |state| engine::run_of(state.agent.as_ref()?, token)).flatten();
-    let let_in = engine::is_present() && engine::is_let_in(spec.kind);
-    if let Some((slug, run)) = run.filter(|_| let_in) {
-        engine::admit(py, &slug, &run, &described(&spec))?;
-        let unit = with_agent(py, |agent| agent.open_within(token, spec).transpose());
-        let opened_as = unit.as_ref().ok().and_then(Option::as_ref);
-        engine::joined(py, opened_as.map(|opened| (opened.unit, opened.token)))?;
-        return unit?.map(|unit| opened(py, unit).map(|(unit, _)| unit)).transpose();
+    if engine::is_present() && engine::is_let_in(spec.kind) {
+        let run = AGENT.with(py, |state| engine::run_of(state.agent.as_ref()?, token)).flatten();
+        run.map_or(Ok(()), |(slug, run)| engine::admit(py, &slug, &run, &described(&spec)))?;
     }
     let unit = with_agent(py, |agent| agent.open_within(token, spec).transpose())?;
     unit.map(|unit| opened(py, unit).map(|(unit, _)| unit)).transpose()

@@ -153,7 +153,7 @@ fn a_process_that_coverage_py_traced_is_named_and_lowers_nothing() {
     let judgement = judged(vec![player(1, vec![], passed()), web]);
     assert_eq!(judgement.verdict.status, Status::Complete);
     assert!(
-        judgement.verdict.notes[0].contains("was traced by coverage.py: one run at a time"),
+        judgement.verdict.notes[0].contains("was traced by coverage.py: what a C extension"),
         "{:?}",
         judgement.verdict
     );

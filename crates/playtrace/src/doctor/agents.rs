@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use playtrace_ledger::EnabledProcess;
 
 use super::Facts;
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, counted};
 use super::workers::Agent;
 
 /// The first release of coverage.py that reads and combines shards (data schema 7).
@@ -69,7 +69,7 @@ fn version(known: &[&EnabledProcess], ours: &str) -> Finding {
             format!("install one release of both where that process runs (pip install playtrace-agent=={ours}), and restart it"),
         );
     }
-    check.ok(format!("playtrace-agent {ours} in {} processes", known.len()))
+    check.ok(format!("playtrace-agent {ours} in {}", counted(known.len(), "process")))
 }
 
 fn engine(known: &[&EnabledProcess]) -> Finding {
@@ -86,8 +86,7 @@ fn engine(known: &[&EnabledProcess]) -> Finding {
                 "unset PROFILE_COVERAGE_ENGINE there (the engine is native then), and restart the process",
             );
         }
-        let limit = if needed { ", one run at a time in a process" } else { "" };
-        let told = format!("{engine} on {python}{limit}");
+        let told = format!("{engine} on {python}");
         if !engines.contains(&told) {
             engines.push(told);
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, counted};
 use super::process::{Identity, user};
 use super::web::{is_about_the_directory, without_app};
 use super::workers::Agent;
@@ -76,8 +76,8 @@ fn same(asked: &Asked, facts: &Facts) -> Finding {
     }
     let unseen = facts.workers.iter().filter(|seen| matches!(seen.agent, Agent::Unknown)).count();
     if unseen > 0 {
-        return check
-            .not_checked(format!("where {unseen} workers write can't be seen from here (worker.toggle)"));
+        let (whose, write) = (counted(unseen, "worker"), if unseen == 1 { "writes" } else { "write" });
+        return check.not_checked(format!("where {whose} {write} can't be seen from here (worker.toggle)"));
     }
     check.ok(format!("web processes, workers and service use {}", dir.display()))
 }

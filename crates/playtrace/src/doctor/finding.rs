@@ -208,6 +208,16 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
+/// So many of something that has an `s` or `es` where there are several, for people.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{count} {what}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +231,12 @@ mod tests {
         let mut sorted = Check::ALL;
         sorted.sort_unstable();
         assert_eq!(sorted, Check::ALL);
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "worker")), ["0 workers", "1 worker", "2 workers"]);
+        assert_eq!([1, 2].map(|count| counted(count, "process")), ["1 process", "2 processes"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use playtrace_ledger::EnabledProcess;
 
 use super::Facts;
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, counted};
 
 /// A queue, and the hooks by which the agent takes part in it.
 struct Queue {
@@ -102,7 +102,8 @@ fn workers(enabled: &[EnabledProcess], dir: &str) -> Finding {
     for Seen { queue, senders, workers, ended } in &seen {
         let name = queue.name;
         if !workers.is_empty() {
-            told.push(format!("{name}: {} workers have the agent on", workers.len()));
+            let have = if workers.len() == 1 { "has" } else { "have" };
+            told.push(format!("{name}: {} {have} the agent on", counted(workers.len(), "worker")));
             continue;
         }
         let Some(sender) = senders.iter().find(|sender| sender.is_alive() == Some(true)) else {
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn jobs_that_are_tagged_want_a_worker_that_runs() {
-        assert_eq!(workers(&[web(), worker()], "d").reason, "Celery: 1 workers have the agent on");
+        assert_eq!(workers(&[web(), worker()], "d").reason, "Celery: 1 worker has the agent on");
         let found = workers(&[web(), ended(worker())], "d");
         assert_eq!(found.status, Status::Failed);
         assert!(

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use playtrace_ledger::EnabledProcess;
 
 use super::directory::same_directory;
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, counted};
 use super::process::{self, Identity};
 use super::redis::{RedisLook, Worker};
 use super::{Facts, redis};
@@ -131,7 +131,9 @@ pub(super) fn check(facts: &Facts) -> [Finding; 5] {
                     .map(|check| check.not_checked("there is no worker"));
                 return [reached, no_workers(redis), a, b, c];
             }
-            let count = Check::RqWorkers.ok(format!("{} workers are registered", facts.workers.len()));
+            let count = facts.workers.len();
+            let are = if count == 1 { "is" } else { "are" };
+            let count = Check::RqWorkers.ok(format!("{} {are} registered", counted(count, "worker")));
             [reached, count, toggle(facts), restarted(facts), hooks(facts)]
         }
     }
@@ -166,7 +168,9 @@ fn toggle(facts: &Facts) -> Finding {
              of the web processes; have it call playtrace_agent.rq.install() at its start; restart it",
         );
     }
-    check.ok(format!("{} workers have ENABLE_PROFILE_COVERAGE on", facts.workers.len()))
+    let count = facts.workers.len();
+    let have = if count == 1 { "has" } else { "have" };
+    check.ok(format!("{} {have} ENABLE_PROFILE_COVERAGE on", counted(count, "worker")))
 }
 
 fn restarted(facts: &Facts) -> Finding {
@@ -221,14 +225,15 @@ fn hooks(facts: &Facts) -> Finding {
         .filter(|seen| matches!(&seen.agent, Agent::On(process) if process.setup.is_some()));
     let (known, all) = (known.count(), facts.workers.len());
     if known < all {
-        return check.not_checked(format!("{} of {all} workers have no agent here that tells (worker.toggle, directory.same, directory.writable)", all - known));
+        return check.not_checked(format!("no agent here tells of {} of {} (worker.toggle, directory.same, directory.writable)", all - known, counted(all, "worker")));
     }
     let release = facts.workers.iter().find_map(|seen| match &seen.agent {
         Agent::On(process) => process.setup.as_ref()?.rq.clone(),
         _ => None,
     });
     check.ok(format!(
-        "jobs are tagged, and traced by {all} workers (RQ {})",
+        "jobs are tagged, and traced by {} (RQ {})",
+        counted(all, "worker"),
         release.as_deref().unwrap_or("?")
     ))
 }
