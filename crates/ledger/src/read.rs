@@ -1,11 +1,13 @@
 //! The reading side: all ledger files of one run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufReader;
 use std::path::Path;
 
 use playtrace_model::{LineData, RunToken, Slug};
 use serde::{Deserialize, Serialize};
 
+use crate::frame::decode_each;
 use crate::{Damage, Entry, Layout, LedgerError, ProcessId, Record, Role, decode, unflushed};
 
 /// One process's records of a run.
@@ -25,11 +27,42 @@ impl Writer {
     /// Reads one file's bytes.
     pub fn from_bytes(file: impl Into<String>, bytes: &[u8]) -> Self {
         let (entries, damages) = decode(bytes);
+        Self::of(file.into(), entries, damages)
+    }
+
+    /// Reads a file record by record. Lines that are in a shard, by what the file says, go to `take` and are not kept.
+    fn scan(path: &Path, file: String, take: &mut dyn FnMut(&LineData)) -> std::io::Result<Self> {
+        let mut entries: Vec<Entry> = Vec::new();
+        // Where in `entries` lines are that wait for the process's next transaction.
+        let mut waiting = Vec::new();
+        let from = BufReader::with_capacity(1 << 16, fs_err::File::open(path)?);
+        let damages = decode_each(from, |mut entry| {
+            if let Record::Closed { shard, new, .. } = &mut entry.record {
+                if !new.is_empty() {
+                    take(&new.0);
+                }
+                if shard.is_none() && !new.is_empty() {
+                    waiting.push(entries.len());
+                } else if shard.is_some() {
+                    new.0 = LineData::new();
+                    for at in waiting.drain(..) {
+                        if let Record::Closed { new, .. } = &mut entries[at].record {
+                            new.0 = LineData::new();
+                        }
+                    }
+                }
+            }
+            entries.push(entry);
+        })?;
+        Ok(Self::of(file, entries, damages))
+    }
+
+    fn of(file: String, entries: Vec<Entry>, damages: Vec<Damage>) -> Self {
         let process = entries.iter().find_map(|entry| match &entry.record {
             Record::Boot { process, role, .. } => Some((process.clone(), *role)),
             _ => None,
         });
-        Self { file: file.into(), process, entries, damages }
+        Self { file, process, entries, damages }
     }
 
     /// The process for people: `web process 4711 on host`, or the file's name.
@@ -111,16 +144,37 @@ pub struct RunLedger {
 impl RunLedger {
     /// Reads the run's directory; no directory is an empty ledger.
     pub fn read(layout: &Layout, slug: &Slug, run: &RunToken) -> Result<Self, LedgerError> {
+        Self::read_dir(&layout.run_dir(slug, run), &mut |ledger, path| ledger.add_file(path))
+    }
+
+    /// The same in little memory: lines that are in a shard, by what the ledger says, go to `take` and are not kept in the
+    /// records, so that [`Judgement::lines`](crate::judge::Judgement::lines) lacks them. All else is judged as it would be.
+    /// `take` gets those as well that are kept.
+    pub fn scan(
+        layout: &Layout,
+        slug: &Slug,
+        run: &RunToken,
+        take: &mut dyn FnMut(&LineData),
+    ) -> Result<Self, LedgerError> {
+        Self::read_dir(&layout.run_dir(slug, run), &mut |ledger, path| ledger.scan_file(path, take))
+    }
+
+    fn read_dir(
+        dir: &Path,
+        add: &mut dyn FnMut(&mut Self, &Path) -> Result<(), LedgerError>,
+    ) -> Result<Self, LedgerError> {
         let mut ledger = Self::default();
-        let dir = layout.run_dir(slug, run);
-        let entries = match fs_err::read_dir(&dir) {
+        let fault = |source| LedgerError::Read { path: dir.to_owned(), source };
+        let entries = match fs_err::read_dir(dir) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ledger),
-            other => other.map_err(|source| LedgerError::Read { path: dir.clone(), source })?,
+            other => other.map_err(fault)?,
         };
-        for entry in entries {
-            let path = entry.map_err(|source| LedgerError::Read { path: dir.clone(), source })?.path();
+        let mut paths =
+            entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().map_err(fault)?;
+        paths.sort();
+        for path in paths {
             if path.extension().is_some_and(|ending| ending == Layout::EXTENSION) {
-                ledger.add_file(&path)?;
+                add(&mut ledger, &path)?;
             } else if path.extension().is_some_and(|ending| ending == Layout::UNFLUSHED) {
                 let unflushed::Contents { lines, entered, whole } = unflushed::read(&path)?;
                 let writer = path.with_extension(Layout::EXTENSION);
@@ -140,14 +194,23 @@ impl RunLedger {
     /// Adds one file, from the run's directory or elsewhere (a manifest that the player kept on its side).
     /// A file that is there already, by name, is left alone.
     pub fn add_file(&mut self, path: &Path) -> Result<(), LedgerError> {
+        self.add(path, |name| Ok(Writer::from_bytes(name, &fs_err::read(path)?)))
+    }
+
+    /// The same as in [`RunLedger::scan`].
+    pub fn scan_file(&mut self, path: &Path, take: &mut dyn FnMut(&LineData)) -> Result<(), LedgerError> {
+        self.add(path, |name| Writer::scan(path, name, take))
+    }
+
+    fn add(
+        &mut self,
+        path: &Path,
+        read: impl FnOnce(String) -> std::io::Result<Writer>,
+    ) -> Result<(), LedgerError> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if self.writers.iter().any(|writer| writer.file == name) {
-            return Ok(());
-        }
-        let bytes =
-            fs_err::read(path).map_err(|source| LedgerError::Read { path: path.to_owned(), source })?;
-        self.writers.push(Writer::from_bytes(name, &bytes));
-        self.writers.sort_by(|a, b| a.file.cmp(&b.file));
+        let Err(at) = self.writers.binary_search_by(|writer| writer.file.cmp(&name)) else { return Ok(()) };
+        let writer = read(name).map_err(|source| LedgerError::Read { path: path.to_owned(), source })?;
+        self.writers.insert(at, writer);
         Ok(())
     }
 

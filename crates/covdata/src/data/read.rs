@@ -43,6 +43,13 @@ impl CoverageData {
         Ok(data)
     }
 
+    /// Reads a data file as [`CoverageData::read`] does, and keeps nothing of it but whose it is.
+    pub fn check(path: &Path) -> Result<Ownership, CovdataError> {
+        let mut raw = Raw::default();
+        Reader::default().read(path, &mut raw, &mut |_| ())?;
+        Ok(Ownership::of(&raw.meta))
+    }
+
     /// Fixes what is measured, where a file says so and has nothing of it.
     pub(crate) fn expect(&mut self, has_arcs: Option<bool>) {
         match (&self.measured, has_arcs) {

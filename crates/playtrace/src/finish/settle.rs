@@ -48,9 +48,9 @@ pub fn settle(
     let begin = Instant::now();
     let (mut last_change, mut last_size, mut told) = (begin, 0, false);
     loop {
-        let mut ledger = RunLedger::read(&layout, slug, run)?;
+        let mut ledger = RunLedger::scan(&layout, slug, run, &mut |_| ())?;
         if let Some(manifest) = manifest {
-            ledger.add_file(manifest)?;
+            ledger.scan_file(manifest, &mut |_| ())?;
         }
         let size = ledger.writers.iter().map(|writer| writer.entries.len()).sum::<usize>();
         if size != last_size {
