@@ -51,7 +51,9 @@ def write(template: Path, place: Path, shards: int) -> None:
         for unit, (context, files) in enumerate(lines.items()):
             step += 1
             records.append(
-                _record({"t": "open", "unit": str(unit), "kind": "request", "step": step, "scope": f"{context}:{number}"})
+                _record(
+                    {"t": "open", "unit": str(unit), "kind": "request", "step": step, "scope": f"{context}:{number}"}
+                )
             )
             head = f'{{"at":{BEGUN},"t":"closed","unit":"{unit}","shard":"{name}","new":{{"{context}:run-{number:05}":'
             records.append(_frame(head.encode() + files + b"}}"))

@@ -195,8 +195,9 @@ impl Judging {
     }
 
     fn steps(&mut self, facts: &Facts) {
+        let traced: BTreeSet<u32> = facts.units.values().filter_map(|unit| unit.step).collect();
         for (&step, what) in &facts.sent {
-            let traced = facts.units.values().any(|unit| unit.step == Some(step));
+            let traced = traced.contains(&step);
             match facts.answered.get(&step) {
                 // No answer: the replay's own failure says so. What the app did of it is found among the open units.
                 None | Some((None, _)) if traced => {}

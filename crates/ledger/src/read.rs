@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::path::Path;
 
-use playtrace_model::{LineData, RunToken, Slug};
+use playtrace_model::{LineData, MeasuredPath, RunToken, Slug, SourceHash};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::decode_each;
@@ -21,22 +21,43 @@ pub struct Writer {
     pub entries: Vec<Entry>,
     /// Damaged places.
     pub damages: Vec<Damage>,
+    /// When each record of the run itself was written, those included that are not kept.
+    times: Vec<u64>,
 }
+
+/// What files say of sources: most processes of a run load the same ones, and each says so.
+type Sources = BTreeSet<(MeasuredPath, SourceHash)>;
 
 impl Writer {
     /// Reads one file's bytes.
     pub fn from_bytes(file: impl Into<String>, bytes: &[u8]) -> Self {
         let (entries, damages) = decode(bytes);
-        Self::of(file.into(), entries, damages)
+        let times = entries.iter().filter(|entry| is_of_the_run(&entry.record)).map(|entry| entry.at).collect();
+        Self::of(file.into(), entries, damages, times)
     }
 
-    /// Reads a file record by record. Lines that are in a shard, by what the file says, go to `take` and are not kept.
-    fn scan(path: &Path, file: String, take: &mut dyn FnMut(&LineData)) -> std::io::Result<Self> {
-        let mut entries: Vec<Entry> = Vec::new();
+    /// Reads a file record by record. Lines that are in a shard, by what the file says, go to `take` and are not kept; nor is
+    /// what `sources` has already.
+    fn scan(
+        path: &Path,
+        file: String,
+        take: &mut dyn FnMut(&LineData),
+        sources: &mut Sources,
+    ) -> std::io::Result<Self> {
+        let (mut entries, mut times) = (Vec::<Entry>::new(), Vec::new());
         // Where in `entries` lines are that wait for the process's next transaction.
         let mut waiting = Vec::new();
         let from = BufReader::with_capacity(1 << 16, fs_err::File::open(path)?);
         let damages = decode_each(from, |mut entry| {
+            if is_of_the_run(&entry.record) {
+                times.push(entry.at);
+            }
+            if let Record::Source { path, hash } = &entry.record
+                && !sources.insert((path.clone(), hash.clone()))
+                && !entries.is_empty()
+            {
+                return;
+            }
             if let Record::Closed { shard, new, .. } = &mut entry.record {
                 if !new.is_empty() {
                     take(&new.0);
@@ -54,15 +75,17 @@ impl Writer {
             }
             entries.push(entry);
         })?;
-        Ok(Self::of(file, entries, damages))
+        entries.shrink_to_fit();
+        times.shrink_to_fit();
+        Ok(Self::of(file, entries, damages, times))
     }
 
-    fn of(file: String, entries: Vec<Entry>, damages: Vec<Damage>) -> Self {
+    fn of(file: String, entries: Vec<Entry>, damages: Vec<Damage>, times: Vec<u64>) -> Self {
         let process = entries.iter().find_map(|entry| match &entry.record {
             Record::Boot { process, role, .. } => Some((process.clone(), *role)),
             _ => None,
         });
-        Self { file, process, entries, damages }
+        Self { file, process, entries, damages, times }
     }
 
     /// The process for people: `web process 4711 on host`, or the file's name.
@@ -82,18 +105,19 @@ impl Writer {
 
     /// How far the file goes; `None` if nothing in it is of the run itself (a merger's file).
     pub fn extent(&self) -> Option<Extent> {
-        let mut of_the_run = self.entries.iter().filter(|entry| is_of_the_run(&entry.record));
-        let first = of_the_run.next()?.at;
-        let (more, last) = of_the_run.fold((0, first), |(count, _), entry| (count + 1, entry.at));
-        Some(Extent { records: 1 + more, first, last })
+        let (first, last) = (*self.times.first()?, *self.times.last()?);
+        Some(Extent { records: self.times.len(), first, last })
     }
 
     /// Whether the file still holds all that it held when it went as far as `earlier`.
     pub fn holds(&self, earlier: &Extent) -> bool {
-        let mut of_the_run = self.entries.iter().filter(|entry| is_of_the_run(&entry.record));
-        let last = earlier.records.checked_sub(1).and_then(|at| of_the_run.nth(at));
-        last.is_some_and(|entry| entry.at == earlier.last)
-            && self.extent().is_some_and(|now| now.first == earlier.first)
+        let last = earlier.records.checked_sub(1).and_then(|at| self.times.get(at));
+        last == Some(&earlier.last) && self.times.first() == Some(&earlier.first)
+    }
+
+    /// How many records of the run it has.
+    pub fn records(&self) -> usize {
+        self.times.len()
     }
 
     /// Whether its process still runs, if that can be known.
@@ -148,15 +172,18 @@ impl RunLedger {
     }
 
     /// The same in little memory: lines that are in a shard, by what the ledger says, go to `take` and are not kept in the
-    /// records, so that [`Judgement::lines`](crate::judge::Judgement::lines) lacks them. All else is judged as it would be.
-    /// `take` gets those as well that are kept.
+    /// records, so that [`Judgement::lines`](crate::judge::Judgement::lines) lacks them; and what several processes say of a
+    /// source is kept once. All else is judged as it would be. `take` gets those lines as well that are kept.
     pub fn scan(
         layout: &Layout,
         slug: &Slug,
         run: &RunToken,
         take: &mut dyn FnMut(&LineData),
     ) -> Result<Self, LedgerError> {
-        Self::read_dir(&layout.run_dir(slug, run), &mut |ledger, path| ledger.scan_file(path, take))
+        let mut sources = Sources::new();
+        Self::read_dir(&layout.run_dir(slug, run), &mut |ledger, path| {
+            ledger.add(path, |name| Writer::scan(path, name, take, &mut sources))
+        })
     }
 
     fn read_dir(
@@ -199,7 +226,7 @@ impl RunLedger {
 
     /// The same as in [`RunLedger::scan`].
     pub fn scan_file(&mut self, path: &Path, take: &mut dyn FnMut(&LineData)) -> Result<(), LedgerError> {
-        self.add(path, |name| Writer::scan(path, name, take))
+        self.add(path, |name| Writer::scan(path, name, take, &mut Sources::new()))
     }
 
     fn add(
@@ -216,8 +243,7 @@ impl RunLedger {
 
     /// Time of the latest record of the run itself, in milliseconds since 1970-01-01 UTC. Merging it doesn't make it younger.
     pub fn latest(&self) -> Option<u64> {
-        let entries = self.writers.iter().flat_map(|writer| &writer.entries);
-        entries.filter(|entry| is_of_the_run(&entry.record)).map(|entry| entry.at).max()
+        self.writers.iter().flat_map(|writer| &writer.times).copied().max()
     }
 
     /// How far each file goes, by its name.

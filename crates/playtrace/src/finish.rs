@@ -21,6 +21,8 @@ use playtrace_model::RunToken;
 
 use crate::messages::Failure;
 
+#[doc(hidden)]
+pub use merge::merge_run_with;
 pub use merge::{MergeRun, Merged, merge_run};
 pub(crate) use place::{Newcomer, Place};
 pub use settle::{Patience, settle};

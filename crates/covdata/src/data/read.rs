@@ -43,13 +43,6 @@ impl CoverageData {
         Ok(data)
     }
 
-    /// Reads a data file as [`CoverageData::read`] does, and keeps nothing of it but whose it is.
-    pub fn check(path: &Path) -> Result<Ownership, CovdataError> {
-        let mut raw = Raw::default();
-        Reader::default().read(path, &mut raw, &mut |_| ())?;
-        Ok(Ownership::of(&raw.meta))
-    }
-
     /// Fixes what is measured, where a file says so and has nothing of it.
     pub(crate) fn expect(&mut self, has_arcs: Option<bool>) {
         match (&self.measured, has_arcs) {
@@ -87,6 +80,13 @@ impl Ownership {
     /// Reads whose data a file is; both are `None` for a file that coverage.py wrote.
     pub fn read(path: &Path) -> Result<Self, CovdataError> {
         open(path, |db, _| meta(db)).map(|meta| Self::of(&meta))
+    }
+
+    /// Reads a data file as [`CoverageData::read`] does, and keeps nothing of it but whose it is.
+    pub fn check(path: &Path) -> Result<Self, CovdataError> {
+        let mut raw = Raw::default();
+        Reader::default().read(path, &mut raw, &mut |_| ())?;
+        Ok(Self::of(&raw.meta))
     }
 
     pub(crate) fn of(meta: &BTreeMap<String, String>) -> Self {

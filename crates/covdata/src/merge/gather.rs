@@ -330,17 +330,21 @@ impl Gatherer {
             self.arcs.compact();
             self.spill_arcs()?;
         }
+        self.lines = LineTable::default();
         Ok(())
     }
 
     fn spill_lines(&mut self) -> io::Result<()> {
-        let table = std::mem::take(&mut self.lines);
+        let table = &mut self.lines;
         let mut out = BufWriter::new(tempfile::tempfile()?);
         #[expect(clippy::iter_over_hash_type, reason = "they are sorted when they are read")]
         for (key, place) in &table.places {
             write_lines(&mut out, *key, &table.bytes[place.range()])?;
         }
         self.spilled.push(Spill::Lines(out.into_inner().map_err(io::IntoInnerError::into_error)?));
+        // What it took is kept for the next rows: growing anew takes half as much again.
+        table.places.clear();
+        table.bytes.clear();
         Ok(())
     }
 
@@ -354,12 +358,15 @@ impl Gatherer {
         Ok(())
     }
 
-    /// The rows that lie in a file, sorted by the keys that `rename` gives. No key comes twice there, so nothing is looked up.
+    /// The rows that lie in a file of so many bytes, sorted by the keys that `rename` gives. No key comes twice there, so
+    /// nothing is looked up.
     pub(super) fn load_lines(
         rows: &mut impl Iterator<Item = io::Result<(u64, Vec<u8>)>>,
+        bytes: usize,
         rename: impl Fn(u64) -> u64,
     ) -> io::Result<SortedLines> {
-        let mut loaded = SortedLines::default();
+        // With whole units instead of what stands before each row, no more is needed than the file has.
+        let mut loaded = SortedLines { places: Vec::new(), bytes: Vec::with_capacity(bytes) };
         for row in rows {
             let (key, numbits) = row?;
             loaded.places.push((rename(key), put(&mut loaded.bytes, &numbits)));

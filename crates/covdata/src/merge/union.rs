@@ -196,7 +196,8 @@ fn sort(Rows { lines, arcs, spilled }: Rows, numbers: &Numbers) -> io::Result<So
     for spill in spilled {
         match spill {
             Spill::Lines(file) => {
-                let table = Gatherer::load_lines(&mut LineRows::new(rewind(file)?), rename)?;
+                let bytes = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+                let table = Gatherer::load_lines(&mut LineRows::new(rewind(file)?), bytes, rename)?;
                 let mut out = BufWriter::new(tempfile::tempfile()?);
                 for (key, numbits) in (0..).map_while(|at| table.get(at)) {
                     write_lines(&mut out, key, numbits)?;

@@ -75,6 +75,12 @@ impl Merged {
 /// Merges one run of a profile. What stands at its place is added to, replaced or left alone as `place.rs` says; inputs are
 /// removed only after everything is safe.
 pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
+    merge_run_with(wanted, Gathering::default())
+}
+
+/// The same, with rows gathered where the caller says: for tests with a small limit.
+#[doc(hidden)]
+pub fn merge_run_with(wanted: &MergeRun, mut gathering: Gathering) -> Result<Merged, Failure> {
     let (dir, slug) = (&wanted.coverage_dir, &wanted.slug);
     let layout = Layout::new(dir);
     if wanted.manifest.is_none() && list_of(dir, slug)?.is_empty() && layout.runs(slug)?.is_empty() {
@@ -88,7 +94,6 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
         None => runs::latest(&layout, slug, &shards)?.ok_or_else(|| nothing(dir, slug, None, None))?,
     };
     // Rows go where there is room for them as they are read: all of them together may be larger than memory.
-    let mut gathering = Gathering::default();
     let (ledger, has_lines) = read_ledger(wanted, &layout, &run, &mut gathering)?;
     let recorded = gathering.lines_since();
     let usual = wanted.output.clone().unwrap_or_else(|| dir.join(format!("{slug}.coverage")));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use playtrace_ledger::{Layout, LedgerError, RunLedger, judge};
+use playtrace_ledger::{Layout, LedgerError, RunLedger, Writer, judge};
 use playtrace_model::{RunToken, Slug};
 
 /// How long to wait for what is missing.
@@ -52,7 +52,7 @@ pub fn settle(
         if let Some(manifest) = manifest {
             ledger.scan_file(manifest, &mut |_| ())?;
         }
-        let size = ledger.writers.iter().map(|writer| writer.entries.len()).sum::<usize>();
+        let size = ledger.writers.iter().map(Writer::records).sum::<usize>();
         if size != last_size {
             (last_size, last_change) = (size, Instant::now());
         }

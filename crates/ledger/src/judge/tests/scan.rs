@@ -9,7 +9,11 @@ use crate::Layout;
 type Ended = (Vec<u32>, bool);
 
 fn records(ended: &[Ended], open_at_the_end: bool) -> Vec<Record> {
-    let mut records = Vec::new();
+    let source = |path: &str, content: &[u8]| Record::Source {
+        path: MeasuredPath::new(path),
+        hash: SourceHash::from_digest(&[content[0]; 32]),
+    };
+    let mut records = vec![source("a.py", &[1])];
     for (number, (numbers, is_in_shard)) in (1..).zip(ended) {
         let unit = number.to_string();
         records.push(open(&unit, number));
@@ -20,6 +24,7 @@ fn records(ended: &[Ended], open_at_the_end: bool) -> Vec<Record> {
             *shard = None;
         }
         records.push(record);
+        records.push(source("b.py", &[u8::try_from(numbers.len()).unwrap()]));
     }
     if open_at_the_end {
         records.push(open("last", 99));
@@ -69,6 +74,11 @@ proptest! {
         prop_assert_eq!(behind(&scanned), behind(&whole));
         prop_assert_eq!(scanned.extents(), whole.extents());
         prop_assert_eq!(scanned.latest(), whole.latest());
+        let told = |ledger: &RunLedger| {
+            let entries = ledger.writers.iter().flat_map(|writer| &writer.entries);
+            entries.filter(|entry| matches!(entry.record, Record::Source { .. })).count()
+        };
+        prop_assert!(told(&scanned) <= told(&whole));
         // What is in a shard is not kept.
         for entry in scanned.writers.iter().flat_map(|writer| &writer.entries) {
             if let Record::Closed { shard: Some(_), new, .. } = &entry.record {
