@@ -23,7 +23,7 @@ from .peers import peers, versions
 from .rows_combine import ROWS, NotEqual, Setting, rows
 
 _HOW = "make bench-data"
-NAMES = [*ROWS, rows_memory.IDENT]
+NAMES = [*ROWS, *rows_memory.SIZES_MB]
 
 
 def say(what: str) -> None:
@@ -53,11 +53,12 @@ def main(arguments: Sequence[str]) -> int:
     failed = False
     for ident in given.only or NAMES:
         try:
-            made += rows_memory.rows(setting, _HOW) if ident == rows_memory.IDENT else rows(ident, setting, _HOW)
+            measure = rows if ident in ROWS else rows_memory.rows
+            made += measure(ident, setting, _HOW)
         except (NotEqual, CommandFailed, OSError, subprocess.CalledProcessError) as error:
             failed = True
             say(f"{ident}: {error}")
-            target, unit = (rows_memory.TARGET, "MB") if ident == rows_memory.IDENT else (ROWS[ident][1], "s")
+            target, unit = (ROWS[ident][1], "s") if ident in ROWS else (rows_memory.TARGET, "MB")
             made.append(Row(ident, None, unit, target, False, _HOW, note=f"not measured: {error}"))
     run = {
         "quick": given.quick,

@@ -1,7 +1,8 @@
 """How much memory a merge takes that is far larger than memory: measured at some sizes, and drawn out to 10 GB.
 
 10 GB of shards are more than most disks that run this can spare, three times over. So less is merged, each time far
-more than what a merge keeps of rows in memory, and the line through what that took is drawn out.
+more than what a merge keeps of rows in memory, and the line through what that took is drawn out. With `--profile`, the
+same shards have a ledger that proves all that they hold, which is larger than they are.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ import statistics
 from pathlib import Path
 
 from ..tracer.results import Row
+from . import traced
 from .inputs import Shards, prepare
 from .measure import Cost, run
 from .rows_combine import NotEqual, Setting
 
 IDENT = "combine-large"
+IDENT_PROFILE = "combine-profile-large"
 #: MB, for 10 GB of shards.
 TARGET = 500.0
 #: One shard that coverage.py writes; all others are copies of it with contexts of their own, so that no row is shared.
 TEMPLATE = Shards("template", 1, 300, 80, 20, 20)
-SIZES_MB = (500, 750, 1_000, 2_000)
+SIZES_MB = {IDENT: (500, 750, 1_000, 2_000), IDENT_PROFILE: (250, 500, 750, 1_000)}
 
 
-def rows(setting: Setting, how: str) -> list[Row]:
-    """The row: what 10 GB would take.
+def rows(ident: str, setting: Setting, how: str) -> list[Row]:
+    """The row: what 10 GB would take, merged as `ident` says.
 
     Raises:
         NotEqual: A merge lost rows; nothing is reported then.
@@ -35,13 +38,20 @@ def rows(setting: Setting, how: str) -> list[Row]:
     per_shard = template.stat().st_size / 1e6
     work = setting.home / "large"
     costs: list[tuple[float, Cost]] = []
-    for size in SIZES_MB:
+    for size in SIZES_MB[ident]:
         shards = round(size / per_shard)
-        setting.say(f"{IDENT}: {shards} shards, {size} MB")
-        write(template, work, shards)
-        command: list[Path | str] = [setting.program, "combine", "-q", "--data-file", ".coverage"]
+        setting.say(f"{ident}: {shards} shards, {size} MB")
+        command: list[Path | str] = [setting.program, "combine", "-q"]
+        if ident == IDENT:
+            write(template, work, shards)
+            command += ["--data-file", ".coverage"]
+            merged = work / ".coverage"
+        else:
+            traced.write(template, work, shards)
+            command += ["--profile", traced.SLUG, work]
+            merged = work / f"{traced.SLUG}.coverage"
         cost = run(command, work)
-        check(template, work / ".coverage", shards)
+        check(template, merged, shards)
         costs.append((shards * per_shard / 1e3, cost))
         shutil.rmtree(work)
     sizes, memory = [size for size, _ in costs], [cost.memory for _, cost in costs]
@@ -54,7 +64,7 @@ def rows(setting: Setting, how: str) -> list[Row]:
         f"{each}: {slope:.0f} MB for each further GB, {stray:.0f} MB above the line at most;"
         f" the largest took {costs[-1][1].processor:.1f} s of processors"
     )
-    return [Row(f"{IDENT}.memory", drawn_out, "MB", TARGET, drawn_out <= TARGET, how, note=note)]
+    return [Row(f"{ident}.memory", drawn_out, "MB", TARGET, drawn_out <= TARGET, how, note=note)]
 
 
 def write(template: Path, place: Path, shards: int) -> None:

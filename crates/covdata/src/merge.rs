@@ -1,7 +1,11 @@
 //! Many data files into one.
 
 mod gather;
+mod gathering;
+mod held;
 mod inputs;
+mod naming;
+mod notes;
 mod output;
 mod paths;
 mod read;
@@ -15,6 +19,8 @@ use playtrace_model::MeasuredPath;
 use crate::CovdataError;
 use crate::data::{ContextPolicy, CoverageData, Measured, Ownership, State};
 
+pub use gathering::{FileLines, Found, Gathering};
+pub use held::holds_all;
 pub use inputs::combinable_files;
 pub use output::{Fate, Stage, remove_inputs, write_merged};
 pub use paths::PathMap;

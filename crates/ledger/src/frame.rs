@@ -1,5 +1,7 @@
 //! One record, one line: `<length> <checksum> <JSON>\n`, readable with `less` and safe against torn writes.
 
+use std::io::BufRead;
+
 use crate::{Entry, LedgerError};
 
 /// What was wrong at a place of a ledger file.
@@ -36,20 +38,34 @@ pub fn encode(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
 
 /// Reads a whole file. Damaged places are skipped to the next line and named: the records around them count.
 pub fn decode(bytes: &[u8]) -> (Vec<Entry>, Vec<Damage>) {
-    let (mut entries, mut damages) = (Vec::new(), Vec::new());
-    let mut offset = 0;
-    while offset < bytes.len() {
-        let Some(length) = bytes[offset..].iter().position(|&byte| byte == b'\n') else {
-            damages.push(Damage::Torn { offset });
-            break;
-        };
-        match decode_line(&bytes[offset..offset + length]) {
-            Some(entry) => entries.push(entry),
-            None => damages.push(Damage::Corrupt { offset }),
-        }
-        offset += length + 1;
-    }
+    let mut entries = Vec::new();
+    // Reading from memory does not fail.
+    let damages = decode_each(bytes, |entry| entries.push(entry)).unwrap_or_default();
     (entries, damages)
+}
+
+/// The same, one record at a time: no more of the file than one is in memory.
+pub(crate) fn decode_each(
+    mut from: impl BufRead,
+    mut take: impl FnMut(Entry),
+) -> std::io::Result<Vec<Damage>> {
+    let (mut line, mut damages) = (Vec::new(), Vec::new());
+    let mut offset = 0;
+    loop {
+        line.clear();
+        let length = from.read_until(b'\n', &mut line)?;
+        if length == 0 {
+            return Ok(damages);
+        }
+        match line.strip_suffix(b"\n") {
+            None => damages.push(Damage::Torn { offset }),
+            Some(line) => match decode_line(line) {
+                Some(entry) => take(entry),
+                None => damages.push(Damage::Corrupt { offset }),
+            },
+        }
+        offset += length;
+    }
 }
 
 fn decode_line(line: &[u8]) -> Option<Entry> {

@@ -22,10 +22,8 @@ pub struct Judgement {
     pub requests: usize,
     /// Background jobs of the run.
     pub jobs: usize,
-    /// Every line that the ledger knows of, from all processes.
+    /// Every line that the ledger holds, from all processes; see [`RunLedger::scan`].
     pub lines: LineData,
-    /// Those of them that no shard has, by what the ledger says: their process had more to do, and no merge came since.
-    pub behind: LineData,
     /// Shards that the ledger names.
     pub shards: BTreeSet<String>,
     /// The content of each measured file as loaded.
@@ -97,17 +95,12 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     for Unflushed { lines: more, .. } in &ledger.unflushed {
         lines.union_with(more);
     }
-    let mut behind = LineData::new();
-    for lines in facts.behind().values() {
-        behind.union_with(lines);
-    }
     Judgement {
         verdict: judging.verdict,
         pending: judging.pending,
         requests: if facts.sent.is_empty() { facts.count(UnitKind::Request) } else { facts.sent.len() },
         jobs: facts.job_ids().len(),
         lines,
-        behind,
         entered,
         shards: facts.shards,
         sources: single
@@ -116,6 +109,15 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
             .collect(),
         mixed_sources: mixed.into_iter().map(|(path, _)| path).collect(),
     }
+}
+
+/// The lines that no shard has, by what the ledger says: their process had more to do, and no merge came since.
+pub fn behind(ledger: &RunLedger) -> LineData {
+    let mut behind = LineData::new();
+    for lines in Facts::gather(ledger).behind().values() {
+        behind.union_with(lines);
+    }
+    behind
 }
 
 fn entered(facts: &Facts) -> Vec<Entered> {
@@ -193,8 +195,9 @@ impl Judging {
     }
 
     fn steps(&mut self, facts: &Facts) {
+        let traced: BTreeSet<u32> = facts.units.values().filter_map(|unit| unit.step).collect();
         for (&step, what) in &facts.sent {
-            let traced = facts.units.values().any(|unit| unit.step == Some(step));
+            let traced = traced.contains(&step);
             match facts.answered.get(&step) {
                 // No answer: the replay's own failure says so. What the app did of it is found among the open units.
                 None | Some((None, _)) if traced => {}

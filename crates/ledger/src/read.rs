@@ -1,11 +1,13 @@
 //! The reading side: all ledger files of one run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufReader;
 use std::path::Path;
 
-use playtrace_model::{LineData, RunToken, Slug};
+use playtrace_model::{LineData, MeasuredPath, RunToken, Slug, SourceHash};
 use serde::{Deserialize, Serialize};
 
+use crate::frame::decode_each;
 use crate::{Damage, Entry, Layout, LedgerError, ProcessId, Record, Role, decode, unflushed};
 
 /// One process's records of a run.
@@ -19,17 +21,71 @@ pub struct Writer {
     pub entries: Vec<Entry>,
     /// Damaged places.
     pub damages: Vec<Damage>,
+    /// When each record of the run itself was written, those included that are not kept.
+    times: Vec<u64>,
 }
+
+/// What files say of sources: most processes of a run load the same ones, and each says so.
+type Sources = BTreeSet<(MeasuredPath, SourceHash)>;
 
 impl Writer {
     /// Reads one file's bytes.
     pub fn from_bytes(file: impl Into<String>, bytes: &[u8]) -> Self {
         let (entries, damages) = decode(bytes);
+        let times = entries.iter().filter(|entry| is_of_the_run(&entry.record)).map(|entry| entry.at).collect();
+        Self::of(file.into(), entries, damages, times)
+    }
+
+    /// Reads a file record by record. Lines that are in a shard, by what the file says, go to `take` and are not kept; nor is
+    /// what `sources` has already.
+    fn scan(
+        path: &Path,
+        file: String,
+        take: &mut dyn FnMut(&LineData),
+        sources: &mut Sources,
+    ) -> std::io::Result<Self> {
+        let (mut entries, mut times) = (Vec::<Entry>::new(), Vec::new());
+        // Where in `entries` lines are that wait for the process's next transaction.
+        let mut waiting = Vec::new();
+        let from = BufReader::with_capacity(1 << 16, fs_err::File::open(path)?);
+        let damages = decode_each(from, |mut entry| {
+            if is_of_the_run(&entry.record) {
+                times.push(entry.at);
+            }
+            if let Record::Source { path, hash } = &entry.record
+                && !sources.insert((path.clone(), hash.clone()))
+                && !entries.is_empty()
+            {
+                return;
+            }
+            if let Record::Closed { shard, new, .. } = &mut entry.record {
+                if !new.is_empty() {
+                    take(&new.0);
+                }
+                if shard.is_none() && !new.is_empty() {
+                    waiting.push(entries.len());
+                } else if shard.is_some() {
+                    new.0 = LineData::new();
+                    for at in waiting.drain(..) {
+                        if let Record::Closed { new, .. } = &mut entries[at].record {
+                            new.0 = LineData::new();
+                        }
+                    }
+                }
+            }
+            entries.push(entry);
+        })?;
+        entries.shrink_to_fit();
+        times.shrink_to_fit();
+        Ok(Self::of(file, entries, damages, times))
+    }
+
+    fn of(file: String, entries: Vec<Entry>, damages: Vec<Damage>, times: Vec<u64>) -> Self {
         let process = entries.iter().find_map(|entry| match &entry.record {
             Record::Boot { process, role, .. } => Some((process.clone(), *role)),
             _ => None,
         });
-        Self { file: file.into(), process, entries, damages }
+        Self { file, process, entries, damages, times }
     }
 
     /// The process for people: `web process 4711 on host`, or the file's name.
@@ -49,18 +105,19 @@ impl Writer {
 
     /// How far the file goes; `None` if nothing in it is of the run itself (a merger's file).
     pub fn extent(&self) -> Option<Extent> {
-        let mut of_the_run = self.entries.iter().filter(|entry| is_of_the_run(&entry.record));
-        let first = of_the_run.next()?.at;
-        let (more, last) = of_the_run.fold((0, first), |(count, _), entry| (count + 1, entry.at));
-        Some(Extent { records: 1 + more, first, last })
+        let (first, last) = (*self.times.first()?, *self.times.last()?);
+        Some(Extent { records: self.times.len(), first, last })
     }
 
     /// Whether the file still holds all that it held when it went as far as `earlier`.
     pub fn holds(&self, earlier: &Extent) -> bool {
-        let mut of_the_run = self.entries.iter().filter(|entry| is_of_the_run(&entry.record));
-        let last = earlier.records.checked_sub(1).and_then(|at| of_the_run.nth(at));
-        last.is_some_and(|entry| entry.at == earlier.last)
-            && self.extent().is_some_and(|now| now.first == earlier.first)
+        let last = earlier.records.checked_sub(1).and_then(|at| self.times.get(at));
+        last == Some(&earlier.last) && self.times.first() == Some(&earlier.first)
+    }
+
+    /// How many records of the run it has.
+    pub fn records(&self) -> usize {
+        self.times.len()
     }
 
     /// Whether its process still runs, if that can be known.
@@ -111,16 +168,40 @@ pub struct RunLedger {
 impl RunLedger {
     /// Reads the run's directory; no directory is an empty ledger.
     pub fn read(layout: &Layout, slug: &Slug, run: &RunToken) -> Result<Self, LedgerError> {
+        Self::read_dir(&layout.run_dir(slug, run), &mut |ledger, path| ledger.add_file(path))
+    }
+
+    /// The same in little memory: lines that are in a shard, by what the ledger says, go to `take` and are not kept in the
+    /// records, so that [`Judgement::lines`](crate::judge::Judgement::lines) lacks them; and what several processes say of a
+    /// source is kept once. All else is judged as it would be. `take` gets those lines as well that are kept.
+    pub fn scan(
+        layout: &Layout,
+        slug: &Slug,
+        run: &RunToken,
+        take: &mut dyn FnMut(&LineData),
+    ) -> Result<Self, LedgerError> {
+        let mut sources = Sources::new();
+        Self::read_dir(&layout.run_dir(slug, run), &mut |ledger, path| {
+            ledger.add(path, |name| Writer::scan(path, name, take, &mut sources))
+        })
+    }
+
+    fn read_dir(
+        dir: &Path,
+        add: &mut dyn FnMut(&mut Self, &Path) -> Result<(), LedgerError>,
+    ) -> Result<Self, LedgerError> {
         let mut ledger = Self::default();
-        let dir = layout.run_dir(slug, run);
-        let entries = match fs_err::read_dir(&dir) {
+        let fault = |source| LedgerError::Read { path: dir.to_owned(), source };
+        let entries = match fs_err::read_dir(dir) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ledger),
-            other => other.map_err(|source| LedgerError::Read { path: dir.clone(), source })?,
+            other => other.map_err(fault)?,
         };
-        for entry in entries {
-            let path = entry.map_err(|source| LedgerError::Read { path: dir.clone(), source })?.path();
+        let mut paths =
+            entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().map_err(fault)?;
+        paths.sort();
+        for path in paths {
             if path.extension().is_some_and(|ending| ending == Layout::EXTENSION) {
-                ledger.add_file(&path)?;
+                add(&mut ledger, &path)?;
             } else if path.extension().is_some_and(|ending| ending == Layout::UNFLUSHED) {
                 let unflushed::Contents { lines, entered, whole } = unflushed::read(&path)?;
                 let writer = path.with_extension(Layout::EXTENSION);
@@ -140,21 +221,29 @@ impl RunLedger {
     /// Adds one file, from the run's directory or elsewhere (a manifest that the player kept on its side).
     /// A file that is there already, by name, is left alone.
     pub fn add_file(&mut self, path: &Path) -> Result<(), LedgerError> {
+        self.add(path, |name| Ok(Writer::from_bytes(name, &fs_err::read(path)?)))
+    }
+
+    /// The same as in [`RunLedger::scan`].
+    pub fn scan_file(&mut self, path: &Path, take: &mut dyn FnMut(&LineData)) -> Result<(), LedgerError> {
+        self.add(path, |name| Writer::scan(path, name, take, &mut Sources::new()))
+    }
+
+    fn add(
+        &mut self,
+        path: &Path,
+        read: impl FnOnce(String) -> std::io::Result<Writer>,
+    ) -> Result<(), LedgerError> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if self.writers.iter().any(|writer| writer.file == name) {
-            return Ok(());
-        }
-        let bytes =
-            fs_err::read(path).map_err(|source| LedgerError::Read { path: path.to_owned(), source })?;
-        self.writers.push(Writer::from_bytes(name, &bytes));
-        self.writers.sort_by(|a, b| a.file.cmp(&b.file));
+        let Err(at) = self.writers.binary_search_by(|writer| writer.file.cmp(&name)) else { return Ok(()) };
+        let writer = read(name).map_err(|source| LedgerError::Read { path: path.to_owned(), source })?;
+        self.writers.insert(at, writer);
         Ok(())
     }
 
     /// Time of the latest record of the run itself, in milliseconds since 1970-01-01 UTC. Merging it doesn't make it younger.
     pub fn latest(&self) -> Option<u64> {
-        let entries = self.writers.iter().flat_map(|writer| &writer.entries);
-        entries.filter(|entry| is_of_the_run(&entry.record)).map(|entry| entry.at).max()
+        self.writers.iter().flat_map(|writer| &writer.times).copied().max()
     }
 
     /// How far each file goes, by its name.

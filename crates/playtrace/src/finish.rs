@@ -4,6 +4,7 @@ mod clear;
 mod complete;
 mod earlier;
 mod granularity;
+mod kind;
 mod lock;
 mod merge;
 mod place;
@@ -20,6 +21,8 @@ use playtrace_model::RunToken;
 
 use crate::messages::Failure;
 
+#[doc(hidden)]
+pub use merge::merge_run_with;
 pub use merge::{MergeRun, Merged, merge_run};
 pub(crate) use place::{Newcomer, Place};
 pub use settle::{Patience, settle};
@@ -49,7 +52,7 @@ pub fn finish_run(
         return Ok(Finished::OutOfSight(format!("{} can't be seen from here", dir.display())));
     }
     settle(dir, slug, run, wanted.manifest.as_deref(), patience, waiting)?;
-    let ledger = RunLedger::read(&Layout::new(dir), slug, run)?;
+    let ledger = RunLedger::scan(&Layout::new(dir), slug, run, &mut |_| ())?;
     let has_shards = || Ok::<_, Failure>(list_of(dir, slug)?.iter().any(|shard| shard.run() == Some(run)));
     if ledger.was_answered_by_an_agent() && !ledger.has_traced_work() && !has_shards()? {
         return Ok(Finished::OutOfSight(format!(

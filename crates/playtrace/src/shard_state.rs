@@ -97,7 +97,7 @@ impl Runs {
         };
         let key = (shard.name.slug.clone(), run);
         if !self.known.contains_key(&key) {
-            let ledger = RunLedger::read(&self.layout, &key.0, &key.1)?;
+            let ledger = RunLedger::scan(&self.layout, &key.0, &key.1, &mut |_| ())?;
             self.known.insert(key.clone(), ledger);
         }
         let ledger = &self.known[&key];

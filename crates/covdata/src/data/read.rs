@@ -82,6 +82,13 @@ impl Ownership {
         open(path, |db, _| meta(db)).map(|meta| Self::of(&meta))
     }
 
+    /// Reads a data file as [`CoverageData::read`] does, and keeps nothing of it but whose it is.
+    pub fn check(path: &Path) -> Result<Self, CovdataError> {
+        let mut raw = Raw::default();
+        Reader::default().read(path, &mut raw, &mut |_| ())?;
+        Ok(Self::of(&raw.meta))
+    }
+
     pub(crate) fn of(meta: &BTreeMap<String, String>) -> Self {
         Self {
             slug: meta.get(schema::META_SLUG).and_then(|text| Slug::parse(text).ok()),

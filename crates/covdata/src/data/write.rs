@@ -121,10 +121,10 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// The bytes that the file is going to have.
-    pub fn bytes(&self) -> Result<Vec<u8>, CovdataError> {
+    /// What `read` makes of the bytes that the file is going to have.
+    pub fn read_with<T>(&self, read: impl FnOnce(File) -> std::io::Result<T>) -> Result<T, CovdataError> {
         let fault = |source| CovdataError::Io { action: "read", path: self.path.clone(), source };
-        std::fs::read(self.file.path()).map_err(fault)
+        File::open(self.file.path()).and_then(read).map_err(fault)
     }
 
     /// Gives it its name, in place of what is there.

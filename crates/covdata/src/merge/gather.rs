@@ -5,8 +5,10 @@ use std::collections::hash_map::Entry as Slot;
 use std::fs::File;
 use std::io::{self, BufWriter};
 
+use playtrace_model::LineData;
 use rustc_hash::FxHashMap;
 
+use super::notes::{ByFile, Watch};
 use crate::data::{Arc, Raw};
 
 /// A file and a context, each by its number: the file in the upper half.
@@ -40,7 +42,7 @@ pub(super) struct Interner {
 
 impl Interner {
     #[expect(clippy::cast_possible_truncation, reason = "so many names don't fit into memory")]
-    fn number(&mut self, text: &str) -> u32 {
+    pub(super) fn number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
         }
@@ -113,10 +115,10 @@ impl LineTable {
 
     /// The lines under the keys that `rename` gives, sorted by these; some may come more than once.
     pub(super) fn sorted(self, rename: impl Fn(u64) -> u64) -> SortedLines {
-        let mut places: Vec<(u64, Place)> =
-            self.places.into_iter().map(|(key, place)| (rename(key), place)).collect();
-        places.sort_unstable_by_key(|(key, place)| (*key, place.at));
-        SortedLines { places, bytes: self.bytes }
+        let places = self.places.into_iter().map(|(key, place)| (rename(key), place)).collect();
+        let mut sorted = SortedLines { places, bytes: self.bytes };
+        sorted.sort();
+        sorted
     }
 }
 
@@ -149,6 +151,14 @@ pub(super) struct SortedLines {
 }
 
 impl SortedLines {
+    fn sort(&mut self) {
+        self.places.sort_unstable_by_key(|(key, place)| (*key, place.at));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     pub(super) fn get(&self, index: usize) -> Option<(u64, &[u8])> {
         let (key, place) = self.places.get(index)?;
         Some((*key, &self.bytes[place.range()]))
@@ -204,7 +214,11 @@ pub(super) struct Gatherer {
     pub(super) plain: Vec<usize>,
     /// A file's number and the plug-in that measured it, and the first input that says so.
     pub(super) plugged: BTreeMap<(u32, String), usize>,
-    budget: usize,
+    /// The lines of each file since the last look, where somebody wants to know.
+    pub(super) by_file: Option<ByFile>,
+    /// Lines that somebody looks for.
+    pub(super) watch: Option<Watch>,
+    pub(super) budget: usize,
 }
 
 /// Rows on disk.
@@ -214,6 +228,21 @@ pub(super) enum Spill {
     Lines(File),
     /// Key and packed arc (8 bytes each).
     Arcs(File),
+}
+
+/// The rows of a [`Gatherer`], when it has no more use for its names.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) lines: LineTable,
+    pub(super) arcs: ArcTable,
+    pub(super) spilled: Vec<Spill>,
+}
+
+impl From<Gatherer> for Rows {
+    fn from(gatherer: Gatherer) -> Self {
+        let Gatherer { lines, arcs, spilled, .. } = gatherer;
+        Self { lines, arcs, spilled }
+    }
 }
 
 impl Gatherer {
@@ -232,6 +261,34 @@ impl Gatherer {
         for (file, context, arc) in &raw.arcs {
             self.arcs.add(key(files[*file], contexts[*context]), *arc);
         }
+        if let Some(by_file) = &mut self.by_file {
+            by_file.take(raw, &files);
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.take(raw);
+        }
+        self.bound()
+    }
+
+    /// Takes lines that no data file holds.
+    pub(super) fn take_lines(&mut self, data: &LineData) -> io::Result<()> {
+        for (context, path, lines) in data.iter() {
+            let file = self.files.number(path.as_str());
+            // As in a data file: what was measured has a name, and a label has one only where something ran.
+            if lines.is_empty() {
+                continue;
+            }
+            let context = self.contexts.number(context.as_str());
+            self.lines.add(key(file, context), lines.as_numbits());
+            if let Some(by_file) = &mut self.by_file {
+                by_file.add(file, lines.as_numbits());
+            }
+        }
+        self.bound()
+    }
+
+    /// Puts on disk what is too much for memory.
+    fn bound(&mut self) -> io::Result<()> {
         if self.lines.size() > self.budget {
             self.spill_lines()?;
         }
@@ -264,14 +321,30 @@ impl Gatherer {
         }
     }
 
+    /// Puts all rows on disk.
+    pub(super) fn spill_rest(&mut self) -> io::Result<()> {
+        if !self.lines.places.is_empty() {
+            self.spill_lines()?;
+        }
+        if !self.arcs.arcs.is_empty() {
+            self.arcs.compact();
+            self.spill_arcs()?;
+        }
+        self.lines = LineTable::default();
+        Ok(())
+    }
+
     fn spill_lines(&mut self) -> io::Result<()> {
-        let table = std::mem::take(&mut self.lines);
+        let table = &mut self.lines;
         let mut out = BufWriter::new(tempfile::tempfile()?);
         #[expect(clippy::iter_over_hash_type, reason = "they are sorted when they are read")]
         for (key, place) in &table.places {
             write_lines(&mut out, *key, &table.bytes[place.range()])?;
         }
         self.spilled.push(Spill::Lines(out.into_inner().map_err(io::IntoInnerError::into_error)?));
+        // What it took is kept for the next rows: growing anew takes half as much again.
+        table.places.clear();
+        table.bytes.clear();
         Ok(())
     }
 
@@ -285,16 +358,21 @@ impl Gatherer {
         Ok(())
     }
 
-    /// Tables of the rows that lie in a file.
+    /// The rows that lie in a file of so many bytes, sorted by the keys that `rename` gives. No key comes twice there, so
+    /// nothing is looked up.
     pub(super) fn load_lines(
         rows: &mut impl Iterator<Item = io::Result<(u64, Vec<u8>)>>,
-    ) -> io::Result<LineTable> {
-        let mut table = LineTable::default();
+        bytes: usize,
+        rename: impl Fn(u64) -> u64,
+    ) -> io::Result<SortedLines> {
+        // With whole units instead of what stands before each row, no more is needed than the file has.
+        let mut loaded = SortedLines { places: Vec::new(), bytes: Vec::with_capacity(bytes) };
         for row in rows {
             let (key, numbits) = row?;
-            table.add(key, &numbits);
+            loaded.places.push((rename(key), put(&mut loaded.bytes, &numbits)));
         }
-        Ok(table)
+        loaded.sort();
+        Ok(loaded)
     }
 
     /// As [`Gatherer::load_lines`].

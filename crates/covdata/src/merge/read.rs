@@ -1,31 +1,29 @@
 //! Reads the inputs of a merge on all cores.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use playtrace_model::{ContextLabel, MeasuredPath};
-
 use super::gather::Gatherer;
-use super::paths::Mapping;
-use super::union::{Numbers, Union};
+use super::gathering::Gathering;
+use super::union::Union;
 use super::{MergeOptions, MergeOutcome};
 use crate::CovdataError;
 use crate::data::{Ownership, Raw, Reader, State};
 
 /// What all threads together keep of rows in memory, in bytes; the rest goes to temporary files.
-const BUDGET: usize = 128 << 20;
+pub(super) const BUDGET: usize = 128 << 20;
 
 /// What is known of one input.
-struct Facts {
+pub(super) struct Facts {
     state: State,
     owner: Ownership,
     fingerprint: u64,
     has_arcs: Option<bool>,
 }
 
-type Read = (usize, Result<Facts, CovdataError>);
+pub(super) type Read = (usize, Result<Facts, CovdataError>);
 
 /// Reads `inputs` in parallel and takes their union; `progress` is called as each of them is done, from any thread.
 ///
@@ -40,48 +38,53 @@ pub fn merge_files(
     merge_within(BUDGET, inputs, options, progress)
 }
 
-fn merge_within(
+pub(super) fn merge_within(
     budget: usize,
     inputs: &[PathBuf],
     options: &MergeOptions,
     progress: &(dyn Fn() + Sync),
 ) -> Result<MergeOutcome<Union>, CovdataError> {
-    let inputs: BTreeSet<&PathBuf> = inputs.iter().collect();
-    let inputs: Vec<&Path> = inputs.into_iter().map(PathBuf::as_path).collect();
-    let (gathered, read) = read_all(budget, &inputs, options.prune_branches, progress).map_err(no_room)?;
+    let mut gathering = Gathering::silent(budget);
+    let read = gathering.read(inputs, options, progress)?;
+    let has_arcs = read.data;
+    gathering.finish(read, has_arcs, options)
+}
 
-    let mut outcome = MergeOutcome::<Union>::default();
+/// What became of inputs, and whether they hold lines or branches.
+pub(super) fn sort_out(
+    inputs: &[PathBuf],
+    read: Vec<Read>,
+) -> Result<MergeOutcome<Option<bool>>, CovdataError> {
+    let mut outcome = MergeOutcome::<Option<bool>>::default();
     let mut seen = BTreeSet::new();
     let mut kinds = [None, None];
     for (input, result) in read {
-        let path = inputs[input];
+        let path = &inputs[input];
         let facts = match result {
             Ok(facts) => facts,
             Err(problem) => {
-                outcome.problems.push((path.to_owned(), problem));
+                outcome.problems.push((path.clone(), problem));
                 continue;
             }
         };
-        outcome.states.insert(path.to_owned(), facts.state);
+        outcome.states.insert(path.clone(), facts.state);
         outcome.owners.insert((facts.owner.slug.map(Into::into), facts.owner.run.map(Into::into)));
         // Its data is in the union all the same: should two fingerprints ever meet, nothing is lost.
         let is_new = seen.insert(facts.fingerprint);
         let kind = if is_new { &mut outcome.merged } else { &mut outcome.duplicates };
-        kind.push(path.to_owned());
+        kind.push(path.clone());
         if let Some(has_arcs) = facts.has_arcs {
             kinds[usize::from(has_arcs)].get_or_insert(path);
         }
     }
-    let has_arcs = match kinds {
+    outcome.data = match kinds {
         [Some(lines), Some(arcs)] => {
-            return Err(CovdataError::Mixed { lines: lines.to_owned(), arcs: arcs.to_owned() });
+            return Err(CovdataError::Mixed { lines: lines.clone(), arcs: arcs.clone() });
         }
         [Some(_), None] => Some(false),
         [None, Some(_)] => Some(true),
         [None, None] => None,
     };
-    outcome.data.has_arcs = has_arcs;
-    name(&mut outcome, gathered, &inputs, options)?;
     Ok(outcome)
 }
 
@@ -90,16 +93,20 @@ pub(super) fn no_room(source: io::Error) -> CovdataError {
     CovdataError::Io { action: "keep rows in a temporary file in", path: std::env::temp_dir(), source }
 }
 
-fn read_all(
-    budget: usize,
-    inputs: &[&Path],
+/// How many threads read so many inputs.
+pub(super) fn threads_for(inputs: usize) -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).clamp(1, inputs.max(1))
+}
+
+/// Reads with one thread for each of the `gatherers`.
+pub(super) fn read_all(
+    gatherers: Vec<Gatherer>,
+    inputs: &[PathBuf],
     prune_branches: bool,
     progress: &(dyn Fn() + Sync),
 ) -> io::Result<(Vec<Gatherer>, Vec<Read>)> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, inputs.len().max(1));
     let next = AtomicUsize::new(0);
-    let work = || -> io::Result<(Gatherer, Vec<Read>)> {
-        let mut gatherer = Gatherer::new(budget / threads);
+    let work = |mut gatherer: Gatherer| -> io::Result<(Gatherer, Vec<Read>)> {
         let (mut reader, mut raw) = (Reader::default(), Raw::default());
         let mut read = Vec::new();
         loop {
@@ -110,9 +117,12 @@ fn read_all(
             progress();
         }
     };
+    let work = &work;
     let mut done = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut done = vec![work()];
+        let mut gatherers = gatherers.into_iter();
+        let mine = gatherers.next();
+        let others: Vec<_> = gatherers.map(|gatherer| scope.spawn(move || work(gatherer))).collect();
+        let mut done: Vec<_> = mine.map(work).into_iter().collect();
         for thread in others {
             done.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
@@ -156,90 +166,9 @@ fn read_one(
     Ok(Ok(Facts { state, owner, fingerprint, has_arcs: raw.has_arcs }))
 }
 
-/// Gives files and contexts their names and numbers in the output.
-fn name(
-    outcome: &mut MergeOutcome<Union>,
-    gathered: Vec<Gatherer>,
-    inputs: &[&Path],
-    options: &MergeOptions,
-) -> Result<(), CovdataError> {
-    let texts = |of: fn(&Gatherer) -> Vec<&str>| -> BTreeSet<&str> { gathered.iter().flat_map(of).collect() };
-    let files: Vec<MeasuredPath> =
-        texts(|gatherer| gatherer.files.texts()).into_iter().map(MeasuredPath::new).collect();
-    let mapping = Mapping::new(&options.paths, files.iter());
-    let new_file = |old: &str| mapping.get(&MeasuredPath::new(old)).clone();
-    let new_context = |old: &str| options.contexts.apply(&ContextLabel::new(old));
-    let mut file_numbers: BTreeMap<MeasuredPath, u32> =
-        files.iter().map(|file| (mapping.get(file).clone(), 0)).collect();
-    let mut context_numbers: BTreeMap<ContextLabel, u32> =
-        texts(|gatherer| gatherer.contexts.texts()).into_iter().map(|text| (new_context(text), 0)).collect();
-    file_numbers.values_mut().zip(1..).for_each(|(number, new)| *number = new);
-    context_numbers.values_mut().zip(1..).for_each(|(number, new)| *number = new);
-
-    let numbers: Vec<Numbers> = gathered
-        .iter()
-        .map(|gatherer| Numbers {
-            files: gatherer.files.texts().into_iter().map(|text| file_numbers[&new_file(text)]).collect(),
-            contexts: gatherer
-                .contexts
-                .texts()
-                .into_iter()
-                .map(|text| context_numbers[&new_context(text)])
-                .collect(),
-        })
-        .collect();
-    let names: Vec<MeasuredPath> = file_numbers.into_keys().collect();
-    outcome.data.tracers = plugins(&gathered, &numbers, &names, inputs)?;
-    outcome.data.files = names;
-    outcome.data.contexts = context_numbers.into_keys().collect();
-    outcome.data.add_all(gathered.into_iter().zip(numbers).collect()).map_err(no_room)?;
-    outcome.unmapped = mapping.unmapped;
-    Ok(())
-}
-
-/// The plug-ins of files: one measured file is measured by one plug-in, or by none, in all inputs that have it.
-fn plugins(
-    gathered: &[Gatherer],
-    numbers: &[Numbers],
-    names: &[MeasuredPath],
-    inputs: &[&Path],
-) -> Result<BTreeMap<u32, String>, CovdataError> {
-    let mut said: BTreeMap<u32, BTreeMap<&str, usize>> = BTreeMap::new();
-    if gathered.iter().all(|gatherer| gatherer.plugged.is_empty()) {
-        return Ok(BTreeMap::new());
-    }
-    for (gatherer, numbers) in gathered.iter().zip(numbers) {
-        let plain = gatherer.plain.iter().zip(0..).filter(|(input, _)| **input != usize::MAX);
-        let plain = plain.map(|(input, file)| ((file, ""), input));
-        let plugged = gatherer.plugged.iter().map(|((file, name), input)| ((*file, name.as_str()), input));
-        for ((file, name), input) in plain.chain(plugged) {
-            let first = said.entry(numbers.files[file as usize]).or_default().entry(name).or_insert(*input);
-            *first = (*first).min(*input);
-        }
-    }
-    let mut plugins = BTreeMap::new();
-    for (file, said) in said {
-        let mut by_input: Vec<(usize, &str)> = said.into_iter().map(|(name, input)| (input, name)).collect();
-        by_input.sort_unstable();
-        if let [(first_in, first), (second_in, second), ..] = by_input[..] {
-            return Err(CovdataError::TracerConflict {
-                measured: names[file as usize - 1].to_string(),
-                first: first.to_owned(),
-                first_in: inputs[first_in].to_owned(),
-                second: second.to_owned(),
-                second_in: inputs[second_in].to_owned(),
-            });
-        }
-        plugins.extend(
-            by_input.first().filter(|(_, name)| !name.is_empty()).map(|(_, name)| (file, (*name).to_owned())),
-        );
-    }
-    Ok(plugins)
-}
-
 #[cfg(test)]
 mod tests {
-    use playtrace_model::LineData;
+    use playtrace_model::{ContextLabel, LineData, MeasuredPath};
     use proptest::prelude::*;
     use tempfile::TempDir;
 

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath};
 
-use super::gather::{Gatherer, SortedLines, Spill, key, parts, unite, unpack, write_arc, write_lines};
+use super::gather::{Gatherer, Rows, SortedLines, Spill, key, parts, unite, unpack, write_arc, write_lines};
 use crate::CovdataError;
 use crate::data::{ArcData, CoverageData, Frame, Measured, Ownership, RowSink, Staged, stage_file};
 
@@ -45,7 +45,7 @@ impl Numbers {
 
 impl Union {
     /// Sorts what threads have gathered, under the new numbers.
-    pub(super) fn add_all(&mut self, gathered: Vec<(Gatherer, Numbers)>) -> io::Result<()> {
+    pub(super) fn add_all(&mut self, gathered: Vec<(Rows, Numbers)>) -> io::Result<()> {
         let sorted = std::thread::scope(|scope| {
             let threads: Vec<_> = gathered
                 .into_iter()
@@ -65,8 +65,13 @@ impl Union {
         Ok(())
     }
 
+    /// A file and a context by their numbers.
+    pub(super) fn names(&self, file: u32, context: u32) -> (&MeasuredPath, &ContextLabel) {
+        (&self.files[file as usize - 1], &self.contexts[context as usize - 1])
+    }
+
     /// Gives all lines, sorted by file and context.
-    fn each_line(&self, mut take: impl FnMut(u32, u32, &[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn each_line(&self, mut take: impl FnMut(u32, u32, &[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut sources: Vec<LineSource<'_>> =
             self.lines.iter().map(|lines| LineSource::Memory { lines, next: 0 }).collect();
         for file in &self.spilled_lines {
@@ -149,6 +154,18 @@ impl Union {
         })
     }
 
+    /// How many pieces of it are on disk.
+    #[doc(hidden)]
+    pub fn spilled(&self) -> usize {
+        self.spilled_lines.len() + self.spilled_arcs.len()
+    }
+
+    /// How many rows of it are in memory.
+    #[doc(hidden)]
+    pub fn in_memory(&self) -> usize {
+        self.lines.iter().map(SortedLines::len).chain(self.arcs.iter().map(Vec::len)).sum()
+    }
+
     /// As [`CoverageData::stage`].
     pub fn stage(&self, path: &Path, owner: &Ownership) -> Result<Staged, CovdataError> {
         let frame = Frame {
@@ -172,15 +189,15 @@ struct Sorted {
     spilled_arcs: Vec<File>,
 }
 
-fn sort(mine: Gatherer, numbers: &Numbers) -> io::Result<Sorted> {
+fn sort(Rows { lines, arcs, spilled }: Rows, numbers: &Numbers) -> io::Result<Sorted> {
     let rename = |key| numbers.rename(key);
-    let mut sorted =
-        Sorted { lines: mine.lines.sorted(rename), arcs: mine.arcs.sorted(rename), ..Sorted::default() };
+    let mut sorted = Sorted { lines: lines.sorted(rename), arcs: arcs.sorted(rename), ..Sorted::default() };
     // They were written under numbers that sort otherwise.
-    for spill in mine.spilled {
+    for spill in spilled {
         match spill {
             Spill::Lines(file) => {
-                let table = Gatherer::load_lines(&mut LineRows::new(rewind(file)?))?.sorted(rename);
+                let bytes = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+                let table = Gatherer::load_lines(&mut LineRows::new(rewind(file)?), bytes, rename)?;
                 let mut out = BufWriter::new(tempfile::tempfile()?);
                 for (key, numbits) in (0..).map_while(|at| table.get(at)) {
                     write_lines(&mut out, key, numbits)?;

@@ -1,11 +1,12 @@
 mod harmed;
 mod queues;
+mod scan;
 
 use std::collections::BTreeSet;
 
 use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug, SourceHash, Status};
 
-use super::{Judgement, judge};
+use super::{Judgement, behind, judge};
 use crate::{
     Engine, Entry, Granularity, NewLines, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind,
     Writer, encode,
@@ -394,20 +395,27 @@ fn lines_that_no_shard_has_yet_are_told_until_one_has_them_or_a_merge_came() {
         record
     };
     let mut records = vec![open("1", 1), closed("1", &[1]), open("2", 2), waiting("2", &[2, 3])];
-    let behind = judged(vec![writer(9, Role::Web, records.clone())]);
-    assert_eq!((&behind.behind, &behind.lines), (&lines(&[2, 3]), &lines(&[1, 2, 3])));
+    let missing = |writers: &[Writer]| behind(&RunLedger { writers: writers.to_vec(), ..RunLedger::default() });
+    let writers = vec![writer(9, Role::Web, records.clone())];
+    assert_eq!(missing(&writers), lines(&[2, 3]));
+    let behind = judged(writers);
+    assert_eq!(behind.lines, lines(&[1, 2, 3]));
     let note = behind.verdict.notes.iter().find(|note| note.contains("ledger")).unwrap();
     assert!(note.starts_with("2 lines that web process 9 on"), "{note}");
     assert_eq!(behind.verdict.status, Status::Consistent);
 
     let into = "p.coverage".to_owned();
     let combined = writer(12, Role::Merger, vec![Record::Merged { shards: vec![], into }]);
-    let merged = judged(vec![writer(9, Role::Web, records.clone()), combined]);
-    assert!(merged.behind.is_empty() && merged.verdict.notes.is_empty(), "{:?}", merged.verdict);
+    let writers = vec![writer(9, Role::Web, records.clone()), combined];
+    assert!(missing(&writers).is_empty());
+    let merged = judged(writers);
+    assert!(merged.verdict.notes.is_empty(), "{:?}", merged.verdict);
 
     records.extend([open("3", 3), closed("3", &[])]);
-    let caught_up = judged(vec![writer(9, Role::Web, records)]);
-    assert!(caught_up.behind.is_empty() && caught_up.verdict.notes.is_empty(), "{:?}", caught_up.verdict);
+    let writers = vec![writer(9, Role::Web, records)];
+    assert!(missing(&writers).is_empty());
+    let caught_up = judged(writers);
+    assert!(caught_up.verdict.notes.is_empty(), "{:?}", caught_up.verdict);
 }
 
 #[test]

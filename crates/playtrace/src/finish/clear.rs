@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use playtrace_covdata::CovdataError;
-use playtrace_covdata::data::{ContextPolicy, Measured};
-use playtrace_covdata::merge::{MergeOptions, MergeOutcome, merge, remove_inputs};
+use playtrace_covdata::data::ContextPolicy;
+use playtrace_covdata::merge::{MergeOptions, MergeOutcome, Union, holds_all, merge_files, remove_inputs};
 
 /// How often a shard that was written to meanwhile is looked at again.
 const LOOKS: usize = 3;
@@ -14,12 +14,12 @@ const LOOKS: usize = 3;
 /// A process that caught up while we merged wrote lines that its ledger had told already (ADR-0002): its shard has changed
 /// and goes all the same, as long as the merged file has all that it holds.
 pub(super) fn remove_merged(
-    outcome: &MergeOutcome,
+    outcome: &MergeOutcome<Union>,
     data_file: &Path,
     contexts: ContextPolicy,
 ) -> Vec<String> {
     let kept = remove_inputs(outcome, data_file).into_iter();
-    kept.filter_map(|kept| remove_again(kept, outcome, data_file, contexts))
+    kept.filter_map(|kept| remove_again(kept, data_file, contexts))
         .map(|(path, why)| format!("{} was merged and stays: {why}", path.display()))
         .collect()
 }
@@ -27,7 +27,6 @@ pub(super) fn remove_merged(
 /// Removes a shard that changed while it was merged, if it may go; it and the reason if it stays.
 fn remove_again(
     (path, mut why): (PathBuf, CovdataError),
-    outcome: &MergeOutcome,
     data_file: &Path,
     contexts: ContextPolicy,
 ) -> Option<(PathBuf, CovdataError)> {
@@ -36,23 +35,18 @@ fn remove_again(
         if !matches!(why, CovdataError::Changed { .. }) {
             break;
         }
-        let again = merge(std::slice::from_ref(&path), &options).ok();
-        let Some(again) = again.filter(|again| has_all_of(outcome, again)) else { break };
+        let again = merge_files(std::slice::from_ref(&path), &options, &|| ()).ok();
+        let is_held = |again: &MergeOutcome<Union>| again.problems.is_empty() && holds_all(data_file, &again.data);
+        let Some(again) = again.filter(is_held) else { break };
         why = remove_inputs(&again, data_file).pop()?.1;
     }
     Some((path, why))
 }
 
-/// Whether `merged` has every line of `other`. Branches are nobody's that writes a ledger.
-fn has_all_of(merged: &MergeOutcome, other: &MergeOutcome) -> bool {
-    other.problems.is_empty()
-        && !matches!(other.data.measured, Measured::Arcs(_))
-        && other.data.lines().difference(&merged.data.lines()).is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use playtrace_covdata::data::Ownership;
+    use playtrace_covdata::merge::Gathering;
     use playtrace_covdata::shard::{ShardDraft, ShardWriter};
     use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken};
 
@@ -77,12 +71,14 @@ mod tests {
         let mut writer =
             ShardWriter::create(&mut draft, dir.path(), of, ("host", 1), &lines(label, &[1])).unwrap();
         let shard = writer.path().to_owned();
-        let mut outcome = merge(std::slice::from_ref(&shard), &MergeOptions::default()).unwrap();
-        assert!(outcome.data.add_lines(&lines(label, told)));
-        outcome.data.relabel(contexts);
+        let options = MergeOptions { contexts, ..MergeOptions::default() };
+        let mut gathering = Gathering::default();
+        gathering.add_lines(&lines(label, told)).unwrap();
+        let read = gathering.read(std::slice::from_ref(&shard), &options, &|| ()).unwrap();
+        let outcome = gathering.finish(read, Some(false), &options).unwrap();
         writer.add(&lines(label, late)).unwrap();
         let output = dir.path().join("a.coverage");
-        outcome.data.write(&output, &Ownership::default()).unwrap();
+        outcome.data.stage(&output, &Ownership::default()).unwrap().place().unwrap();
         (remove_merged(&outcome, &output, contexts), shard.exists())
     }
 

@@ -7,11 +7,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use playtrace_covdata::CoverageData;
+use playtrace_covdata::merge::{FileLines, Found, Gathering};
 use playtrace_ledger::RunLedger;
-use playtrace_model::{RunToken, Status, Verdict};
+use playtrace_model::{LineBits, MeasuredPath, RunToken, Status, Verdict};
 
 use super::VerdictFile;
+use super::kind::Kind;
 use super::place::{clear, other_places};
 use super::standing::Standing;
 use super::steps_file::{Steps, steps_path_of};
@@ -21,7 +22,8 @@ use crate::messages::Failure;
 #[derive(Debug)]
 struct Merge {
     data_file: PathBuf,
-    data: CoverageData,
+    /// What was found in it, when it has been gathered.
+    found: Found,
     /// None where nothing vouches for the data: the merge was broken off, say.
     verdict: Option<VerdictFile>,
 }
@@ -40,11 +42,11 @@ impl Earlier {
         let mut found = Self::default();
         for data_file in std::iter::once(usual.to_owned()).chain(other_places(usual, run)) {
             let merge = match Standing::at(&data_file)? {
-                Standing::Known(verdict, data) if verdict.run == *run => {
-                    Merge { data_file, data, verdict: Some(*verdict) }
+                Standing::Known(verdict) if verdict.run == *run => {
+                    Merge { data_file, found: Found::default(), verdict: Some(*verdict) }
                 }
-                Standing::Unvouched(Some(of), data, _) if of == *run => {
-                    Merge { data_file, data, verdict: None }
+                Standing::Unvouched(Some(of), _) if of == *run => {
+                    Merge { data_file, found: Found::default(), verdict: None }
                 }
                 _ => continue,
             };
@@ -64,15 +66,33 @@ impl Earlier {
         self.merges.iter().map(|merge| merge.data_file.as_path())
     }
 
-    /// Adds their data to `data`, that which a verdict vouches for or the other; false if lines and branches would have to be
-    /// mixed.
-    pub(super) fn include_in(&self, data: &mut CoverageData, vouched: bool) -> bool {
-        let mut wanted = self.merges.iter().filter(|merge| merge.verdict.is_some() == vouched);
-        wanted.all(|merge| data.include(merge.data.clone()))
+    /// Puts their data with the rest.
+    pub(super) fn gather(&mut self, gathering: &mut Gathering) -> Result<(), Failure> {
+        // What is vouched for comes last: its plug-ins count.
+        self.merges.sort_by_key(|merge| merge.verdict.is_some());
+        for merge in &mut self.merges {
+            merge.found = gathering.add_file(&merge.data_file)?;
+        }
+        Ok(())
     }
 
-    /// Makes of the verdict on what lies here now the one on what was merged altogether. `fresh` is the data that lies here.
-    pub(super) fn weigh(&self, now: &mut VerdictFile, fresh: &CoverageData, ledger: &RunLedger) {
+    /// What their data is together with `other`, that which a verdict vouches for or the other; `None` if lines and branches
+    /// would have to be mixed.
+    pub(super) fn kind(&self, other: Kind, vouched: bool) -> Option<Kind> {
+        self.those(vouched).try_fold(other, |kind, merge| kind.with(merge.found.has_arcs.into()))
+    }
+
+    /// Adds the lines of that data to `lines`.
+    pub(super) fn add_lines(&self, lines: &mut FileLines, vouched: bool) {
+        self.those(vouched).for_each(|merge| unite(lines, &merge.found.lines));
+    }
+
+    fn those(&self, vouched: bool) -> impl Iterator<Item = &Merge> {
+        self.merges.iter().filter(move |merge| merge.verdict.is_some() == vouched)
+    }
+
+    /// Makes of the verdict on what lies here now the one on what was merged altogether. `fresh` are the lines that lie here.
+    pub(super) fn weigh(&self, now: &mut VerdictFile, fresh: &FileLines, ledger: &RunLedger) {
         if self.gone.is_empty() {
             // Ledgers only grow: what they prove now includes what they proved then.
             return;
@@ -111,12 +131,13 @@ impl Earlier {
     }
 
     /// Whether there is anything here that the merge behind `best` had not seen.
-    fn is_news(&self, fresh: &CoverageData, best: &VerdictFile, ledger: &RunLedger) -> bool {
+    fn is_news(&self, fresh: &FileLines, best: &VerdictFile, ledger: &RunLedger) -> bool {
         let records = ledger.extents().into_iter().any(|(file, now)| {
             best.ledger.get(&file).is_none_or(|then| now.first != then.first || now.records > then.records)
         });
-        let mut known = CoverageData::default();
-        records || !self.include_in(&mut known, true) || !lines_missing(fresh, &known).is_empty()
+        let mut known = FileLines::new();
+        self.add_lines(&mut known, true);
+        records || self.kind(Kind::Nothing, true).is_none() || !lines_missing(fresh, &known).is_empty()
     }
 
     /// Adds the steps that those merges knew of, where their ledger can't tell any more.
@@ -167,15 +188,21 @@ fn both(then: &Verdict, now: &Verdict, gone: &str) -> Verdict {
     verdict
 }
 
-/// Lines of `data`, by file, that `known` does not have. Contexts don't matter: a merge may rename them.
-pub(super) fn lines_missing(data: &CoverageData, known: &CoverageData) -> Vec<(String, usize)> {
-    let known = known.lines().lines_by_file(|_| true);
-    let mut missing = Vec::new();
-    for (path, lines) in data.lines().lines_by_file(|_| true) {
-        let count = known.get(&path).map_or_else(|| lines.len(), |known| lines.difference(known).len());
-        if count > 0 {
-            missing.push((path.to_string(), count));
+/// Adds lines to others.
+pub(super) fn unite(lines: &mut FileLines, more: &FileLines) {
+    for (path, more) in more {
+        match lines.get_mut(path) {
+            Some(lines) => lines.union_with(more),
+            None => _ = lines.insert(path.clone(), more.clone()),
         }
     }
-    missing
+}
+
+/// How many lines of each file `known` does not have. Contexts don't matter: a merge may rename them.
+pub(super) fn lines_missing(lines: &FileLines, known: &FileLines) -> Vec<(MeasuredPath, usize)> {
+    let count = |(path, lines): (&MeasuredPath, &LineBits)| {
+        let count = known.get(path).map_or_else(|| lines.len(), |known| lines.difference(known).len());
+        (count > 0).then(|| (path.clone(), count))
+    };
+    lines.iter().filter_map(count).collect()
 }

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use playtrace_covdata::data::{ContextPolicy, Ownership};
-use playtrace_covdata::merge::{MergeOptions, MergeOutcome, merge};
+use playtrace_covdata::CovdataError;
+use playtrace_covdata::merge::{Gathering, MergeOptions, MergeOutcome};
 use playtrace_covdata::shard::{ShardInfo, list_of};
-use playtrace_covdata::{CovdataError, CoverageData};
-use playtrace_ledger::judge::{Judgement, judge};
+use playtrace_ledger::judge::{Judgement, behind, judge};
 use playtrace_ledger::{Journal, Layout, Record, Role, RunLedger};
-use playtrace_model::{RunToken, Slug, Status};
+use playtrace_model::{LineData, RunToken, Slug, Status};
 
 use super::VerdictFile;
 use super::clear::remove_merged;
 use super::complete::complete;
-use super::earlier::Earlier;
+use super::earlier::{Earlier, unite};
+use super::kind::Kind;
 use super::lock::{self, MergeLock};
 use super::place::{Newcomer, Place};
 use super::standing::Standing;
@@ -74,6 +75,12 @@ impl Merged {
 /// Merges one run of a profile. What stands at its place is added to, replaced or left alone as `place.rs` says; inputs are
 /// removed only after everything is safe.
 pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
+    merge_run_with(wanted, Gathering::default())
+}
+
+/// The same, with rows gathered where the caller says: for tests with a small limit.
+#[doc(hidden)]
+pub fn merge_run_with(wanted: &MergeRun, mut gathering: Gathering) -> Result<Merged, Failure> {
     let (dir, slug) = (&wanted.coverage_dir, &wanted.slug);
     let layout = Layout::new(dir);
     if wanted.manifest.is_none() && list_of(dir, slug)?.is_empty() && layout.runs(slug)?.is_empty() {
@@ -86,12 +93,11 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
         Some(run) => run.clone(),
         None => runs::latest(&layout, slug, &shards)?.ok_or_else(|| nothing(dir, slug, None, None))?,
     };
-    let mut ledger = RunLedger::read(&layout, slug, &run)?;
-    if let Some(manifest) = &wanted.manifest {
-        add_manifest(&mut ledger, manifest, slug, &run)?;
-    }
+    // Rows go where there is room for them as they are read: all of them together may be larger than memory.
+    let (ledger, has_lines) = read_ledger(wanted, &layout, &run, &mut gathering)?;
+    let recorded = gathering.lines_since();
     let usual = wanted.output.clone().unwrap_or_else(|| dir.join(format!("{slug}.coverage")));
-    let earlier = Earlier::find(&usual, &run, &ledger)?;
+    let mut earlier = Earlier::find(&usual, &run, &ledger)?;
     // A shard that can't be read may be of any run: it is tried, named and kept.
     let mine: Vec<PathBuf> = shards
         .iter()
@@ -101,27 +107,35 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     if mine.is_empty() && ledger.writers.is_empty() && ledger.unflushed.is_empty() {
         return Err(nothing(dir, slug, Some(&run), earlier.data_files().next()));
     }
-    let mut outcome = merge(&mine, &MergeOptions { contexts: wanted.contexts, ..MergeOptions::default() })?;
-    let present: BTreeSet<String> =
-        outcome.merged.iter().chain(&outcome.duplicates).filter_map(|p| name(p)).collect();
-    let mut judgement = judge(&ledger, &present);
-    let mut problems = name_problems(&outcome, &mut judgement);
-    if wanted.keep_shards
-        && let Err(why) = complete((dir, slug, &run), &judgement.behind, &outcome.data)
-    {
-        problems.push(format!("the shards in {} lack lines that the merged file has: {why}", dir.display()));
+    if wanted.keep_shards {
+        gathering.watch(behind(&ledger));
     }
-    add_to(&mut outcome, |data| earlier.include_in(data, false))?;
-    proof::check(&outcome.data, &earlier, &ledger, &mut judgement);
-    add_to(&mut outcome, |data| judgement.lines.is_empty() || data.add_lines(&judgement.lines))?;
+    let options = MergeOptions { contexts: wanted.contexts, ..MergeOptions::default() };
+    let read = gathering.read(&mine, &options, &|| ())?;
+    let mut fresh = gathering.lines_since();
+    let waiting = gathering.not_found();
+    earlier.gather(&mut gathering)?;
+    let present: BTreeSet<String> = read.merged.iter().chain(&read.duplicates).filter_map(|p| name(p)).collect();
+    let mut judgement = judge(&ledger, &present);
+    let mut problems = name_problems(&read, &mut judgement);
+
+    // Shards that others combine and delete take lines with them, which the ledger and earlier merges have too.
+    let kind = earlier.kind(read.data.into(), false).ok_or_else(mixed)?;
+    earlier.add_lines(&mut fresh, false);
+    proof::check(&fresh, &recorded, &earlier, &ledger, &mut judgement);
+    let kind = if has_lines { kind.with(Kind::Lines).ok_or_else(mixed)? } else { kind };
+    unite(&mut fresh, &recorded);
 
     // The ledger names files as the shards do, and a run's merge renames none.
     let mut steps = Steps::of((slug, &run), &judgement.entered, &ledger);
     earlier.add_steps(&mut steps, &run);
     let mut verdict = verdict_of(wanted, &run, judgement, &ledger, &shards);
-    earlier.weigh(&mut verdict, &outcome.data, &ledger);
-    add_to(&mut outcome, |data| earlier.include_in(data, true))?;
-    outcome.data.relabel(wanted.contexts);
+    earlier.weigh(&mut verdict, &fresh, &ledger);
+    let kind = earlier.kind(kind, true).ok_or_else(mixed)?;
+    let outcome = gathering.finish(read, kind.has_arcs(), &options)?;
+    if let Err(why) = complete((dir, slug, &run), &waiting) {
+        problems.push(format!("the shards in {} lack lines that the merged file has: {why}", dir.display()));
+    }
 
     let place = match &wanted.output {
         Some(output) => named_place(output)?,
@@ -132,7 +146,7 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     let owner = Ownership { slug: Some(slug.clone()), run: Some(run.clone()) };
     // All is on disk before the first file appears. The verdict comes last: it vouches for the rest.
     let data = outcome.data.stage(data_file, &owner).map_err(not_written)?;
-    verdict.data_sha256 = Some(sha256(&data.bytes().map_err(not_written)?));
+    verdict.data_sha256 = Some(data.read_with(sha256).map_err(not_written)?);
     let steps = steps.stage(data_file)?;
     let staged_verdict = stage_verdict(&verdict, data_file)?;
     place.displace()?;
@@ -156,9 +170,32 @@ pub fn merge_run(wanted: &MergeRun) -> Result<Merged, Failure> {
     Ok(Merged { verdict, data_file: place.data_file, shards, problems, elsewhere: place.sentences })
 }
 
-/// The player's own record, if it is of this run: another one's steps would be missed, or taken for these.
-fn add_manifest(ledger: &mut RunLedger, path: &Path, slug: &Slug, run: &RunToken) -> Result<(), Failure> {
-    ledger.add_file(path)?;
+/// The run's ledger with the player's own record. Its lines go to `gathering`; whether there are any.
+fn read_ledger(
+    wanted: &MergeRun,
+    layout: &Layout,
+    run: &RunToken,
+    gathering: &mut Gathering,
+) -> Result<(RunLedger, bool), Failure> {
+    let (mut kept, mut has_lines) = (Ok(()), false);
+    let mut take = |lines: &LineData| {
+        has_lines |= !lines.is_empty();
+        if kept.is_ok() {
+            kept = gathering.add_lines(lines);
+        }
+    };
+    let mut ledger = RunLedger::scan(layout, &wanted.slug, run, &mut take)?;
+    if let Some(manifest) = &wanted.manifest {
+        ledger.scan_file(manifest, &mut take)?;
+        check_manifest(&ledger, manifest, &wanted.slug, run)?;
+    }
+    ledger.unflushed.iter().for_each(|unflushed| take(&unflushed.lines));
+    kept?;
+    Ok((ledger, has_lines))
+}
+
+/// Whether the player's own record is of this run: another one's steps would be missed, or taken for these.
+fn check_manifest(ledger: &RunLedger, path: &Path, slug: &Slug, run: &RunToken) -> Result<(), Failure> {
     let mine = ledger.writers.iter().filter(|writer| Some(&writer.file) == name(path).as_ref());
     for entry in mine.flat_map(|writer| &writer.entries) {
         if let Record::Manifest { profile, run: of, .. } = &entry.record
@@ -173,16 +210,12 @@ fn add_manifest(ledger: &mut RunLedger, path: &Path, slug: &Slug, run: &RunToken
     Ok(())
 }
 
-/// Shards that others combine and delete take lines with them, which the ledger and earlier merges have too.
-fn add_to(outcome: &mut MergeOutcome, add: impl FnOnce(&mut CoverageData) -> bool) -> Result<(), Failure> {
-    if add(&mut outcome.data) {
-        return Ok(());
-    }
-    Err(Failure::new(
+fn mixed() -> Failure {
+    Failure::new(
         Exit::BadInput,
         "PT-MERGE-002",
         "the shards hold branch data and the ledger, or an earlier merge, lines: they were not written by one program",
-    ))
+    )
 }
 
 fn verdict_of(
@@ -236,7 +269,7 @@ fn named_place(output: &Path) -> Result<Place, Failure> {
 }
 
 /// Names unreadable shards; where the ledger doesn't vouch for their lines, the verdict says that they may be lost.
-fn name_problems(outcome: &MergeOutcome, judgement: &mut Judgement) -> Vec<String> {
+fn name_problems<D>(outcome: &MergeOutcome<D>, judgement: &mut Judgement) -> Vec<String> {
     let mut problems = Vec::new();
     for (path, why) in &outcome.problems {
         let vouched = name(path).is_some_and(|name| judgement.shards.contains(&name));

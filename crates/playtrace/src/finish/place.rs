@@ -60,12 +60,13 @@ impl Place {
     pub(crate) fn choose(usual: &Path, new: &Newcomer<'_>) -> Result<Self, Failure> {
         let there =
             |displaced, sentences| Self { data_file: usual.to_owned(), usual: true, sentences, displaced };
-        let standing = Standing::at(usual)?;
-        if matches!(standing, Standing::Nothing) || new.includes.contains(&usual) {
+        // It was looked at when its data was taken in.
+        if new.includes.contains(&usual) {
             return Ok(there(None, Vec::new()));
         }
+        let standing = Standing::at(usual)?;
         let (stays, what_is_known) = match standing {
-            Standing::Known(known, _) => {
+            Standing::Known(known) => {
                 let (better, later) = (known.verdict.status < new.status, known.age() > new.age);
                 let as_good = known.verdict.status == new.status;
                 let known_as = format!("{} data of run {}", known.verdict.status, known.run);
@@ -86,7 +87,7 @@ impl Place {
                 }
             }
             Standing::Nothing => return Ok(there(None, Vec::new())),
-            Standing::Unvouched(_, _, why) | Standing::Unreadable(why) => {
+            Standing::Unvouched(_, why) | Standing::Unreadable(why) => {
                 if new.status <= Status::Consistent {
                     let to = unused(usual);
                     let sentence = format!(
@@ -160,7 +161,7 @@ fn beside(usual: &Path, run: &RunToken, age: Timestamp) -> Result<PathBuf, Failu
     let incomplete = incomplete(usual);
     Ok(match Standing::at(&incomplete)? {
         Standing::Nothing => incomplete,
-        Standing::Known(known, _) if known.run == *run || known.age() <= age => incomplete,
+        Standing::Known(known) if known.run == *run || known.age() <= age => incomplete,
         _ => earlier(usual, run),
     })
 }

@@ -1,15 +1,22 @@
 //! Data that nothing proves: a ledger that was taken away, or cut off between two records, looks like one that never had more.
 
-use playtrace_covdata::CoverageData;
+use playtrace_covdata::merge::FileLines;
 use playtrace_ledger::RunLedger;
 use playtrace_ledger::judge::Judgement;
 use playtrace_model::Status;
 
 use super::earlier::{Earlier, lines_missing};
+use super::kind::Kind;
 
-/// Lowers the verdict where `data` (the shards', and what an unfinished merge left) holds more than the ledger and earlier
-/// verdicts vouch for. An agent writes each line to both.
-pub(super) fn check(data: &CoverageData, earlier: &Earlier, ledger: &RunLedger, judgement: &mut Judgement) {
+/// Lowers the verdict where `data` (the shards', and what an unfinished merge left) holds more than the ledger (`recorded`) and
+/// earlier verdicts vouch for. An agent writes each line to both.
+pub(super) fn check(
+    data: &FileLines,
+    recorded: &FileLines,
+    earlier: &Earlier,
+    ledger: &RunLedger,
+    judgement: &mut Judgement,
+) {
     if ledger.writers.is_empty() {
         judgement.verdict.lower(
             Status::Partial,
@@ -22,10 +29,12 @@ pub(super) fn check(data: &CoverageData, earlier: &Earlier, ledger: &RunLedger, 
         // Between the two writes a process may be at work still, or was killed.
         return;
     }
-    let mut vouched = CoverageData::from_lines(judgement.lines.clone());
-    if !earlier.include_in(&mut vouched, true) {
+    // The ledger has lines; where branches were vouched for, they are no measure.
+    if earlier.kind(Kind::Lines, true).is_none() {
         return;
     }
+    let mut vouched = recorded.clone();
+    earlier.add_lines(&mut vouched, true);
     let missing = lines_missing(data, &vouched);
     if let [(path, _), ..] = missing.as_slice() {
         let count: usize = missing.iter().map(|(_, count)| count).sum();

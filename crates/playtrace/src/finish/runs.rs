@@ -24,7 +24,7 @@ pub(super) fn latest(
         .collect();
     let mut latest = None;
     for run in runs {
-        let at = ended(&RunLedger::read(layout, slug, &run)?, &run, shards);
+        let at = ended(&RunLedger::scan(layout, slug, &run, &mut |_| ())?, &run, shards);
         latest = latest.max(Some((at, run)));
     }
     Ok(latest.map(|(_, run)| run))
@@ -45,7 +45,7 @@ pub(super) fn ended(ledger: &RunLedger, run: &RunToken, shards: &[ShardInfo]) ->
 pub(super) fn retire_older(layout: &Layout, slug: &Slug, merged: &VerdictFile, shards: &[ShardInfo]) {
     let Some(limit) = merged.ended else { return };
     for run in layout.runs(slug).unwrap_or_default() {
-        let Ok(ledger) = RunLedger::read(layout, slug, &run) else { continue };
+        let Ok(ledger) = RunLedger::scan(layout, slug, &run, &mut |_| ()) else { continue };
         if run == merged.run || !is_retired(&ledger, merged.verdict.status, limit) {
             continue;
         }

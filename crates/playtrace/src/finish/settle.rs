@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use playtrace_ledger::{Layout, LedgerError, RunLedger, judge};
+use playtrace_ledger::{Layout, LedgerError, RunLedger, Writer, judge};
 use playtrace_model::{RunToken, Slug};
 
 /// How long to wait for what is missing.
@@ -48,11 +48,11 @@ pub fn settle(
     let begin = Instant::now();
     let (mut last_change, mut last_size, mut told) = (begin, 0, false);
     loop {
-        let mut ledger = RunLedger::read(&layout, slug, run)?;
+        let mut ledger = RunLedger::scan(&layout, slug, run, &mut |_| ())?;
         if let Some(manifest) = manifest {
-            ledger.add_file(manifest)?;
+            ledger.scan_file(manifest, &mut |_| ())?;
         }
-        let size = ledger.writers.iter().map(|writer| writer.entries.len()).sum::<usize>();
+        let size = ledger.writers.iter().map(Writer::records).sum::<usize>();
         if size != last_size {
             (last_size, last_change) = (size, Instant::now());
         }

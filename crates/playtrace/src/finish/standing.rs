@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use playtrace_covdata::data::Ownership;
-use playtrace_covdata::{CovdataError, CoverageData};
+use playtrace_covdata::CovdataError;
 use playtrace_model::RunToken;
 
 use super::verdict_file::{Beside, VerdictFile, later};
@@ -15,9 +15,9 @@ pub(crate) enum Standing {
     /// There is none.
     Nothing,
     /// One of ours, with the verdict that vouches for it.
-    Known(Box<VerdictFile>, CoverageData),
+    Known(Box<VerdictFile>),
     /// Data that no verdict vouches for; the run that it says it is of, and the end of a sentence that says what is wrong.
-    Unvouched(Option<RunToken>, CoverageData, String),
+    Unvouched(Option<RunToken>, String),
     /// Something that can't be read as data: the same.
     Unreadable(String),
 }
@@ -28,9 +28,8 @@ impl Standing {
         if fs_err::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(Self::Nothing);
         }
-        let read = Ownership::read(path).and_then(|owner| Ok((owner, CoverageData::read(path)?)));
-        let (owner, data) = match read {
-            Ok(read) => read,
+        let owner = match Ownership::check(path) {
+            Ok(owner) => owner,
             Err(error @ CovdataError::Missing { .. }) => {
                 return Ok(Self::Unreadable(format!("it can't be looked at: {error}")));
             }
@@ -39,7 +38,7 @@ impl Standing {
         let why = match (VerdictFile::look_beside(path), &owner.run) {
             (Beside::Later(why), _) => return Err(later(why)),
             (Beside::Verdict(verdict), of) => match verdict.doubt(path, of.as_ref()) {
-                Ok(None) => return Ok(Self::Known(verdict, data)),
+                Ok(None) => return Ok(Self::Known(verdict)),
                 Ok(Some(doubt)) => doubt,
                 Err(error) => return Ok(Self::Unreadable(error.to_string())),
             },
@@ -49,6 +48,6 @@ impl Standing {
                 format!("it holds run {run}, and the verdict beside it can't be read: {why}")
             }
         };
-        Ok(Self::Unvouched(owner.run, data, why))
+        Ok(Self::Unvouched(owner.run, why))
     }
 }

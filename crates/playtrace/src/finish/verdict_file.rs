@@ -1,6 +1,7 @@
 //! `<slug>.verdict.json`: what is known about `<slug>.coverage`, beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -92,7 +93,7 @@ impl VerdictFile {
             return Ok(Some(format!("it holds run {of}, the verdict beside it is of run {}", self.run)));
         }
         let Some(known) = &self.data_sha256 else { return Ok(None) };
-        if *known == sha256(&fs_err::read(data_file)?) {
+        if *known == sha256(fs_err::File::open(data_file)?)? {
             return Ok(None);
         }
         Ok(Some(format!(
@@ -153,9 +154,18 @@ pub(super) fn later(why: String) -> Failure {
         .help("use the playtrace that wrote it, or a later one; nothing was changed")
 }
 
-/// The hash of a merged file's bytes.
-pub(super) fn sha256(bytes: &[u8]) -> SourceHash {
-    SourceHash::from_digest(&Sha256::digest(bytes))
+/// The hash of a merged file's bytes, a piece at a time: the file may be larger than memory.
+pub(super) fn sha256(mut file: impl Read) -> std::io::Result<SourceHash> {
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(SourceHash::from_digest(&hash.finalize())),
+            Ok(length) => hash.update(&piece[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 #[derive(Deserialize)]

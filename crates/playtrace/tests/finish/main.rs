@@ -1,6 +1,7 @@
 //! The end of a run: what is merged, what is restored, what is kept.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod large;
 mod made;
 mod places;
 mod twice;
