@@ -1,8 +1,9 @@
 //! What could run: every file and symbol of interest, without any execution.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
-use playtrace_model::{MeasuredPath, SourceFile, SourceHash, Symbol, SymbolDetails, SymbolKind};
+use playtrace_model::{Lambda, MeasuredPath, SourceFile, SourceHash, Symbol, SymbolDetails, SymbolKind};
 use serde::{Deserialize, Serialize};
 
 use crate::AnalysisError;
@@ -124,6 +125,19 @@ pub struct InventorySource<'a> {
     pub digests: Vec<String>,
 }
 
+/// What an inventory says of one file. Parts can be made on several threads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InventoryPart {
+    /// Sums over it.
+    pub totals: InventoryTotals,
+    /// The file.
+    pub file: InventoryFile,
+    /// Its symbols, by line.
+    pub symbols: Vec<InventorySymbol>,
+    /// Its functions without a name, by place.
+    pub lambdas: Vec<InventoryLambda>,
+}
+
 /// A file of interest that could not be read as Python.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnparsedFile {
@@ -144,10 +158,20 @@ impl Inventory {
         generator: String,
         (python, coverage): (&str, &str),
         sources: impl IntoIterator<Item = InventorySource<'a>>,
+        unparsed: Vec<UnparsedFile>,
+    ) -> Self {
+        let parts = sources.into_iter().map(InventoryPart::of).collect();
+        Self::of_parts(generator, (python, coverage), parts, unparsed)
+    }
+
+    /// Puts parts together, which may come in any order.
+    pub fn of_parts(
+        generator: String,
+        (python, coverage): (&str, &str),
+        mut parts: Vec<InventoryPart>,
         mut unparsed: Vec<UnparsedFile>,
     ) -> Self {
-        let mut sources: Vec<InventorySource> = sources.into_iter().collect();
-        sources.sort_by(|a, b| a.source.path.cmp(&b.source.path));
+        parts.sort_by(|a, b| a.file.path.cmp(&b.file.path));
         unparsed.sort_by(|a, b| a.path.cmp(&b.path));
         let mut inventory = Self {
             format: Self::FORMAT.to_owned(),
@@ -155,31 +179,47 @@ impl Inventory {
             generator,
             python: python.to_owned(),
             coverage: coverage.to_owned(),
-            totals: InventoryTotals { files: sources.len(), ..InventoryTotals::default() },
-            files: Vec::with_capacity(sources.len()),
-            symbols: Vec::new(),
+            totals: InventoryTotals::default(),
+            files: Vec::with_capacity(parts.len()),
+            symbols: Vec::with_capacity(parts.iter().map(|part| part.symbols.len()).sum()),
             lambdas: Vec::new(),
             unparsed,
         };
-        for source in sources {
-            inventory.add(source);
+        for mut part in parts {
+            inventory.totals += &part.totals;
+            inventory.files.push(part.file);
+            inventory.symbols.append(&mut part.symbols);
+            inventory.lambdas.append(&mut part.lambdas);
         }
         inventory
     }
 
-    fn add(&mut self, InventorySource { source, digests }: InventorySource) {
-        self.totals.statements += source.statements.len();
-        self.totals.import_statements += source.import_statements.len();
+    /// Whether this is an inventory that this program understands; `name` is the file's, for the error.
+    pub fn check(&self, name: &str) -> Result<(), AnalysisError> {
+        check_document(name, (&self.format, self.version), (Self::FORMAT, Self::VERSION))
+    }
+}
+
+impl InventoryPart {
+    /// What is to be said of a file.
+    pub fn of(InventorySource { source, digests }: InventorySource) -> Self {
+        let mut totals = InventoryTotals {
+            files: 1,
+            statements: source.statements.len(),
+            import_statements: source.import_statements.len(),
+            lambdas: source.lambdas.len(),
+            ..InventoryTotals::default()
+        };
         let mut ids = Ids { source, seen: BTreeMap::new() };
         let mut digests = digests.into_iter();
-        for symbol in &source.symbols {
+        let symbol = |symbol: &Symbol| {
             *match symbol.kind {
-                SymbolKind::Module => &mut self.totals.modules,
-                SymbolKind::Class => &mut self.totals.classes,
-                SymbolKind::Function => &mut self.totals.functions,
-                SymbolKind::Method => &mut self.totals.methods,
+                SymbolKind::Module => &mut totals.modules,
+                SymbolKind::Class => &mut totals.classes,
+                SymbolKind::Function => &mut totals.functions,
+                SymbolKind::Method => &mut totals.methods,
             } += 1;
-            self.symbols.push(InventorySymbol {
+            InventorySymbol {
                 id: ids.symbol(symbol),
                 name: symbol.name.clone(),
                 kind: symbol.kind,
@@ -189,31 +229,41 @@ impl Inventory {
                 statements: symbol.statements.len(),
                 digest: digests.next().unwrap_or_default(),
                 details: symbol.details.clone(),
-            });
-        }
-        self.totals.lambdas += source.lambdas.len();
-        for lambda in &source.lambdas {
-            self.lambdas.push(InventoryLambda {
-                id: ids.next(&lambda.qualname),
-                file: source.path.clone(),
-                line: lambda.line,
-                column: lambda.column,
-                line_span: lambda.span,
-            });
-        }
-        self.files.push(InventoryFile {
+            }
+        };
+        let symbols = source.symbols.iter().map(symbol).collect();
+        let lambda = |lambda: &Lambda| InventoryLambda {
+            id: ids.next(&lambda.qualname),
+            file: source.path.clone(),
+            line: lambda.line,
+            column: lambda.column,
+            line_span: lambda.span,
+        };
+        let lambdas = source.lambdas.iter().map(lambda).collect();
+        let file = InventoryFile {
             path: source.path.clone(),
             module: source.module.clone(),
             sha256: source.hash.clone(),
             statements: source.statements.len(),
             import_statements: source.import_statements.len(),
             excluded: source.excluded.len(),
-        });
+        };
+        Self { totals, file, symbols, lambdas }
     }
+}
 
-    /// Whether this is an inventory that this program understands; `name` is the file's, for the error.
-    pub fn check(&self, name: &str) -> Result<(), AnalysisError> {
-        check_document(name, (&self.format, self.version), (Self::FORMAT, Self::VERSION))
+impl AddAssign<&Self> for InventoryTotals {
+    fn add_assign(&mut self, more: &Self) {
+        let Self { files, statements, import_statements, modules, classes, functions, methods, lambdas } =
+            more;
+        self.files += files;
+        self.statements += statements;
+        self.import_statements += import_statements;
+        self.modules += modules;
+        self.classes += classes;
+        self.functions += functions;
+        self.methods += methods;
+        self.lambdas += lambdas;
     }
 }
 

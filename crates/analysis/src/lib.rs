@@ -35,8 +35,8 @@ pub use coverage::{
 pub use error::AnalysisError;
 pub use fates::{Fates, fold};
 pub use inventory::{
-    Inventory, InventoryFile, InventoryLambda, InventorySource, InventorySymbol, InventoryTotals,
-    UnparsedFile,
+    Inventory, InventoryFile, InventoryLambda, InventoryPart, InventorySource, InventorySymbol,
+    InventoryTotals, UnparsedFile,
 };
 pub use inventory_diff::{InventoryDiff, Move, SpanChange};
 pub use matrix::{

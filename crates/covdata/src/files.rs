@@ -160,36 +160,56 @@ impl FileFilter {
     pub fn files_below(&self, dirs: &[PathBuf]) -> Result<Vec<(MeasuredPath, PathBuf)>, CovdataError> {
         let mut files = Vec::new();
         for dir in dirs {
-            let dir = PathBuf::from(absolute(&self.root, &dir.to_string_lossy()));
-            let top = import_top(&dir);
-            let enters = |entry: &walkdir::DirEntry| {
-                entry.depth() == 0
-                    || !entry.file_type().is_dir()
-                    || self.namespace_packages
-                    || entry.path().join("__init__.py").exists()
-            };
-            for entry in WalkDir::new(&dir).into_iter().filter_entry(enters) {
-                let entry = entry.map_err(|error| CovdataError::Io {
-                    action: "list",
-                    path: error.path().unwrap_or(&dir).to_owned(),
-                    source: error.into(),
-                })?;
-                if entry.file_type().is_dir() || !looks_like_python(&entry.file_name().to_string_lossy()) {
-                    continue;
-                }
-                let module = top.as_deref().and_then(|top| module_name(top, entry.path()));
-                let text = entry.path().to_string_lossy();
-                // The directory's name is without links, and no link was followed: only the entry itself can lead elsewhere.
-                let path =
-                    if entry.path_is_symlink() { absolute(&self.root, &text) } else { text.into_owned() };
-                if self.refusal(&path, module.as_deref()).is_none() && self.is_reported_at(&path) {
-                    files.push((self.named(&path), entry.into_path()));
-                }
+            for file in self.walk(dir) {
+                files.push(file?);
             }
         }
         files.sort();
         files.dedup();
         Ok(files)
+    }
+
+    /// As [`FileFilter::files_below`] for one directory, as a walk that goes on while the files are asked for: in no order.
+    pub fn walk(
+        &self,
+        dir: &Path,
+    ) -> impl Iterator<Item = Result<(MeasuredPath, PathBuf), CovdataError>> + Send {
+        let dir = PathBuf::from(absolute(&self.root, &dir.to_string_lossy()));
+        // Only packages that are named as source are told by modules' names.
+        let top = if self.source_pkgs.is_empty() { None } else { import_top(&dir) };
+        let enters = move |entry: &walkdir::DirEntry| {
+            entry.depth() == 0
+                || !entry.file_type().is_dir()
+                || self.namespace_packages
+                || entry.path().join("__init__.py").exists()
+        };
+        WalkDir::new(&dir).into_iter().filter_entry(enters).filter_map(move |entry| match entry {
+            Ok(entry) => self.file_of_interest(entry, top.as_deref()).map(Ok),
+            Err(error) => Some(Err(CovdataError::Io {
+                action: "list",
+                path: error.path().unwrap_or(&dir).to_owned(),
+                source: error.into(),
+            })),
+        })
+    }
+
+    /// What a walk came to, if it counts; modules below it are imported from `top`.
+    fn file_of_interest(
+        &self,
+        entry: walkdir::DirEntry,
+        top: Option<&Path>,
+    ) -> Option<(MeasuredPath, PathBuf)> {
+        if entry.file_type().is_dir() || !looks_like_python(&entry.file_name().to_string_lossy()) {
+            return None;
+        }
+        let module = top.and_then(|top| module_name(top, entry.path()));
+        let text = entry.path().to_string_lossy();
+        // The directory's name is without links, and no link was followed: only the entry itself can lead elsewhere.
+        let path = if entry.path_is_symlink() { absolute(&self.root, &text) } else { text.into_owned() };
+        if self.refusal(&path, module.as_deref()).is_some() || !self.is_reported_at(&path) {
+            return None;
+        }
+        Some((self.named(&path), entry.into_path()))
     }
 
     fn named(&self, path: &str) -> MeasuredPath {

@@ -48,4 +48,4 @@ pub use playtrace_model::Region;
 pub use rules::{CoverageRelease, PythonVersion, Rules};
 pub use search::SearchPatterns;
 pub use text::SourceText;
-pub use tree::{SourceTree, Unparsed, python_files, read_files};
+pub use tree::{Mapped, SourceTree, Unparsed, map_files, python_files, read_files, walk_python_files};

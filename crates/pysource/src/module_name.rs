@@ -1,9 +1,8 @@
 //! From a file's place to the dotted name of its module.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The dotted name of the module in `path`, which is relative to a directory that is on Python's import path.
 ///
@@ -37,35 +36,49 @@ fn import_root<'a>(root: &'a Path, file: &'a Path, has_init: impl Fn(&'a Path) -
     below_root.filter(|directory| has_init(directory)).last().and_then(Path::parent).unwrap_or(root)
 }
 
-/// Where Python would import each of many files from.
+/// Where Python would import each of many files from, which several threads may ask.
 #[derive(Debug)]
 pub(crate) struct ImportRoots<'a> {
     root: &'a Path,
-    /// By directory.
-    known: HashMap<&'a OsStr, &'a Path>,
+    /// Whether a directory is a package: each is looked at once, however many files are in it.
+    packages: Mutex<HashMap<PathBuf, bool>>,
+    /// By the directory that a file is in.
+    roots: Mutex<HashMap<PathBuf, PathBuf>>,
 }
 
 impl<'a> ImportRoots<'a> {
-    /// Looks at each directory once, however many files are in it.
-    pub(crate) fn of(root: &'a Path, files: impl Iterator<Item = &'a Path>) -> Self {
-        let seen: RefCell<HashMap<&OsStr, bool>> = RefCell::default();
-        let has_init = |directory: &'a Path| {
-            let is_package = || directory.join("__init__.py").is_file();
-            *seen.borrow_mut().entry(directory.as_os_str()).or_insert_with(is_package)
-        };
-        let mut known = HashMap::new();
-        for file in files {
-            if let Some(parent) = file.parent() {
-                known.entry(parent.as_os_str()).or_insert_with(|| import_root(root, file, has_init));
-            }
-        }
-        Self { root, known }
+    /// For files below `root`.
+    pub(crate) fn new(root: &'a Path) -> Self {
+        Self { root, packages: Mutex::default(), roots: Mutex::default() }
     }
 
-    /// The directory that one of the files would be imported from.
-    pub(crate) fn of_file(&self, file: &Path) -> &'a Path {
-        file.parent().and_then(|parent| self.known.get(parent.as_os_str())).copied().unwrap_or(self.root)
+    /// The name that a file's module has.
+    pub(crate) fn module_of(&self, file: &Path) -> String {
+        let Some(parent) = file.parent() else { return module_name(file) };
+        let name_below = |root: &Path| module_name(file.strip_prefix(root).unwrap_or(file));
+        if let Some(root) = locked(&self.roots).get(parent) {
+            return name_below(root);
+        }
+        // No lock is held while the file system is asked.
+        let root = import_root(self.root, file, |directory| self.is_package(directory));
+        let name = name_below(root);
+        locked(&self.roots).insert(parent.to_owned(), root.to_owned());
+        name
     }
+
+    fn is_package(&self, directory: &Path) -> bool {
+        if let Some(&known) = locked(&self.packages).get(directory) {
+            return known;
+        }
+        let found = directory.join("__init__.py").is_file();
+        locked(&self.packages).insert(directory.to_owned(), found);
+        found
+    }
+}
+
+/// What is behind a lock: an entry is there or it is not, whatever became of a thread that held it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -26,20 +26,23 @@ enum Engine {
 impl Pattern {
     /// One pattern out of several, joined as coverage.py's `join_regex` does: matches of the whole don't overlap.
     pub(crate) fn any_of(patterns: &[String]) -> Result<Self, SourceError> {
-        // Each by itself first: the error names the one pattern that is wrong.
-        for pattern in patterns {
-            Self::new(pattern)?;
-        }
-        match patterns {
-            [only] => Self::new(only),
-            _ => Self::new(
-                &patterns.iter().map(|pattern| format!("(?:{pattern})")).collect::<Vec<_>>().join("|"),
-            ),
-        }
+        let named = |pattern: &String| Self::new(pattern).map(drop);
+        // Each by itself first: the error names the one pattern that is wrong. To read one takes a fraction of what it
+        // takes to compile it.
+        patterns.iter().filter(|pattern| !is_readable(pattern)).try_for_each(named)?;
+        let all = match patterns {
+            [only] => only.clone(),
+            _ => patterns.iter().map(|pattern| format!("(?:{pattern})")).collect::<Vec<_>>().join("|"),
+        };
+        Self::new(&all).or_else(|error| {
+            // One may be too large.
+            patterns.iter().try_for_each(named)?;
+            Err(error)
+        })
     }
 
     pub(crate) fn new(written: &str) -> Result<Self, SourceError> {
-        let translated = format!("(?m){}", translate(written));
+        let translated = multi_line(written);
         let engine = match regex::Regex::new(&translated) {
             Ok(linear) => {
                 let texts = required(&translated).unwrap_or_default();
@@ -85,6 +88,15 @@ impl Pattern {
                 .collect(),
         }
     }
+}
+
+/// Whether the linear engine understands a pattern.
+fn is_readable(written: &str) -> bool {
+    regex_syntax::parse(&multi_line(written)).is_ok()
+}
+
+fn multi_line(written: &str) -> String {
+    format!("(?m){}", translate(written))
 }
 
 /// Rewrites what Rust reads otherwise: `{` that starts no repetition, `[`, `&&`, `--`, `~~` inside a set,

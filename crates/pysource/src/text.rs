@@ -87,10 +87,41 @@ impl SourceText {
         LineCursor { newlines: &self.newlines, before: Cell::new(0) }
     }
 
+    /// The text from a line to another, both counted from 1 and included, with the end of each.
+    pub fn of_lines(&self, span: (u32, u32)) -> &str {
+        let (start, newlines) = self.part(span);
+        let end = newlines.last().map_or(start, |&last| behind(last));
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// The same, line by line.
+    pub fn each_of_lines(&self, span: (u32, u32)) -> impl Iterator<Item = &str> {
+        let (mut start, newlines) = self.part(span);
+        newlines.iter().map(move |&newline| {
+            let end = behind(newline);
+            let line = self.text.get(start..end).unwrap_or_default();
+            start = end;
+            line
+        })
+    }
+
+    /// Where a part of the lines begins, and their ends.
+    fn part(&self, (first, last): (u32, u32)) -> (usize, &[u32]) {
+        let index = |line: u32| usize::try_from(line).unwrap_or(usize::MAX).min(self.newlines.len());
+        let before = index(first.saturating_sub(1));
+        let start = before.checked_sub(1).map_or(0, |last| behind(self.newlines[last]));
+        (start, self.newlines.get(before..index(last)).unwrap_or_default())
+    }
+
     /// The lines as text, without their ends.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.text.split_terminator('\n')
     }
+}
+
+/// The place behind a newline.
+fn behind(newline: u32) -> usize {
+    usize::try_from(newline).map_or(usize::MAX, |at| at + 1)
 }
 
 /// Most sources have shorter lines than that on average.
@@ -301,6 +332,24 @@ mod tests {
             let expected = sorted.partition_point(|&one| one < bound);
             prop_assert_eq!(near(&sorted, hint, |one| one < bound), expected);
         }
+    }
+
+    #[test]
+    fn some_lines_of_a_text() {
+        let text = SourceText::decode(b"a\nb\xc3\xa9\n\nd", "t.py").unwrap();
+        for (span, expected) in [
+            ((1, 1), "a\n"),
+            ((2, 3), "b\u{e9}\n\n"),
+            ((1, 4), "a\nb\u{e9}\n\nd\n"),
+            ((4, 9), "d\n"),
+            ((5, 9), ""),
+            ((3, 2), ""),
+            ((4, 2), ""),
+        ] {
+            assert_eq!(text.of_lines(span), expected, "{span:?}");
+            assert_eq!(text.each_of_lines(span).collect::<String>(), expected, "{span:?}");
+        }
+        assert_eq!(SourceText::decode(b"", "t.py").unwrap().of_lines((1, 1)), "");
     }
 
     #[test]

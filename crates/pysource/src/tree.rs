@@ -12,7 +12,7 @@ use crate::cache::{Key, Known, Stored, key};
 use crate::file::{analyze_here, hash_of};
 use crate::module_name::ImportRoots;
 use crate::stack::roomy_pool;
-use crate::{AnalyzedFile, Rules, SourceCache, SourceError, module_name};
+use crate::{AnalyzedFile, Rules, SourceCache, SourceError};
 
 /// The source files of a tree: those that could be analysed and those that could not.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,15 @@ pub struct Unparsed {
     pub reason: String,
 }
 
+/// What became of the files of a tree, where not all of what was found in them is kept.
+#[derive(Debug, Clone)]
+pub struct Mapped<T> {
+    /// By measured path.
+    pub files: BTreeMap<MeasuredPath, T>,
+    /// As [`SourceTree::unparsed`].
+    pub unparsed: Vec<Unparsed>,
+}
+
 /// Analyses files, each with its name in data; `root` is the directory that modules are named from.
 ///
 /// Which files are of interest is the caller's decision. Files are analysed on all cores; the outcome is sorted. With
@@ -42,59 +51,78 @@ pub fn read_files(
     rules: &Rules,
     cache: Option<&SourceCache>,
 ) -> Result<SourceTree, SourceError> {
-    let known = cache.map(|cache| cache.open(root, rules));
-    let roots = ImportRoots::of(root, files.iter().map(|(_, path)| path.as_path()));
-    let reader = Reader { roots, rules, known: known.as_ref() };
-    let pool = roomy_pool().map_err(|source| unread(root, source))?;
-    let outcomes: Vec<Outcome> = pool.install(|| {
-        let outcomes = files.par_iter().with_max_len(AT_ONCE).map(|(name, path)| reader.read(name, path));
-        outcomes.collect::<Result<_, SourceError>>()
-    })?;
+    let files = files.iter().cloned().map(Ok::<_, SourceError>);
+    let Mapped { files, unparsed } = map_files(files, root, rules, cache, std::convert::identity)?;
+    Ok(SourceTree { files, unparsed })
+}
 
-    let mut tree = SourceTree::default();
+/// As [`read_files`], for who needs less than everything: `each` is called for a file as soon as it is analysed, on the
+/// thread that did it, and only what it returns is kept.
+///
+/// `files` may come in any order, and is asked for the next file while others are analysed: it may be a walk that goes
+/// on, and that fails. Where several have one name, the last by path counts.
+pub fn map_files<T: Send, E: From<SourceError> + Send>(
+    files: impl Iterator<Item = Result<(MeasuredPath, PathBuf), E>> + Send,
+    root: &Path,
+    rules: &Rules,
+    cache: Option<&SourceCache>,
+    each: impl Fn(AnalyzedFile) -> T + Sync,
+) -> Result<Mapped<T>, E> {
+    let known = cache.map(|cache| cache.open(root, rules));
+    let reader = Reader { roots: ImportRoots::new(root), rules, known: known.as_ref(), each };
+    let pool = roomy_pool().map_err(|source| unread(root, source))?;
+    // One file after the other, to whichever thread has nothing to do: none waits for another's last ones.
+    let mut outcomes: Vec<((MeasuredPath, PathBuf), Outcome<T>)> = pool.install(|| {
+        let read = |file: Result<(MeasuredPath, PathBuf), E>| -> Result<_, E> {
+            let (name, path) = file?;
+            let outcome = reader.read(&name, &path)?;
+            Ok(((name, path), outcome))
+        };
+        files.par_bridge().map(read).collect::<Result<_, E>>()
+    })?;
+    outcomes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+
+    let mut mapped = Mapped { files: BTreeMap::new(), unparsed: Vec::new() };
     let mut entries = BTreeMap::new();
-    for outcome in outcomes {
+    for ((path, _), outcome) in outcomes {
         match outcome {
-            Outcome::File { file, entry } => {
+            Outcome::File { made, entry } => {
                 entries.extend(entry.map(|entry| *entry));
-                tree.files.insert(file.source.path.clone(), *file);
+                mapped.files.insert(path, made);
             }
-            Outcome::Unparsed(unparsed) => tree.unparsed.push(unparsed),
+            Outcome::Unparsed(reason) => mapped.unparsed.push(Unparsed { path, reason }),
         }
     }
     if let Some(known) = known {
         known.replace(&entries);
     }
-    tree.unparsed.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(tree)
+    Ok(mapped)
 }
 
-/// How many files a thread takes on: with many, the last ones would keep one thread busy and all others waiting.
-const AT_ONCE: usize = 4;
-
 /// What became of a file, and with a cache, what that is to keep.
-enum Outcome {
-    File { file: Box<AnalyzedFile>, entry: Option<Entry> },
-    Unparsed(Unparsed),
+enum Outcome<T> {
+    File { made: T, entry: Option<Entry> },
+    Unparsed(String),
 }
 
 /// What a cache keeps of a file, under its key.
 type Entry = Box<(Key, Stored)>;
 
-struct Reader<'a> {
+struct Reader<'a, F> {
     roots: ImportRoots<'a>,
     rules: &'a Rules,
     known: Option<&'a Known>,
+    each: F,
 }
 
-impl Reader<'_> {
-    fn read(&self, name: &MeasuredPath, path: &Path) -> Result<Outcome, SourceError> {
+impl<T, F: Fn(AnalyzedFile) -> T> Reader<'_, F> {
+    fn read(&self, name: &MeasuredPath, path: &Path) -> Result<Outcome<T>, SourceError> {
         let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
-        let module = module_name(path.strip_prefix(self.roots.of_file(path)).unwrap_or(path));
+        let module = self.roots.module_of(path);
         match self.analyzed(bytes, name, &module) {
-            Ok((file, entry)) => Ok(Outcome::File { file: Box::new(file), entry }),
+            Ok((file, entry)) => Ok(Outcome::File { made: (self.each)(file), entry }),
             Err(error @ (SourceError::Syntax { .. } | SourceError::Encoding { .. })) => {
-                Ok(Outcome::Unparsed(Unparsed { path: name.clone(), reason: error.to_string() }))
+                Ok(Outcome::Unparsed(error.to_string()))
             }
             Err(error) => Err(error),
         }
@@ -134,24 +162,29 @@ impl Reader<'_> {
 /// Skipped are hidden directories, `__pycache__`, virtual environments, and names that no import statement can
 /// name.
 pub fn python_files(root: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    walk_python_files(root)?.collect()
+}
+
+/// As [`python_files`], as a walk that goes on while the files are asked for.
+pub fn walk_python_files(
+    root: &Path,
+) -> Result<impl Iterator<Item = Result<PathBuf, SourceError>> + Send, SourceError> {
     if !root.is_dir() {
         return Err(SourceError::NotADirectory { path: root.to_owned() });
     }
-    WalkDir::new(root)
+    let walk = WalkDir::new(root)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_skipped_directory(entry))
-        .filter_map(|entry| match entry {
-            Ok(entry) if is_python_file(&entry) => Some(Ok(entry.into_path())),
-            Ok(_) => None,
-            Err(error) => {
-                let path = error.path().unwrap_or(root).to_owned();
-                let source =
-                    error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
-                Some(Err(unread(&path, source)))
-            }
-        })
-        .collect()
+        .filter_entry(|entry| entry.depth() == 0 || !is_skipped_directory(entry));
+    Ok(walk.filter_map(move |entry| match entry {
+        Ok(entry) if is_python_file(&entry) => Some(Ok(entry.into_path())),
+        Ok(_) => None,
+        Err(error) => {
+            let path = error.path().unwrap_or(root).to_owned();
+            let source = error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+            Some(Err(unread(&path, source)))
+        }
+    }))
 }
 
 fn unread(path: &Path, source: std::io::Error) -> SourceError {

@@ -2,6 +2,7 @@
 
 mod python;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -24,6 +25,49 @@ pub fn to_json(document: &impl Serialize) -> Result<String, ReportError> {
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
+
+/// The elements of a list that is a field of a document, as they stand in it: for [`with_lists`].
+pub fn elements<T: Serialize>(elements: &[T]) -> Result<Vec<u8>, ReportError> {
+    let mut bytes = Vec::new();
+    for (at, element) in elements.iter().enumerate() {
+        if at > 0 {
+            bytes.extend_from_slice(BETWEEN);
+        }
+        let within = Layout { depth: 1, has_field: false };
+        element
+            .serialize(&mut Serializer::with_formatter(&mut bytes, within))
+            .map_err(|source| ReportError::Json { source })?;
+    }
+    Ok(bytes)
+}
+
+/// As [`to_json`], in pieces, for a document whose lists are long and were written elsewhere, perhaps on several threads.
+///
+/// `lists` are fields of the document, in their order, each empty in it, with what [`elements`] gave for their parts.
+pub fn with_lists<'a>(
+    document: &impl Serialize,
+    lists: &[(&str, Vec<&'a [u8]>)],
+) -> Result<Vec<Cow<'a, [u8]>>, ReportError> {
+    let mut rest = to_json(document)?;
+    let mut pieces = Vec::new();
+    for (field, parts) in lists {
+        // No text in the document looks like that: it would have its quotes and newlines escaped.
+        let place = format!("\n  \"{field}\": [");
+        let at = rest.find(&format!("{place}]")).ok_or_else(|| ReportError::Json {
+            source: serde::ser::Error::custom(format!("no empty list {field:?} in the document")),
+        })?;
+        let after = rest.split_off(at + place.len());
+        pieces.push(Cow::Owned(std::mem::replace(&mut rest, after).into_bytes()));
+        let mut parts = parts.iter().filter(|part| !part.is_empty());
+        pieces.extend(parts.next().map(|first| Cow::Borrowed(*first)));
+        pieces.extend(parts.flat_map(|part| [Cow::Borrowed(BETWEEN), Cow::Borrowed(*part)]));
+    }
+    pieces.push(Cow::Owned(rest.into_bytes()));
+    Ok(pieces)
+}
+
+/// What stands between the elements of a list.
+const BETWEEN: &[u8] = b", ";
 
 #[derive(Default)]
 struct Layout {
@@ -73,7 +117,7 @@ impl Formatter for Layout {
     }
 
     fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+        if first { Ok(()) } else { writer.write_all(BETWEEN) }
     }
 }
 
@@ -82,6 +126,27 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn lists_may_be_written_elsewhere() {
+        let items =
+            [json!({"x": [1, {"y": "\n  \"files\": []"}], "z": {}}), json!(2), json!([]), json!({"u": 1})];
+        let around = |files: &[Value], last: &[Value]| json!({"a": "\n  \"files\": []", "b": {"files": []}, "files": files, "later": last, "z": [1, {"files": []}]});
+        for cuts in [vec![0..4], vec![0..1, 1..1, 1..4], vec![0..0, 0..2, 2..4], vec![0..0], vec![]] {
+            let parts: Vec<Vec<u8>> =
+                cuts.iter().map(|range| elements(&items[range.clone()]).unwrap()).collect();
+            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            let all: Vec<Value> = cuts.into_iter().flat_map(|range| items[range].to_vec()).collect();
+            let lists = [("files", parts.clone()), ("later", parts)];
+            let pieces = with_lists(&around(&[], &[]), &lists).unwrap();
+            assert_eq!(String::from_utf8(pieces.concat()).unwrap(), to_json(&around(&all, &all)).unwrap());
+        }
+        assert!(with_lists(&around(&items, &[]), &[("files", vec![])]).is_err(), "one that is not empty");
+        assert!(
+            with_lists(&around(&[], &[]), &[("later", vec![]), ("files", vec![])]).is_err(),
+            "another order"
+        );
+    }
 
     #[test]
     fn objects_are_spread_and_lists_are_not() {
