@@ -123,3 +123,11 @@ fn older_releases_rename_all_that_reads_the_same() {
         assert_eq!(remapped(&map, &["w/w/a.py"]), [expected], "{release}");
     }
 }
+
+#[test]
+fn newer_releases_give_names_the_separators_of_this_system() {
+    for (release, expected) in [("7.15.4", "c:\\w\\a.py"), ("7.16.0", "c:/w/a.py")] {
+        let map = PathMap::new([], false, "/".as_ref(), release.parse().unwrap()).unwrap();
+        assert_eq!(remapped(&map, &["c:\\w\\a.py"]), [expected], "{release}");
+    }
+}

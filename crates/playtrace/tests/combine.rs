@@ -294,3 +294,17 @@ fn a_wildcard_in_the_result_of_a_rule_is_refused_by_releases_that_do() {
     let old = playtrace(dir.path(), &["combine"]);
     assert!(old.status.success(), "{}", text(&old));
 }
+
+#[test]
+fn the_directory_of_the_output_is_made() {
+    let dir = TempDir::new().unwrap();
+    datafile::lines(&dir.path().join(".coverage.1"), "");
+    fs_err::write(dir.path().join("file"), "").unwrap();
+    let blocked = playtrace(dir.path(), &["combine", "--data-file", "file/x", ".coverage.1"]);
+    assert_eq!(blocked.status.code(), Some(6), "{}", text(&blocked));
+    assert!(text(&blocked).contains("nothing was deleted"), "{}", text(&blocked));
+    let made = playtrace(dir.path(), &["combine", "--data-file", "a/b/x", ".coverage.1"]);
+    assert!(made.status.success(), "{}", text(&made));
+    assert_eq!(names(dir.path()), ["a", "file"]);
+    assert_eq!(names(&dir.path().join("a/b")), ["x"]);
+}

@@ -29,6 +29,11 @@ impl Release {
         self.is_since(16, 0)
     }
 
+    /// Whether a merge gives measured paths the separators of the system it runs on.
+    pub(crate) fn uses_local_separators(self) -> bool {
+        self.is_since(16, 0)
+    }
+
     /// Whether it refuses a wildcard in the result of a rule of `[paths]`; in older ones such a rule never applies.
     pub(crate) fn refuses_wildcard_results(self) -> bool {
         self.is_since(17, 4)

@@ -139,7 +139,7 @@ pub(super) struct Mapping {
 impl Mapping {
     pub(super) fn new<'a>(map: &PathMap, files: impl Iterator<Item = &'a MeasuredPath>) -> Self {
         let mut mapping = Self { names: BTreeMap::new(), unmapped: Vec::new() };
-        if map.rules.is_empty() && !map.relative {
+        if map.rules.is_empty() && !map.relative && !map.release.uses_local_separators() {
             return mapping;
         }
         let mut map = map.clone();
@@ -172,7 +172,10 @@ impl Mapping {
             if let (None, Some(candidate)) = (&new, missing) {
                 mapping.unmapped.push((path.clone(), candidate));
             }
-            let new = new.unwrap_or_else(|| short.to_owned());
+            let mut new = new.unwrap_or_else(|| short.to_owned());
+            if map.release.uses_local_separators() {
+                new = new.replace(['/', '\\'], std::path::MAIN_SEPARATOR_STR);
+            }
             if new != path.as_str() {
                 mapping.names.insert(path.clone(), MeasuredPath::new(new));
             }

@@ -142,6 +142,7 @@ fn combine_files(args: &Args) -> Result<Exit, Failure> {
         return Err(CovdataError::NothingUsable { found }.into());
     }
     let fate = if args.keep { Fate::Keep } else { Fate::Remove };
+    make_directory(&output).map_err(unwritable)?;
     let kept = write_merged(&outcome, &output, &outcome.ownership(), fate).map_err(unwritable)?;
     for (path, error) in &kept {
         warn(error.code(), &format_args!("{} was combined and is kept: {error}", short(path, &here)));
@@ -212,6 +213,13 @@ fn combine_profile(args: &Args, slug: &str) -> Result<Exit, Failure> {
         say(&lines);
     }
     Ok(merged.exit())
+}
+
+/// As coverage.py does: the data file's directory need not be there yet.
+fn make_directory(output: &Path) -> Result<(), CovdataError> {
+    let dir = output.parent().unwrap_or(Path::new(""));
+    fs_err::create_dir_all(dir)
+        .map_err(|source| CovdataError::Io { action: "write", path: output.to_owned(), source })
 }
 
 /// A bar on stderr, if that is a terminal.
