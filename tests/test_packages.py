@@ -76,6 +76,30 @@ def test_program_and_agent_work_together_in_a_clean_environment(installed: Path,
     assert 7 in files["app.py"]["missing_lines"]
 
 
+def test_nothing_of_the_agent_stays_when_it_is_removed(tmp_path: Path) -> None:
+    """Installed, run, removed by pip: the environment is as it was, but for what Python compiled elsewhere."""
+    (agent,) = (ROOT / "dist").glob("playtrace_agent-*.whl")
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=True, symlinks=True)
+    python, more = home / "bin" / "python", {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    pip: list[str | Path] = [python, "-m", "pip", "--quiet"]
+
+    def files() -> set[str]:
+        return {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() or path.is_dir()}
+
+    before = files()
+    clean([*pip, "install", "--no-index", agent], tmp_path, **more).expect(0)
+    assert any(name.endswith("playtrace_agent_child.pth") for name in files() - before)
+    ran = clean([home / "bin" / "playtrace-agent", "run", "--", python, "-c", "import wsgiref.simple_server"], tmp_path)
+    assert ran.expect(0).err == ""
+    clean([*pip, "uninstall", "--yes", "playtrace-agent"], tmp_path, **more).expect(0)
+    assert {name for name in files() - before if "__pycache__" not in name} == set()
+    assert not [name for name in files() if "playtrace" in name.lower()]
+    # A Python that still has the variables starts as any other.
+    variables = {"ENABLE_PROFILE_COVERAGE": "1", "PROFILE_COVERAGE_HOOKS": "1", "PROFILE_TRACE_SLUG": "p"}
+    assert clean([python, "-c", "print(1)"], tmp_path, **variables).expect(0).text == "1\n"
+
+
 def test_wctl_is_there_for_those_who_ask_for_it_only(installed: Path, tmp_path: Path) -> None:
     assert not (installed / "wctl").exists()
     # As README.md of the package says.

@@ -14,22 +14,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
-#: The modules, by what ``PROFILE_COVERAGE_DISABLE`` calls them.
-_MODULES = {
-    "flask": "flask.app",
-    "django": "django.core.wsgi",
-    "gunicorn": "gunicorn.app.base",
-    "waitress": "waitress.server",
-    "werkzeug": "werkzeug.serving",
-    "wsgiref": "wsgiref.simple_server",
-    "uvicorn": "uvicorn.config",
-    "hypercorn": "hypercorn.utils",
-    "rq": "rq",
-    "celery": "celery.app.base",
-    "dramatiq": "dramatiq.broker",
-    "huey": "huey.api",
-    "arq": "arq.worker",
-}
+#: What ``PROFILE_COVERAGE_DISABLE`` calls them, the module, and what changes it in ``places``: ``change_<that>``.
+_MODULES = (
+    ("flask", "flask.app", "flask"),
+    ("django", "django.core.wsgi", "django"),
+    ("django", "django.core.asgi", "django_asgi"),
+    ("gunicorn", "gunicorn.app.base", "gunicorn"),
+    ("waitress", "waitress.server", "waitress"),
+    ("werkzeug", "werkzeug.serving", "werkzeug"),
+    ("wsgiref", "wsgiref.simple_server", "wsgiref"),
+    ("uvicorn", "uvicorn.config", "uvicorn"),
+    ("hypercorn", "hypercorn.utils", "hypercorn"),
+    ("daphne", "daphne.server", "daphne"),
+    ("granian", "granian.asgi", "granian_asgi"),
+    ("granian", "granian.wsgi", "granian_wsgi"),
+    ("rq", "rq", "rq"),
+    ("celery", "celery.app.base", "celery"),
+    ("dramatiq", "dramatiq.broker", "dramatiq"),
+    ("huey", "huey.api", "huey"),
+    ("arq", "arq.worker", "arq"),
+)
 _installed = False
 
 
@@ -48,7 +52,7 @@ def install() -> None:
         from . import settings
 
         disabled = settings.disabled()
-    onimport.install({module: _change(name) for name, module in _MODULES.items() if name not in disabled})
+    onimport.install({module: _change(change) for name, module, change in _MODULES if name not in disabled})
 
 
 def _change(name: str) -> onimport.Change:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import runtime, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 
@@ -103,6 +104,17 @@ def change_django(module: ModuleType) -> None:
     module.get_wsgi_application = get_wsgi_application  # type: ignore[attr-defined]
 
 
+def change_django_asgi(module: ModuleType) -> None:
+    """Trace what Django makes for servers of the other kind."""
+    original = module.get_asgi_application
+
+    @functools.wraps(original)
+    def get_asgi_application() -> Any:
+        return served_asgi(original())
+
+    module.get_asgi_application = get_asgi_application  # type: ignore[attr-defined]
+
+
 def change_gunicorn(module: ModuleType) -> None:
     """Trace what gunicorn's workers serve."""
     application: Any = module.BaseApplication
@@ -119,17 +131,17 @@ def change_gunicorn(module: ModuleType) -> None:
 
 def change_waitress(module: ModuleType) -> None:
     """Trace what waitress serves."""
-    _take(module.BaseWSGIServer, "__init__", 0, "application")
+    _take(module.BaseWSGIServer, "__init__", 1, "application")
 
 
 def change_werkzeug(module: ModuleType) -> None:
     """Trace what Werkzeug's server serves."""
-    _take(module.BaseWSGIServer, "__init__", 2, "app")
+    _take(module.BaseWSGIServer, "__init__", 3, "app")
 
 
 def change_wsgiref(module: ModuleType) -> None:
     """Trace what the standard library's server serves."""
-    _take(module.WSGIServer, "set_app", 0, "application")
+    _take(module.WSGIServer, "set_app", 1, "application")
 
 
 def change_uvicorn(module: ModuleType) -> None:
@@ -156,19 +168,34 @@ def change_hypercorn(module: ModuleType) -> None:
     module.wrap_app = wrap_app  # type: ignore[attr-defined]
 
 
-def _take(owner: Any, method: str, index: int, name: str) -> None:
-    """Wrap a server's method that is given the app, as its argument of that index or name."""
-    original = getattr(owner, method)
+def change_daphne(module: ModuleType) -> None:
+    """Trace what daphne serves, by its command and by Django's ``runserver`` where daphne has replaced that."""
+    _take(module.Server, "__init__", 1, "application", served_asgi)
+
+
+def change_granian_asgi(module: ModuleType) -> None:
+    """Trace the ASGI apps that granian's workers call."""
+    _take(module, "_callback_wrapper", 0, "callback", served_asgi)
+
+
+def change_granian_wsgi(module: ModuleType) -> None:
+    """Trace the WSGI apps that granian's workers call."""
+    _take(module, "_callback_wrapper", 0, "callback")
+
+
+def _take(owner: Any, function: str, index: int, name: str, instead: Callable[[Any], Any] = served) -> None:
+    """Wrap a server's function, or method, that is given the app: as its argument of that index or name."""
+    original = getattr(owner, function)
 
     @functools.wraps(original)
-    def take(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def take(*args: Any, **kwargs: Any) -> Any:
         if name in kwargs:
-            kwargs[name] = served(kwargs[name])
+            kwargs[name] = instead(kwargs[name])
         elif len(args) > index:
-            args = (*args[:index], served(args[index]), *args[index + 1 :])
-        return original(self, *args, **kwargs)
+            args = (*args[:index], instead(args[index]), *args[index + 1 :])
+        return original(*args, **kwargs)
 
-    setattr(owner, method, take)
+    setattr(owner, function, take)
 
 
 def change_rq(_module: ModuleType) -> None:

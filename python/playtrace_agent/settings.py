@@ -70,6 +70,8 @@ PATCHES = {
     "wsgiref": "",
     "uvicorn": "",
     "hypercorn": "",
+    "daphne": "",
+    "granian": "",
 }
 
 #: Limits: the variable, what is limited, and the default. 0 is no limit.

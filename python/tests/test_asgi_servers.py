@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 EACH = 24
 _UVICORN = ("uvicorn", "--port", "PORT", "--log-level", "warning", "asgi_app:traced")
+_GRANIAN = ("granian", "--interface", "asgi", "--port", "PORT", "--log-level", "warning", "asgi_app:traced")
 _HYPERCORN = ("hypercorn", "--bind", "127.0.0.1:PORT", "asgi_app:traced")
 SERVERS = {
     "uvicorn": (*_UVICORN, "--loop", "asyncio", "--http", "h11"),
     "uvicorn-uvloop": (*_UVICORN, "--loop", "uvloop", "--http", "httptools"),
     "uvicorn-two-workers": (*_UVICORN, "--workers", "2"),
     "uvicorn-reload": (*_UVICORN, "--reload"),
-    "granian": ("granian", "--interface", "asgi", "--port", "PORT", "--log-level", "warning", "asgi_app:traced"),
+    "granian": _GRANIAN,
+    "granian-two-workers": (*_GRANIAN, "--workers", "2"),
     "daphne": ("daphne", "--port", "PORT", "--verbosity", "0", "asgi_app:traced"),
     "hypercorn": _HYPERCORN,
     "hypercorn-trio": (*_HYPERCORN, "--worker-class", "trio"),
@@ -47,7 +49,9 @@ def test_profiles_at_once(workspace: Workspace, server: str) -> None:
 
 
 @pytest.mark.parametrize("line", [False, True], ids=["without the line", "with both"])
-@pytest.mark.parametrize("server", ["uvicorn", "uvicorn-two-workers", "hypercorn", "gunicorn-uvicorn"])
+@pytest.mark.parametrize(
+    "server", ["uvicorn", "uvicorn-two-workers", "hypercorn", "gunicorn-uvicorn", "granian-two-workers", "daphne"]
+)
 def test_started_by_us(workspace: Workspace, server: str, *, line: bool) -> None:
     """`playtrace-agent run`: nothing of ours in the app, or a line besides."""
     prepare(workspace, EACH)

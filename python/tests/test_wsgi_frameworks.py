@@ -162,6 +162,7 @@ SURROUNDED = App(
 GUNICORN = ["-m", "gunicorn", "--workers", "2", "--threads", "4", "--bind", "127.0.0.1:{port}", "app:application"]
 PRELOAD = [*GUNICORN, "--preload"]
 WAITRESS = ["-m", "waitress", "--listen", "127.0.0.1:{port}", "--threads", "8", "app:application"]
+GRANIAN = ["-m", "granian", "--interface", "wsgi", "--port", "{port}", "--workers", "2", "app:application"]
 WSGIREF = ["-m", "serve_wsgiref", "{port}"]
 WERKZEUG = ["-m", "serve_werkzeug", "{port}"]
 FLASK_RUN = ["-m", "flask", "--app", "app:application", "run", "--port", "{port}"]
@@ -193,6 +194,7 @@ WITH_THE_LINE = (
     ("surrounded", SURROUNDED, "gunicorn", GUNICORN),
     ("django", DJANGO, "gunicorn", GUNICORN),
     ("bottle", BOTTLE, "wsgiref", WSGIREF),
+    ("bottle", BOTTLE, "granian", GRANIAN),
     ("pyramid", PYRAMID, "waitress", WAITRESS),
     ("falcon", FALCON, "gunicorn", GUNICORN),
     ("mounted", MOUNTED, "werkzeug", WERKZEUG),
