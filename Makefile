@@ -11,7 +11,7 @@ PYTHON := .venv/bin/python
 # CPython 3.13 beside 3.12, or the other way round; the tests that depend most on the interpreter run there, too.
 OTHER := .tools/other-python/bin/python
 ON_OTHER := $(patsubst %,python/tests/test_%.py,always attribution beside_others code_lifetime empty_context future_plumbing last_words onimport stretches \
-	granularity imports initializers left_out multiprocessing resumed_elsewhere wsgi asgi asgi_pieces asgi_servers \
+	granularity imports initializers left_out multiprocessing passing resumed_elsewhere wsgi asgi asgi_pieces asgi_servers \
 	pool_results pools processes process_load loky) $(wildcard python/tests/test_harmless_*.py)
 # CPython 3.11, where coverage.py is the source of lines.
 OLDER := .tools/older-python/bin/python

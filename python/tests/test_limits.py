@@ -81,6 +81,21 @@ def test_the_size_of_the_shard(limited: Workspace) -> None:
     check(limited, outcome, "PROFILE_COVERAGE_MAX_SHARD", 1)
 
 
+def test_a_shard_that_grows_past_its_size(limited: Workspace) -> None:
+    """Without a run's token each request's lines are in the shard when it is over."""
+    limited.write("long.py", "x = 1\n" * 80_000)
+    run(limited, "client.get('/1', slug='small', run=None)\n")
+    [small] = limited.look().shards("small")
+    body = """
+client.get("/1", run=None)
+client.app.app = lambda environ, start: (start("200 OK", []), [bytes(__import__("long").x)])[1]
+client.get("/1", run=None)
+client.get("/1", run=None)
+"""
+    answers = statuses(run(limited, body, MAX_SHARD=str(small.stat().st_size + 1)))
+    assert [str(answer)[:3] for answer in answers] == ["on", "on", "off"], answers
+
+
 def test_what_was_taken_away_is_not_full_any_more(limited: Workspace) -> None:
     """Merged, say. The process has not written since, because it may not."""
     body = """
