@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::exit::Exit;
 use crate::messages::Failure;
-use crate::whole_file::write_whole;
+use crate::whole_file::write_pieces;
 
 /// Reads one of our JSON files; an error names file, line and column.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
@@ -22,10 +22,15 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
 
 /// Writes a file whole, with the directories that it needs.
 pub fn write_document(path: &Path, text: &str) -> Result<(), Failure> {
+    write_document_pieces(path, &[text])
+}
+
+/// As [`write_document`], for what is there in pieces.
+pub fn write_document_pieces<P: AsRef<[u8]>>(path: &Path, pieces: &[P]) -> Result<(), Failure> {
     if let Some(parent) = path.parent() {
         fs_err::create_dir_all(parent).map_err(|error| unwritable(&error))?;
     }
-    write_whole(path, text.as_bytes()).map_err(|error| unwritable(&error))
+    write_pieces(path, pieces).map_err(|error| unwritable(&error))
 }
 
 /// What to say when an output can't be written.
@@ -36,8 +41,13 @@ pub fn unwritable(error: &std::io::Error) -> Failure {
 
 /// Prints on stdout. A closed pipe (`| head`) is no error.
 pub fn say(text: &str) -> Result<(), Failure> {
+    say_pieces(&[text])
+}
+
+/// As [`say`], for what is there in pieces.
+pub fn say_pieces<P: AsRef<[u8]>>(pieces: &[P]) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match pieces.iter().try_for_each(|piece| out.write_all(piece.as_ref())).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(unwritable(&error)),
         _ => Ok(()),
     }

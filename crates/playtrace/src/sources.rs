@@ -7,7 +7,8 @@ use playtrace_covdata::config::Release;
 use playtrace_covdata::{CoverageConfig, FileFilter, Installation};
 use playtrace_model::MeasuredPath;
 use playtrace_pysource::{
-    CoverageRelease, Exclusions, PythonVersion, Rules, SourceCache, SourceError, SourceTree, read_files,
+    AnalyzedFile, CoverageRelease, Exclusions, Mapped, PythonVersion, Rules, SourceCache, SourceError,
+    SourceTree, map_files, read_files,
 };
 
 use crate::exit::Exit;
@@ -156,14 +157,36 @@ impl Sources {
         self.filter.is_reported(measured)
     }
 
-    /// Analyses the files of interest below `dirs` (where there are none: below the configuration's `source`, else
-    /// below the root), and besides them those of `measured` that are there and that reports show.
-    pub fn read(&self, dirs: &[PathBuf], measured: &BTreeSet<MeasuredPath>) -> Result<SourceTree, Failure> {
-        let trees = match (dirs, self.filter.source_trees()) {
+    /// `dirs`; where there are none, the configuration's `source`, else the root.
+    fn trees(&self, dirs: &[PathBuf]) -> Vec<PathBuf> {
+        match (dirs, self.filter.source_trees()) {
             ([], trees) if trees.is_empty() => vec![self.root().to_owned()],
             ([], trees) => trees,
             (dirs, _) => dirs.to_vec(),
+        }
+    }
+
+    /// As [`Sources::read`], for who needs less than everything: `each` is called for a file as soon as it is analysed, on
+    /// the thread that did it.
+    pub fn map<T: Send>(
+        &self,
+        dirs: &[PathBuf],
+        each: impl Fn(AnalyzedFile) -> T + Sync,
+    ) -> Result<Mapped<T>, Failure> {
+        let trees = self.trees(dirs);
+        let files: Box<dyn Iterator<Item = Result<_, Failure>> + Send> = match trees.as_slice() {
+            // The walk goes on while the first files are analysed.
+            [tree] => Box::new(self.filter.walk(tree).map(|file| file.map_err(Failure::from))),
+            // One may lie within another.
+            trees => Box::new(self.filter.files_below(trees)?.into_iter().map(Ok)),
         };
+        map_files(files, self.root(), &self.rules, self.cache.as_ref(), each)
+    }
+
+    /// Analyses the files of interest below `dirs` (where there are none: below the configuration's `source`, else
+    /// below the root), and besides them those of `measured` that are there and that reports show.
+    pub fn read(&self, dirs: &[PathBuf], measured: &BTreeSet<MeasuredPath>) -> Result<SourceTree, Failure> {
+        let trees = self.trees(dirs);
         let mut files = self.filter.files_below(&trees)?;
         let known: BTreeSet<MeasuredPath> = files.iter().map(|(name, _)| name.clone()).collect();
         files.extend(

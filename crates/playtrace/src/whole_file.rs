@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Writes to a temporary file in the same directory and renames it: a reader sees the old content or the new one.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    stage_whole(path, bytes)?.place()
+/// Writes pieces, one after the other, to a temporary file in the same directory and renames it: a reader sees the old content
+/// or the new one.
+pub fn write_pieces<P: AsRef<[u8]>>(path: &Path, pieces: &[P]) -> std::io::Result<()> {
+    stage_pieces(path, pieces)?.place()
 }
 
 /// A file that is written and has not got its name yet; dropped, it leaves nothing.
@@ -15,16 +16,29 @@ pub struct StagedFile {
     path: PathBuf,
 }
 
-/// The first half of [`write_whole`], for files that have to appear together: when all are staged, no disk is too full for one.
+/// The first half of that, for files that have to appear together: when all are staged, no disk is too full for one.
 pub fn stage_whole(path: &Path, bytes: &[u8]) -> std::io::Result<StagedFile> {
+    stage_pieces(path, &[bytes])
+}
+
+fn stage_pieces<P: AsRef<[u8]>>(path: &Path, pieces: &[P]) -> std::io::Result<StagedFile> {
     let mut staged = StagedFile::begin(path)?;
     let can_not = |error: std::io::Error| {
         std::io::Error::new(error.kind(), format!("can't write in {}: {error}", folder(path).display()))
     };
-    staged.file.write_all(bytes).map_err(can_not)?;
+    let mut writer = std::io::BufWriter::with_capacity(BUFFER, staged.file.as_file_mut());
+    pieces
+        .iter()
+        .try_for_each(|piece| writer.write_all(piece.as_ref()))
+        .and_then(|()| writer.flush())
+        .map_err(can_not)?;
+    drop(writer);
     staged.file.as_file().sync_all().map_err(can_not)?;
     Ok(staged)
 }
+
+/// What is written at once, where pieces are smaller.
+const BUFFER: usize = 256 << 10;
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))

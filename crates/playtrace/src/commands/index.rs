@@ -4,12 +4,11 @@ pub mod build;
 pub mod check;
 pub mod diff;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use playtrace_analysis::{Inventory, InventorySource, UnparsedFile};
+use playtrace_analysis::{Inventory, InventoryPart, InventorySource, UnparsedFile};
 use playtrace_model::{Symbol, SymbolKind, hex};
-use playtrace_pysource::{AnalyzedFile, PythonVersion, SourceTree};
+use playtrace_pysource::{AnalyzedFile, Mapped, PythonVersion, SourceTree, Unparsed};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -53,12 +52,14 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     }
 }
 
-/// The inventory of the tree below `roots` (where there are none: of what the configuration says).
-fn inventory_below(
+/// What `each` makes of each file below `roots` (where there are none: of what the configuration says), and the rules'
+/// Python and coverage.py.
+fn map_below<T: Send>(
     roots: &[PathBuf],
     mut source: SourceArgs,
     python: PythonVersion,
-) -> Result<Inventory, Failure> {
+    each: impl Fn(InventoryPart) -> T + Sync,
+) -> Result<(Mapped<T>, Rules), Failure> {
     // One root without more is the whole project: names are relative to it.
     if let ([root], None, None) = (roots, &source.root, &source.config) {
         source.root = Some(root.clone());
@@ -72,24 +73,42 @@ fn inventory_below(
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let sources = Sources::open(&source, python)?;
-    let tree = sources.read(&roots, &BTreeSet::new())?;
-    Ok(inventory_of(&tree, (python.as_str(), source.coverage_version.as_str())))
+    let mapped = Sources::open(&source, python)?.map(&roots, |file| each(part_of(&file)))?;
+    Ok((mapped, (python.as_str(), source.coverage_version.as_str())))
+}
+
+/// A Python's and a coverage.py's version.
+type Rules = (&'static str, &'static str);
+
+/// The inventory of the tree below `roots`.
+fn inventory_below(
+    roots: &[PathBuf],
+    source: SourceArgs,
+    python: PythonVersion,
+) -> Result<Inventory, Failure> {
+    let (mapped, rules) = map_below(roots, source, python, std::convert::identity)?;
+    let parts = mapped.files.into_values().collect();
+    Ok(Inventory::of_parts(generator(), rules, parts, unparsed_of(&mapped.unparsed)))
 }
 
 /// The inventory of a tree that was analysed by the rules of a Python and a coverage.py.
 pub(crate) fn inventory_of(tree: &SourceTree, rules: (&str, &str)) -> Inventory {
     let files: Vec<&AnalyzedFile> = tree.files.values().collect();
-    let sources: Vec<InventorySource> = files
-        .into_par_iter()
-        .map(|file| InventorySource { source: &file.source, digests: digests(file) })
-        .collect();
-    Inventory::new(format!("playtrace {}", env!("CARGO_PKG_VERSION")), rules, sources, unparsed_of(tree))
+    let parts = files.into_par_iter().map(part_of).collect();
+    Inventory::of_parts(generator(), rules, parts, unparsed_of(&tree.unparsed))
+}
+
+fn generator() -> String {
+    format!("playtrace {}", env!("CARGO_PKG_VERSION"))
+}
+
+fn part_of(file: &AnalyzedFile) -> InventoryPart {
+    InventoryPart::of(InventorySource { source: &file.source, digests: digests(file) })
 }
 
 /// The files of a tree that are not Python, as documents list them.
-pub fn unparsed_of(tree: &SourceTree) -> Vec<UnparsedFile> {
-    tree.unparsed
+pub fn unparsed_of(unparsed: &[Unparsed]) -> Vec<UnparsedFile> {
+    unparsed
         .iter()
         .map(|file| UnparsedFile { path: file.path.clone(), reason: file.reason.clone() })
         .collect()
@@ -97,18 +116,21 @@ pub fn unparsed_of(tree: &SourceTree) -> Vec<UnparsedFile> {
 
 /// A digest of each symbol's lines without the indentation of its first one.
 fn digests(file: &AnalyzedFile) -> Vec<String> {
-    let lines: Vec<&str> = file.text.lines().collect();
-    let mut own = Vec::new();
-    let mut digest = |span: (u32, u32)| {
-        let [first, last] = [span.0 - 1, span.1].map(|line| usize::try_from(line).unwrap_or(usize::MAX));
-        let range = lines.get(first..last.min(lines.len())).unwrap_or_default();
-        let indent = range.first().map_or(0, |line| line.len() - line.trim_start().len());
-        own.clear();
-        for line in range {
-            own.extend_from_slice(line.get(indent..).unwrap_or_else(|| line.trim_start()).as_bytes());
-            own.push(b'\n');
-        }
-        hex(&Sha256::digest(&own)[..8])
+    let mut own = String::new();
+    let mut digest = |span| {
+        let first = file.text.each_of_lines(span).next().unwrap_or_default().trim_end_matches('\n');
+        let indent = first.len() - first.trim_start().len();
+        let digest = if indent == 0 {
+            Sha256::digest(file.text.of_lines(span))
+        } else {
+            own.clear();
+            own.extend(file.text.each_of_lines(span).map(|line| match line.get(indent..) {
+                Some(rest) if !rest.is_empty() => rest,
+                _ => trimmed(line),
+            }));
+            Sha256::digest(&own)
+        };
+        hex(&digest[..8])
     };
     let mut of = |symbol: &Symbol| match symbol.kind {
         // The whole file has a hash already.
@@ -116,4 +138,10 @@ fn digests(file: &AnalyzedFile) -> Vec<String> {
         _ => digest(symbol.span),
     };
     file.source.symbols.iter().map(&mut of).collect()
+}
+
+/// Without white space at its beginning; the line's end stays.
+fn trimmed(line: &str) -> &str {
+    let content = line.trim_end_matches('\n');
+    &line[content.len() - content.trim_start().len()..]
 }

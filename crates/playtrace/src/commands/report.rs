@@ -240,7 +240,7 @@ pub(crate) fn report_of(
             vanished: &vanished,
         },
         files: &files,
-        unparsed: &unparsed_of(tree),
+        unparsed: &unparsed_of(&tree.unparsed),
     });
     report.reasons.extend(mismatch.map(|why| format!("the data file: {why}; merge the run again")));
     report.notes.extend(note);
