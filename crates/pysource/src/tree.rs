@@ -19,7 +19,7 @@ use crate::{AnalyzedFile, Rules, SourceCache, SourceError, module_name};
 pub struct SourceTree {
     /// By measured path.
     pub files: BTreeMap<MeasuredPath, AnalyzedFile>,
-    /// Files of interest that are not Python, with the reason: none of their lines counts.
+    /// Files of interest that are not Python or can't be read, with the reason: none of their lines counts.
     pub unparsed: Vec<Unparsed>,
 }
 
@@ -28,7 +28,7 @@ pub struct SourceTree {
 pub struct Unparsed {
     /// Its name, as in data.
     pub path: MeasuredPath,
-    /// What is wrong with it; names file and line.
+    /// What is wrong with it; names the file, and the line where there is one.
     pub reason: String,
 }
 
@@ -89,7 +89,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&self, name: &MeasuredPath, path: &Path) -> Result<Outcome, SourceError> {
-        let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
+        let bytes = match fs_err::read(path) {
+            Ok(bytes) => bytes,
+            // A link to nothing, somebody else's file, one that vanished: no reason to know nothing of all others.
+            Err(source) => {
+                let reason = unread(path, source).to_string();
+                return Ok(Outcome::Unparsed(Unparsed { path: name.clone(), reason }));
+            }
+        };
         let module = module_name(path.strip_prefix(self.roots.of_file(path)).unwrap_or(path));
         match self.analyzed(bytes, name, &module) {
             Ok((file, entry)) => Ok(Outcome::File { file: Box::new(file), entry }),
