@@ -131,3 +131,19 @@ fn newer_releases_give_names_the_separators_of_this_system() {
         assert_eq!(remapped(&map, &["c:\\w\\a.py"]), [expected], "{release}");
     }
 }
+
+#[test]
+fn a_section_that_is_no_table_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let read = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs_err::write(&path, text).unwrap();
+        CoverageConfig::read_for(&path, "7.17.5".parse().unwrap(), &|_| None)
+    };
+    for text in ["\nreport = 1\n", "\n[[report]]\nprecision = 2\n", "\n[tool.coverage]\npaths = ['x']\n"] {
+        let error = read("x.toml", text).unwrap_err().to_string();
+        assert!(error.contains("is no table of options") && !error.contains("x.toml:1:"), "{error}");
+    }
+    assert!(read("x.toml", "other = 1\n").is_ok());
+    assert_eq!(read("x.ini", "[report]\nprecision = 1_0\n").unwrap().reporting.precision, 10);
+}

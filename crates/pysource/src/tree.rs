@@ -19,7 +19,7 @@ use crate::{AnalyzedFile, Rules, SourceCache, SourceError};
 pub struct SourceTree {
     /// By measured path.
     pub files: BTreeMap<MeasuredPath, AnalyzedFile>,
-    /// Files of interest that are not Python, with the reason: none of their lines counts.
+    /// Files of interest that are not Python or can't be read, with the reason: none of their lines counts.
     pub unparsed: Vec<Unparsed>,
 }
 
@@ -28,7 +28,7 @@ pub struct SourceTree {
 pub struct Unparsed {
     /// Its name, as in data.
     pub path: MeasuredPath,
-    /// What is wrong with it; names file and line.
+    /// What is wrong with it; names the file, and the line where there is one.
     pub reason: String,
 }
 
@@ -117,7 +117,11 @@ struct Reader<'a, F> {
 
 impl<T, F: Fn(AnalyzedFile) -> T> Reader<'_, F> {
     fn read(&self, name: &MeasuredPath, path: &Path) -> Result<Outcome<T>, SourceError> {
-        let bytes = fs_err::read(path).map_err(|source| unread(path, source))?;
+        let bytes = match fs_err::read(path) {
+            Ok(bytes) => bytes,
+            // A link to nothing, somebody else's file, one that vanished: no reason to know nothing of all others.
+            Err(source) => return Ok(Outcome::Unparsed(unread(path, source).to_string())),
+        };
         let module = self.roots.module_of(path);
         match self.analyzed(bytes, name, &module) {
             Ok((file, entry)) => Ok(Outcome::File { made: (self.each)(file), entry }),

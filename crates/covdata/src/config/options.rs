@@ -23,7 +23,7 @@ const WITHOUT_EFFECT: [(&str, &str, &str); 10] = [
 const ELSEWHERE: [&str; 2] = ["disable_warnings", "_crash"];
 
 /// The sections that are coverage.py's own. Another one is a plug-in's, or another program's.
-const SECTIONS: [&str; 6] = ["run", "report", "html", "xml", "json", "lcov"];
+pub(super) const SECTIONS: [&str; 6] = ["run", "report", "html", "xml", "json", "lcov"];
 
 impl CoverageConfig {
     /// Takes one option in; says whether coverage.py knows it.

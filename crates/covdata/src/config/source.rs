@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::options::SECTIONS;
 use super::substitute::{Environment, substitute};
 use super::{Release, ini};
 use crate::CovdataError;
@@ -88,7 +89,14 @@ fn toml_entries<'a>(path: &'a Path, text: &str, bare: bool) -> Result<Vec<Entry<
         bare.then_some(document).into_iter().flatten().filter(|(name, _)| !is_prefixed(name.get_ref()));
     let mut entries = Vec::new();
     for (section, options) in prefixed.into_iter().flatten().chain(bare) {
-        let Some(options) = options.get_ref().as_table() else { continue };
+        let line = line_of(section.span().start);
+        let Some(options) = options.get_ref().as_table() else {
+            if SECTIONS.contains(&section.get_ref().as_ref()) || section.get_ref() == "paths" {
+                let message = format!("{} is no table of options", section.get_ref());
+                return Err(CovdataError::Config { path: path.to_owned(), line, message });
+            }
+            continue;
+        };
         entries.extend(options.iter().map(|(key, value)| Entry {
             path,
             section: section.get_ref().to_string(),
@@ -166,10 +174,11 @@ impl Entry<'_> {
         number.ok_or_else(|| self.fault(format_args!("{text:?} is not a number")))
     }
 
-    /// A whole number, not negative.
+    /// A whole number, as Python reads it, not negative.
     pub(super) fn count(&self, environment: Environment<'_>) -> Result<usize, CovdataError> {
         let text = self.text(environment)?;
         text.trim()
+            .replace('_', "")
             .parse()
             .map_err(|_| self.fault(format_args!("{text:?} is not a whole number, or it is negative")))
     }

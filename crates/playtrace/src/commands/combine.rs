@@ -218,8 +218,11 @@ fn combine_profile(args: &Args, slug: &str) -> Result<Exit, Failure> {
 /// As coverage.py does: the data file's directory need not be there yet.
 fn make_directory(output: &Path) -> Result<(), CovdataError> {
     let dir = output.parent().unwrap_or(Path::new(""));
-    fs_err::create_dir_all(dir)
-        .map_err(|source| CovdataError::Io { action: "write", path: output.to_owned(), source })
+    fs_err::create_dir_all(dir).map_err(|source| CovdataError::Io {
+        action: "write",
+        path: output.to_owned(),
+        source,
+    })
 }
 
 /// A bar on stderr, if that is a terminal.

@@ -117,6 +117,7 @@ pub enum Format {
 /// Runs it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut project = Project::open(&args.source)?;
+    project.say_unknown();
     let settings = Settings::of(args, &mut project.config)?;
     let verdict = VerdictFile::read_beside(&args.data)?;
     let python = match args.python_version {

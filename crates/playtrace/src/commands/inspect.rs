@@ -110,7 +110,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         let mut text: String = tree.files.values().map(describe).collect();
         for unparsed in &tree.unparsed {
             // Writing to a String can't fail.
-            let _ = writeln!(text, "not Python: {}", unparsed.reason);
+            let _ = writeln!(text, "not analysed: {}", unparsed.reason);
         }
         say(&text)?;
     }

@@ -77,3 +77,19 @@ fn options_that_say_nothing_are_refused() {
     let gone = place.playtrace(&["export", "coverage/nobody.coverage", "--source", "app"]);
     assert_eq!(gone.status.code(), Some(4), "{}", String::from_utf8_lossy(&gone.stderr));
 }
+
+#[test]
+fn options_that_nobody_knows_are_said() {
+    let place = Place::measured();
+    fs_err::write(place.path("slip.ini"), "[report]\nexclude_als = raise\n").unwrap();
+    let commands = [
+        export(&["--config", "slip.ini"]),
+        vec!["inspect", "app/pkg/core.py", "--source", "app", "--config", "slip.ini"],
+    ];
+    for command in commands {
+        let output = place.playtrace(&command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("slip.ini:2: [report] exclude_als is ignored"), "{said}");
+    }
+}

@@ -93,3 +93,14 @@ fn a_report_says_when_nobody_knows_the_python() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(place.path("out/reports/alpha.json").is_file(), "{said}");
 }
+
+#[test]
+fn a_file_that_can_t_be_read_is_listed_and_stops_nothing() {
+    let place = Place::measured();
+    std::os::unix::fs::symlink("nowhere", place.app().join("pkg/dangling.py")).unwrap();
+    let said = place.ok(&["index", "build", "app", "--output", STORED]);
+    let unparsed = &place.json(STORED)["unparsed"];
+    assert_eq!(unparsed.as_array().unwrap().len(), 1, "{unparsed} {said}");
+    assert!(unparsed[0]["reason"].as_str().unwrap().starts_with("can't read "), "{unparsed}");
+    place.ok(&["index", "check", STORED, "app"]);
+}

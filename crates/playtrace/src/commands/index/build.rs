@@ -63,7 +63,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     );
     for file in &inventory.unparsed {
         // Writing to a String can't fail.
-        let _ = writeln!(text, "not Python: {}", file.reason);
+        let _ = writeln!(text, "not analysed: {}", file.reason);
     }
     say(&text)?;
     Ok(Exit::Success)
