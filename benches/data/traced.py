@@ -23,8 +23,10 @@ def write(template: Path, place: Path, shards: int) -> None:
     ledger = place / ".playtrace" / SLUG / RUN
     ledger.mkdir(parents=True)
     lines = _lines(template)
-    sources = [{"t": "source", "path": path, "hash": f"{number:064x}"} for number, path in enumerate(_files(template))]
-    player = [
+    sources: list[dict[str, object]] = [
+        {"t": "source", "path": path, "hash": f"{number:064x}"} for number, path in enumerate(_files(template))
+    ]
+    player: list[dict[str, object]] = [
         _boot("player", 1),
         {
             "t": "manifest",

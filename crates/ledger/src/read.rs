@@ -32,7 +32,8 @@ impl Writer {
     /// Reads one file's bytes.
     pub fn from_bytes(file: impl Into<String>, bytes: &[u8]) -> Self {
         let (entries, damages) = decode(bytes);
-        let times = entries.iter().filter(|entry| is_of_the_run(&entry.record)).map(|entry| entry.at).collect();
+        let times =
+            entries.iter().filter(|entry| is_of_the_run(&entry.record)).map(|entry| entry.at).collect();
         Self::of(file.into(), entries, damages, times)
     }
 

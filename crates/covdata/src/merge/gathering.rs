@@ -56,13 +56,7 @@ impl Gathering {
     /// The same for one that is never asked what it found.
     pub(super) fn silent(budget: usize) -> Self {
         let first = Gatherer::new(budget / threads_for(usize::MAX));
-        Self {
-            budget,
-            gatherers: vec![first],
-            inputs: Vec::new(),
-            watched: None,
-            tracers: BTreeMap::new(),
-        }
+        Self { budget, gatherers: vec![first], inputs: Vec::new(), watched: None, tracers: BTreeMap::new() }
     }
 
     /// Adds lines that no data file holds.
@@ -83,7 +77,8 @@ impl Gathering {
         take(&raw);
         kept.map_err(no_room)?;
         for (file, tracer) in &raw.tracers {
-            self.tracers.extend(raw.files.iter().nth(*file).map(|name| (MeasuredPath::new(name), tracer.clone())));
+            self.tracers
+                .extend(raw.files.iter().nth(*file).map(|name| (MeasuredPath::new(name), tracer.clone())));
         }
         Ok(Found { has_arcs: raw.has_arcs, lines: self.lines_since() })
     }

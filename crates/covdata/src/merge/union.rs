@@ -71,7 +71,10 @@ impl Union {
     }
 
     /// Gives all lines, sorted by file and context.
-    pub(super) fn each_line(&self, mut take: impl FnMut(u32, u32, &[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn each_line(
+        &self,
+        mut take: impl FnMut(u32, u32, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut sources: Vec<LineSource<'_>> =
             self.lines.iter().map(|lines| LineSource::Memory { lines, next: 0 }).collect();
         for file in &self.spilled_lines {

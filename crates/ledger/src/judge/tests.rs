@@ -395,7 +395,8 @@ fn lines_that_no_shard_has_yet_are_told_until_one_has_them_or_a_merge_came() {
         record
     };
     let mut records = vec![open("1", 1), closed("1", &[1]), open("2", 2), waiting("2", &[2, 3])];
-    let missing = |writers: &[Writer]| behind(&RunLedger { writers: writers.to_vec(), ..RunLedger::default() });
+    let missing =
+        |writers: &[Writer]| behind(&RunLedger { writers: writers.to_vec(), ..RunLedger::default() });
     let writers = vec![writer(9, Role::Web, records.clone())];
     assert_eq!(missing(&writers), lines(&[2, 3]));
     let behind = judged(writers);

@@ -36,7 +36,8 @@ fn remove_again(
             break;
         }
         let again = merge_files(std::slice::from_ref(&path), &options, &|| ()).ok();
-        let is_held = |again: &MergeOutcome<Union>| again.problems.is_empty() && holds_all(data_file, &again.data);
+        let is_held =
+            |again: &MergeOutcome<Union>| again.problems.is_empty() && holds_all(data_file, &again.data);
         let Some(again) = again.filter(is_held) else { break };
         why = remove_inputs(&again, data_file).pop()?.1;
     }

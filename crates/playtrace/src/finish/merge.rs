@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use playtrace_covdata::data::{ContextPolicy, Ownership};
 use playtrace_covdata::CovdataError;
+use playtrace_covdata::data::{ContextPolicy, Ownership};
 use playtrace_covdata::merge::{Gathering, MergeOptions, MergeOutcome};
 use playtrace_covdata::shard::{ShardInfo, list_of};
 use playtrace_ledger::judge::{Judgement, behind, judge};
@@ -115,7 +115,8 @@ pub fn merge_run_with(wanted: &MergeRun, mut gathering: Gathering) -> Result<Mer
     let mut fresh = gathering.lines_since();
     let waiting = gathering.not_found();
     earlier.gather(&mut gathering)?;
-    let present: BTreeSet<String> = read.merged.iter().chain(&read.duplicates).filter_map(|p| name(p)).collect();
+    let present: BTreeSet<String> =
+        read.merged.iter().chain(&read.duplicates).filter_map(|p| name(p)).collect();
     let mut judgement = judge(&ledger, &present);
     let mut problems = name_problems(&read, &mut judgement);
 

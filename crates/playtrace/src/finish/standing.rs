@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use playtrace_covdata::data::Ownership;
 use playtrace_covdata::CovdataError;
+use playtrace_covdata::data::Ownership;
 use playtrace_model::RunToken;
 
 use super::verdict_file::{Beside, VerdictFile, later};

@@ -94,7 +94,8 @@ fn rows_beyond_the_limit_are_on_disk_and_those_below_in_memory() {
         for row in &many {
             gathering.add_lines(&data(&vec![row.clone()])).unwrap();
         }
-        let union = gathering.finish(MergeOutcome::default(), Some(false), &MergeOptions::default()).unwrap().data;
+        let union =
+            gathering.finish(MergeOutcome::default(), Some(false), &MergeOptions::default()).unwrap().data;
         assert_eq!(union.spilled(), pieces, "{limit}");
         assert_eq!(union.in_memory() > 0, pieces == 0);
         assert_eq!(union.into_data().unwrap().lines().iter().count(), 200);
