@@ -72,6 +72,8 @@ class CoverageEngine:
         """Say why nothing that begins here can be traced."""
         if _in_greenlet():
             return "the coverage engine does not trace greenlets (gevent, eventlet)"
+        if _in_foreign_loop():
+            return f"the coverage engine does not trace where {_FOREIGN}"
         if not self._native.contexts_followed() and _in_event_loop():
             return "the coverage engine does not trace here where an event loop runs: contexts are not followed"
         if coverage.Coverage.current() is not None:
@@ -115,6 +117,10 @@ class CoverageEngine:
         try:
             if _gettrace() is not None:
                 self._lose("a debugger or another tracer is at work in a thread of traced work")
+                return None
+            if _in_foreign_loop():
+                # The next callback would run with the trace function of this one, in another context.
+                self._lose(f"traced work went on where {_FOREIGN}")
                 return None
             install = self._install or self._start()
             frames: list[FrameType] = []
@@ -236,6 +242,20 @@ def _nothing() -> None:
 def _in_greenlet() -> bool:
     greenlet = sys.modules.get("greenlet")
     return greenlet is not None and greenlet.getcurrent().parent is not None
+
+
+#: uvloop, say.
+_FOREIGN = "an event loop runs that is not asyncio's own (uvloop): it enters contexts by itself"
+
+
+def _in_foreign_loop() -> bool:
+    """Say whether an event loop runs that does not run its callbacks by `Context.run`, as asyncio's own do."""
+    events: Any = sys.modules.get("asyncio.events")
+    loop = events._get_running_loop() if events is not None else None
+    if loop is None:
+        return False
+    base: Any = sys.modules.get("asyncio.base_events")
+    return base is None or not isinstance(loop, base.BaseEventLoop)
 
 
 def _in_event_loop() -> bool:

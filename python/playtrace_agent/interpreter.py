@@ -88,7 +88,7 @@ def choose(wanted: settings.Settings, *, quiet: bool) -> Chosen:
     granularity = "request" if wanted.granularity == "request" else "profile"
     log.log(
         logging.INFO if quiet else logging.WARNING,
-        "Python %s is traced by %s: several times slower than without, lines by %s, no greenlets (gevent, eventlet)",
+        "Python %s is traced by %s: several times slower than without, lines by %s, no greenlets, no uvloop",
         platform.python_version(),
         by,
         granularity,

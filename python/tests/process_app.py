@@ -188,7 +188,9 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[byt
 JOBLIB = threading.Lock()
 traced = playtrace_agent.wsgi.TraceMiddleware(app)
 # Made, and their first workers started, before there are threads: what forks later does not count on them.
-EXECUTORS: dict[str, Any] = {method: ProcessPoolExecutor(2, multiprocessing.get_context(method)) for method in METHODS}
+EXECUTORS: dict[str, Any] = {
+    method: ProcessPoolExecutor(2, multiprocessing.get_context(method)) for method in METHODS
+}
 POOLS: dict[str, Any] = {method: multiprocessing.get_context(method).Pool(2) for method in METHODS}
 RECYCLED: Any = multiprocessing.get_context("forkserver").Pool(2, maxtasksperchild=1)
 LOKY: Any = loky.get_reusable_executor(max_workers=2, timeout=300)

@@ -17,6 +17,7 @@ from serving import App, get, serving
 from traffic import ALWAYS, entered, shards
 
 if TYPE_CHECKING:
+
     from conftest import Workspace
 
 FLASK = App(

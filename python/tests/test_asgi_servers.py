@@ -66,7 +66,7 @@ def test_started_by_us(workspace: Workspace, server: str, *, line: bool) -> None
     judge_all(workspace, EACH)
 
 
-@pytest.mark.parametrize("server", ["uvicorn-uvloop", "hypercorn-trio"])
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn-trio"])
 def test_profiles_at_once_by_the_coverage_engine(workspace: Workspace, server: str) -> None:
     prepare(workspace, EACH)
     with serving(workspace, *SERVERS[server], PROFILE_COVERAGE_ENGINE="coverage") as port:

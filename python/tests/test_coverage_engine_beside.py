@@ -77,6 +77,48 @@ def test_requests_of_an_event_loop_are_traced_in_turns(app: Workspace) -> None:
     assert judge(app, None, slug="a").status == judge(app, None, slug="b").status == "consistent"
 
 
+def test_uvloop_is_refused(app: Workspace) -> None:
+    """It enters contexts by itself: the trace function of one callback would go on in the next one."""
+    pytest.importorskip("uvloop")
+    outcome = app.run(ASGI.replace("asyncio.run(", "__import__('uvloop').run("), env=ENGINE)
+    assert (
+        outcome.out.count("off; the coverage engine does not trace where an event loop runs that is not asyncio's") == 2
+    )
+    assert app.look().lines("a", "work.py") == app.look().lines("b", "work.py") == []
+    assert judge(app, None, slug="a").names("data lost", "uvloop")
+
+
+def test_what_uvloop_runs_is_never_anothers(app: Workspace) -> None:
+    """A loop of another thread, which traced work gives something to."""
+    pytest.importorskip("uvloop")
+    app.run(
+        """
+        from client import *
+        import asyncio, uvloop
+
+        loop = uvloop.new_event_loop()
+        serving = threading.Thread(target=loop.run_forever)
+        serving.start()
+
+        async def piece(name):
+            await asyncio.to_thread(work.ash)
+            asyncio.create_task(asyncio.sleep(0))
+            return getattr(work, name)()
+
+        VIEWS["task"] = lambda: asyncio.run_coroutine_threadsafe(piece("cedar"), loop).result(60)
+        VIEWS["nobody"] = lambda: asyncio.run_coroutine_threadsafe(piece("dogwood"), loop).result(60)
+        assert get("task", "a") == "on"
+        get("nobody")
+        loop.call_soon_threadsafe(loop.stop)
+        serving.join()
+        """,
+        env=ENGINE,
+    )
+    # What it hands to a thread is followed there.
+    assert app.look().lines("a", "work.py") == ASH
+    assert judge(app, None, slug="a").names("traced work went on where an event loop runs that is not asyncio's own")
+
+
 def test_where_contexts_are_left_out_an_event_loop_is_refused(app: Workspace) -> None:
     outcome = app.run(ASGI, env={**ENGINE, "PROFILE_COVERAGE_DISABLE": "contexts"})
     assert outcome.out.startswith("b'off; the coverage engine does not trace here where an event loop runs")

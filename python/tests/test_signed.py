@@ -201,5 +201,7 @@ def test_the_documented_example_is_what_the_agent_takes() -> None:
     space: dict[str, object] = {}
     exec(compile(code, "signed-headers.md", "exec"), space)
     made = space["signature"](SECRET, "legacy-palouse", "check-1", 3, time=1790000000, nonce="0123456789abcdef")  # type: ignore[operator]
-    assert made == ("v1=1790000000,0123456789abcdef,b9e995ece31629ef4d2ab9a98541faab829be1acb03a03379d9cb902cabc2857")
+    assert made == (
+        "v1=1790000000,0123456789abcdef,b9e995ece31629ef4d2ab9a98541faab829be1acb03a03379d9cb902cabc2857"
+    )
     assert made in page

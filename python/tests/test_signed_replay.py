@@ -142,7 +142,9 @@ def play(workspace: Workspace, url: str, slug: str, secret: str | None) -> subpr
         env["PROFILE_TRACE_SECRET"] = secret
     argv = [str(program()), "play", slug, "--profiles-root", str(workspace.root / "profiles"), "--base-url", url]
     argv += ["--trace-code", "--preset", str(preset)]
-    return subprocess.run(argv, env=env, cwd=workspace.root, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        argv, env=env, cwd=workspace.root, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -14,9 +14,9 @@ use playtrace_tracer::{ContextId, Token};
 use pyo3::prelude::*;
 
 use crate::agent::{Agent, RunId};
+use crate::current::{self, Nobodys};
 use crate::error::{AgentError, raise};
 use crate::state::{AGENT, with_agent};
-use crate::current::{self, Nobodys};
 use crate::token;
 
 /// Whether this process has the engine. Nearly always not, and then all of this is nothing.

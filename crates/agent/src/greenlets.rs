@@ -112,7 +112,11 @@ fn expect_greenlets() {
 /// Puts another method in place of a static type's: such a type refuses that, though it is done for it at its making. Says whether it
 /// could be. Not for names that the interpreter finds by a slot.
 #[pyfunction]
-pub(crate) fn replace_method(kind: &Bound<'_, PyType>, name: &str, method: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn replace_method(
+    kind: &Bound<'_, PyType>,
+    name: &str,
+    method: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
     let Some(dictionary) = dictionary_of(kind)?.filter(|_| !name.starts_with("__")) else {
         return Ok(false);
     };

@@ -225,7 +225,11 @@ fn hooks(facts: &Facts) -> Finding {
         .filter(|seen| matches!(&seen.agent, Agent::On(process) if process.setup.is_some()));
     let (known, all) = (known.count(), facts.workers.len());
     if known < all {
-        return check.not_checked(format!("no agent here tells of {} of {} (worker.toggle, directory.same, directory.writable)", all - known, counted(all, "worker")));
+        return check.not_checked(format!(
+            "no agent here tells of {} of {} (worker.toggle, directory.same, directory.writable)",
+            all - known,
+            counted(all, "worker")
+        ));
     }
     let release = facts.workers.iter().find_map(|seen| match &seen.agent {
         Agent::On(process) => process.setup.as_ref()?.rq.clone(),
