@@ -80,9 +80,9 @@ def test_nothing_of_the_agent_stays_when_it_is_removed(tmp_path: Path) -> None:
     """Installed, run, removed by pip: the environment is as it was, but for what Python compiled elsewhere."""
     (agent,) = (ROOT / "dist").glob("playtrace_agent-*.whl")
     home = tmp_path / "venv"
-    venv.create(home, with_pip=True, symlinks=True)
+    venv.create(home, with_pip=False, symlinks=True)
     python, more = home / "bin" / "python", {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    pip: list[str | Path] = [python, "-m", "pip", "--quiet"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--quiet", "--python", python]
 
     def files() -> set[str]:
         return {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() or path.is_dir()}
