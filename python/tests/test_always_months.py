@@ -15,7 +15,7 @@ DAYS, SETTLED = 120, 40
 FIRST = 20_000
 
 
-def test_four_months(app: Workspace) -> None:  # noqa: F811 - the fixture
+def test_four_months(app: Workspace) -> None:
     outcome = app.run(
         CLIENT
         + f"""
@@ -45,7 +45,6 @@ print(json.dumps([before, room()]))
     assert {"real", "shared", "made"} <= entered(app, last)
     assert {"real", "shared", "made"} <= entered(app, first)
     before, after = json.loads(outcome.out)
-    print(before, after)
     assert after["files"] == before["files"]
     # 80 days more: two kilobytes for each would be a leak.
     assert after["resident"] - before["resident"] < 150_000, (before, after)
