@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from test_always import ALWAYS, CLIENT, app, entered, shards
+from test_always import CLIENT, app
+from traffic import ALWAYS, entered, shards
 
 if TYPE_CHECKING:
     from conftest import Workspace
