@@ -80,9 +80,9 @@ def test_nothing_of_the_agent_stays_when_it_is_removed(tmp_path: Path) -> None:
     """Installed, run, removed by pip: the environment is as it was, but for what Python compiled elsewhere."""
     (agent,) = (ROOT / "dist").glob("playtrace_agent-*.whl")
     home = tmp_path / "venv"
-    venv.create(home, with_pip=True, symlinks=True)
+    venv.create(home, with_pip=False, symlinks=True)
     python, more = home / "bin" / "python", {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    pip: list[str | Path] = [python, "-m", "pip", "--quiet"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--quiet", "--python", python]
 
     def files() -> set[str]:
         return {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() or path.is_dir()}
@@ -97,7 +97,7 @@ def test_nothing_of_the_agent_stays_when_it_is_removed(tmp_path: Path) -> None:
     assert not [name for name in files() if "playtrace" in name.lower()]
     # A Python that still has the variables starts as any other.
     variables = {"ENABLE_PROFILE_COVERAGE": "1", "PROFILE_COVERAGE_HOOKS": "1", "PROFILE_TRACE_SLUG": "p"}
-    assert clean([python, "-c", "print(1)"], tmp_path, **variables).expect(0).text == "1\n"
+    assert clean([python, "-c", "print(1)"], tmp_path, **variables).expect(0).text == "1"
 
 
 def test_wctl_is_there_for_those_who_ask_for_it_only(installed: Path, tmp_path: Path) -> None:

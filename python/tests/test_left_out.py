@@ -216,6 +216,32 @@ def test_rq_can_be_left_out(workspace: Workspace) -> None:
     assert outcome.out == "False False\n"
 
 
+def test_the_other_queues_can_be_left_out(workspace: Workspace) -> None:
+    outcome = workspace.run(
+        """
+        import arq.connections, celery, dramatiq, huey, playtrace_agent
+        import playtrace_agent.arq, playtrace_agent.celery, playtrace_agent.dramatiq, playtrace_agent.huey
+
+        FUNCTIONS = [(celery.Celery, "send_task"), (dramatiq.Broker, "emit_before"), (huey.api.Huey, "enqueue"),
+                     (arq.connections.ArqRedis, "enqueue_job")]
+        before = [getattr(*where) for where in FUNCTIONS]
+        for name in ("celery", "dramatiq", "huey", "arq"):
+            getattr(playtrace_agent, name).install()
+        with playtrace_agent.trace("p", "r"):
+            pass
+        print([getattr(*where) is found for where, found in zip(FUNCTIONS, before)])
+        """,
+        env={"PROFILE_COVERAGE_DISABLE": "celery,dramatiq,huey,arq"},
+        warnings="default",
+    )
+    assert outcome.out == "[True, True, True, True]\n"
+    judged = judge(workspace, None)
+    assert judged.status == "partial"
+    for whose in ("Celery's tasks", "Dramatiq's messages", "Huey's tasks", "arq's jobs"):
+        assert judged.names(f"{whose} are not followed"), judged
+    assert len(judged.reasons) == 4
+
+
 def test_children_leave_out_the_same() -> None:
     here = settings.load({"PROFILE_COVERAGE_DISABLE": "rq, threads"})
     assert here.disabled == {"rq", "threads"}

@@ -184,6 +184,19 @@ def test_a_place_can_be_left_out(workspace: Workspace) -> None:
     assert not workspace.data.exists()
 
 
+def test_what_django_makes_is_traced_on_any_server(workspace: Workspace) -> None:
+    code = (
+        "from django.conf import settings; settings.configure(); from django.core import asgi, wsgi;"
+        "print(type(asgi.get_asgi_application()).__module__, type(wsgi.get_wsgi_application()).__module__)"
+    )
+    done = run(workspace, sys.executable, "-c", code, env={"PYTHONWARNINGS": "default"})
+    assert (done.returncode, done.stdout) == (0, "playtrace_agent.asgi playtrace_agent.wsgi\n"), done.stderr
+    done = run(
+        workspace, sys.executable, "-c", code, env={"PYTHONWARNINGS": "default", "PROFILE_COVERAGE_DISABLE": "django"}
+    )
+    assert done.stdout == "django.core.handlers.asgi django.core.handlers.wsgi\n"
+
+
 def test_settings_that_an_app_finds_wrong_stop_it(workspace: Workspace) -> None:
     workspace.write("app.py", APP)
     # It finds its configuration beside it; what starts it does not.
