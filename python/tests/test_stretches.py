@@ -65,57 +65,6 @@ def test_what_happens_between_two_lines_loses_neither(workspace: Workspace, even
         assert not {line for files in others.values() for line in files["work.py"]} & lines
 
 
-#: `outer` calls functions of its own file and of another one, whose lines lie far from all of its own, and goes on.
-CALLS = 6
-FAR_FROM = 200
-
-
-def _there_and_back(event: str) -> tuple[str, str]:
-    inner = [f"def inner_{n}():\n    value = {n}\n    event({n})\n    value = {n}\n    value = 0" for n in range(CALLS)]
-    calls = [
-        f"    inner_{n}()\n    value = {n}\n    far.inner_{n}()\n    value = {n}\n    value = 0" for n in range(CALLS)
-    ]
-    beside = "\n" * FAR_FROM + "\n".join(inner)
-    head = f"import contextvars, gc, playtrace_agent, far\ndef event(n):\n    {event}\ndef other():\n"
-    head += "    with playtrace_agent.trace('q', 'r'):\n        outer() if __name__ == 'work' else None\n"
-    return head + "\n".join([*inner, "def outer():", *calls, ""]), beside + "\n"
-
-
-@pytest.mark.parametrize("granularity", ["profile", "request", "steps"])
-@pytest.mark.parametrize("event", ["pass", *EVENTS.values()], ids=["nothing", *EVENTS])
-def test_who_comes_back_from_a_call_loses_nothing(workspace: Workspace, event: str, granularity: str) -> None:
-    # The other run goes through the same functions, once, in the middle of one of them.
-    event = event.replace("other()", "other() if n == 3 and not seen.append(n) and len(seen) == 1 else None")
-    work, far = _there_and_back(event)
-    workspace.write("work.py", work.replace("far\n", "far; seen = []\n", 1))
-    workspace.write("far.py", far)
-    workspace.run(
-        """
-        import far, playtrace_agent, work
-        far.event = work.event
-        for run in ("r", "s", "t"):
-            with playtrace_agent.trace("p", run):
-                work.outer()
-        """,
-        env={"PROFILE_COVERAGE_GRANULARITY": granularity},
-    )
-    begin = 7 + 5 * CALLS
-    expected = {
-        "work.py": {line for line in range(7, begin + 1 + 5 * CALLS) if line > begin or (line - 7) % 5} | {3},
-        "far.py": {FAR_FROM + 1 + 5 * n + line for n in range(CALLS) for line in range(1, 5)},
-    }
-    runs = [("p", "r"), ("p", "s"), ("p", "t"), *([("q", "r")] if "other" in event else [])]
-    for slug, run in runs:
-        told = workspace.look().ledger_lines(slug, run)
-        mine: dict[str, set[int]] = {"work.py": set(), "far.py": set()}
-        for context, files in told.items():
-            if context != "import":
-                for file, lines in files.items():
-                    mine[file] |= set(lines)
-        mine["work.py"] -= {5, 6}
-        assert mine == expected, (slug, run)
-
-
 def test_another_greenlet_goes_on_in_the_same_function(workspace: Workspace) -> None:
     body = ["    value = 1", "    value = 2", "    stop()", "    value = 3", "    value = 4", "    value = 5"]
     workspace.write("work.py", "\n".join(["def both(stop):", *body, ""]))

@@ -66,12 +66,11 @@ unsafe fn on_trail(args: *const *mut ffi::PyObject, count: usize) -> bool {
 /// Deals with a line of which the stretch does not know.
 #[inline(never)]
 fn followed(py: Python<'_>, code: usize, line: u32) -> bool {
-    let left = stretch::leave(py);
     let followed = AGENT.with(py, |state| {
         let Some(agent) = &mut state.agent else { return Followed::Lost };
         let followed = agent.trails.line(py, &mut agent.tracer, code, line);
         if followed == Followed::Fresh {
-            agent.trails.begin_stretch(py, &mut agent.tracer, code, left);
+            agent.trails.begin_stretch(py, &mut agent.tracer, code);
         }
         followed
     });
@@ -217,13 +216,11 @@ fn entry_silenced(py: Python<'_>, id: CodeId, code: *mut ffi::PyObject) {
 }
 
 fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
-    let left = stretch::leave(py);
     let entry = AGENT.with(py, |state| {
         let agent = state.agent.as_mut()?;
         let id = agent.code_at(code as usize)?;
         // Asking runs no Python code.
-        let running = agent.trails.running(py);
-        let token = running.map_or_else(|| current::look(py), |(token, _)| Ok(token));
+        let token = agent.trails.token(py).map_or_else(|| current::look(py), Ok);
         if let Err(Nobodys::Elsewhere(token)) = token {
             agent.miss_entry(id, token);
             // If it lacks a line, that is to be seen.
@@ -232,7 +229,6 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
             }
         }
         agent.notice_fork();
-        let is_first = running.is_some_and(|(_, trail)| !agent.tracer.has_entered(id, &trail));
         let (entry, fresh) = match token {
             Err(Nobodys::Outside) => match current::kind(py) {
                 Kind::Traffic(route) => (agent.enter_for_nobody(id, way, route), None),
@@ -243,8 +239,6 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
         };
         if let Some(fresh) = fresh {
             agent.keep(fresh);
-        } else if is_first && entry == Entry::Keep {
-            agent.trails.begin_stretch(py, &mut agent.tracer, code as usize, left);
         }
         Some((id, entry))
     });

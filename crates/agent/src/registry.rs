@@ -215,7 +215,6 @@ fn register<'py>(
         }
         let lines = agent.tracer.wants_lines_of(id);
         agent.codes.insert(address, id);
-        agent.trails.meet(address, id);
         state.objects.insert(id, code.clone().unbind());
         Some((state.monitor.clone()?, lines))
     });

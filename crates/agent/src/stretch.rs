@@ -5,9 +5,6 @@
 //! [`StateCell::with`](crate::state::StateCell), or anything else happens that would make them wrong. There is no other
 //! way to the state, so that there is no list of things to compare. Only what the interpreter changes by itself is asked each time: which
 //! code object runs, and what the variable holds.
-//!
-//! A function's lines lie between two of whoever calls it. So the code object before is kept as well, where coming to the state for the new one
-//! changed nothing of it: back there, all else is the same.
 
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
@@ -23,15 +20,13 @@ use crate::unflushed::End;
 
 /// The code object of the stretch; 0 is none, and then nothing of [`KEPT`] is looked at.
 static CODE: AtomicUsize = AtomicUsize::new(0);
-/// The one before it, while there is a stretch; 0 is none.
-static BEFORE: AtomicUsize = AtomicUsize::new(0);
 
 /// Where its lines go.
 static KEPT: Kept = Kept(UnsafeCell::new(Places {
     held: 0,
+    first_line: 0,
     bit: 0,
-    masks: Masks::NONE,
-    before: Masks::NONE,
+    seen: Span::EMPTY,
     drained: Span::EMPTY,
     fresh: Span::EMPTY,
     record: 0,
@@ -49,36 +44,14 @@ unsafe impl Sync for Kept {}
 struct Places {
     /// What the variable held, as an address.
     held: usize,
+    first_line: u32,
     bit: u64,
-    /// Of the code object, and of the one before.
-    masks: Masks,
-    before: Masks,
+    seen: Span<u64>,
     drained: Span<u8>,
     fresh: Span<u64>,
     /// The record of line 0 in the memory map.
     record: u64,
     end: *const End,
-}
-
-/// Who has which line of a code object.
-#[derive(Clone, Copy)]
-struct Masks {
-    first_line: u32,
-    seen: Span<u64>,
-}
-
-impl Masks {
-    const NONE: Self = Self { first_line: 0, seen: Span::EMPTY };
-}
-
-/// The stretch that there was before somebody came to the state.
-#[derive(Clone, Copy)]
-pub(crate) struct Left {
-    /// 0 where there was none.
-    code: usize,
-    masks: Masks,
-    /// What tells whose its lines are, and of which file.
-    of: (usize, u64, u64),
 }
 
 /// A slice that may be gone.
@@ -104,66 +77,32 @@ impl<T> Span<T> {
     }
 }
 
-/// The stretch that there is, for who comes to the state next and begins another one.
-#[inline]
-pub(crate) fn leave(_attached: Python<'_>) -> Left {
-    // SAFETY: as in `record`.
-    let places = unsafe { &*KEPT.0.get() };
-    Left { code: CODE.load(Ordering::Relaxed), masks: places.masks, of: places.of() }
-}
-
 /// Begins a stretch: the next lines of `code` go where these lines go, as long as the variable holds what it held.
 ///
 /// # Safety
-/// All of it must be part of the state, and nobody have been at the state since it was borrowed from there. `left` must be from right
-/// before that, and nothing of the state have moved since but what belongs to `code` alone, or to all lines.
+/// All of it must be part of the state, and nobody have been at the state since it was borrowed from there.
 pub(crate) unsafe fn begin(
     _attached: Python<'_>,
     code: usize,
     held: Held,
     stretch: Stretch<'_>,
     note: (u64, &End),
-    left: Left,
 ) {
     let Stretch { first_line, bit, seen, drained, fresh } = stretch;
     let places = Places {
         held: held.address(),
+        first_line,
         bit,
-        masks: Masks { first_line, seen: Span::of(seen) },
-        before: left.masks,
+        seen: Span::of(seen),
         // Only read.
         drained: Span { begin: drained.as_ptr().cast_mut(), length: drained.len() },
         fresh: Span::of(fresh),
         record: note.0,
         end: note.1,
     };
-    let is_alike = left.code != code && left.of == places.of();
     // SAFETY: the lock is held.
     unsafe { *KEPT.0.get() = places };
     CODE.store(code, Ordering::Relaxed);
-    BEFORE.store(if is_alike { left.code } else { 0 }, Ordering::Relaxed);
-}
-
-impl Places {
-    /// Whose the lines are, and of which file: it is the same map's record of line 0.
-    fn of(&self) -> (usize, u64, u64) {
-        (self.held, self.bit, self.record)
-    }
-}
-
-/// Goes back to the code object before; says whether this is it.
-#[inline(never)]
-fn go_back(code: usize) -> bool {
-    let now = CODE.load(Ordering::Relaxed);
-    if now == 0 || BEFORE.load(Ordering::Relaxed) != code {
-        return false;
-    }
-    // SAFETY: as in `record`; nobody else writes to it meanwhile.
-    let places = unsafe { &mut *KEPT.0.get() };
-    std::mem::swap(&mut places.masks, &mut places.before);
-    CODE.store(code, Ordering::Relaxed);
-    BEFORE.store(now, Ordering::Relaxed);
-    true
 }
 
 /// Somebody comes to the state, or an address may come to mean something else.
@@ -176,7 +115,7 @@ pub(crate) fn end() {
 #[inline(always)]
 #[allow(clippy::inline_always)] // for each line; it is called in one place
 pub(crate) fn line(_attached: Python<'_>, code: usize, line: u32) -> bool {
-    if CODE.load(Ordering::Relaxed) != code && !go_back(code) {
+    if CODE.load(Ordering::Relaxed) != code {
         return false;
     }
     record(line).is_some()
@@ -187,9 +126,9 @@ pub(crate) fn line(_attached: Python<'_>, code: usize, line: u32) -> bool {
 fn record(line: u32) -> Option<()> {
     // SAFETY: the lock is held (there is a `Python`, one step up), and nobody writes to it meanwhile.
     let places = unsafe { &*KEPT.0.get() };
-    let seen = places.masks.seen.at(line.wrapping_sub(places.masks.first_line) as usize)?;
+    let seen = places.seen.at(line.wrapping_sub(places.first_line) as usize)?;
     // SAFETY: since the stretch began, nobody was at the state, which these addresses are of: whatever they lead to is as it was, and
-    // nobody has a reference to it. Who began it left the masks of the code object before alone. The variable lives for ever.
+    // nobody has a reference to it. The variable lives for ever.
     unsafe {
         if *seen & places.bit != 0 || asked::address(current::variable()) != Some(places.held) {
             return None;

@@ -9,7 +9,7 @@ use playtrace_tracer::{CodeId, Followed, Token, Tracer, Track, Trail};
 use pyo3::Python;
 
 use crate::current::{self, Held};
-use crate::stretch::{self, Left};
+use crate::stretch;
 use crate::unflushed::{LineNote, Tail};
 
 /// So many code objects are kept in mind, so many tokens, and so many files.
@@ -68,23 +68,15 @@ impl Trails {
         tracer.follow(id, line, trail, way, note)
     }
 
-    /// A fresh line was recorded this way, or the work that runs entered a code object for the first time: its next lines are mostly fresh,
-    /// too. `left` is what there was before the caller came to the state, who has changed nothing but what that code object has for itself.
+    /// A fresh line was recorded this way: the next ones of its code object are mostly fresh, too.
     #[inline(never)]
-    pub(crate) fn begin_stretch(
-        &self,
-        py: Python<'_>,
-        tracer: &mut Tracer,
-        code: usize,
-        left: Left,
-    ) -> Option<()> {
+    pub(crate) fn begin_stretch(&self, py: Python<'_>, tracer: &mut Tracer, code: usize) -> Option<()> {
         let (id, work) = (self.code(code)?, self.work(py)?);
         let way = self.ways[tracer.file_of(id)?.0 as usize % FILES].as_ref()?;
         let note = self.tail.as_ref()?.whole(way.note)?;
         let stretch = tracer.stretch(id, &work.trail, &way.track)?;
-        // SAFETY: all of it is borrowed from the state, where the caller is at this moment; whoever comes next ends the stretch. The
-        // rest is the caller's: masks of another code object stay where they are.
-        unsafe { stretch::begin(py, code, work.held, stretch, note, left) };
+        // SAFETY: all of it is borrowed from the state, where the caller is at this moment; whoever comes next ends the stretch.
+        unsafe { stretch::begin(py, code, work.held, stretch, note) };
         Some(())
     }
 
@@ -94,10 +86,10 @@ impl Trails {
         self.codes[index(code)].filter(|place| place.code == code).map(|place| place.id)
     }
 
-    /// The token that runs, and its trail, if they are kept in mind.
+    /// The token that runs, if it is kept in mind.
     #[inline]
-    pub(crate) fn running(&self, py: Python<'_>) -> Option<(Token, Trail)> {
-        self.work(py).map(|work| (work.token, work.trail))
+    pub(crate) fn token(&self, py: Python<'_>) -> Option<Token> {
+        self.work(py).map(|work| work.token)
     }
 
     #[inline]

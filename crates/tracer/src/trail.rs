@@ -74,12 +74,6 @@ impl Tracer {
         Some(Track { owner: trail.owner, file, place, since: trail.since })
     }
 
-    /// Whether whose lines these are has been in a code object; also where the trail is out of date.
-    pub fn has_entered(&self, code: CodeId, trail: &Trail) -> bool {
-        let code = self.codes.get(code.index()).filter(|_| trail.since == self.changes);
-        code.is_none_or(|code| code.touched & trail.bit != 0)
-    }
-
     /// The file of a code object.
     pub fn file_of(&self, code: CodeId) -> Option<FileId> {
         self.codes.get(code.index()).map(|code| code.file)
