@@ -35,11 +35,11 @@ def main() -> int:
 def written(program: Path, roots: Sequence[Path]) -> list[bytes]:
     """What a program writes, in each of the ways."""
     with tempfile.TemporaryDirectory(prefix="source-same-") as work:
-        build = [program, "index", "build", *roots, "--python-version", "3.12"]
+        build = [str(program), "index", "build", *map(str, roots), "--python-version", "3.12"]
         out = Path(work) / "index.json"
         texts = [subprocess.run([*build, "--no-cache"], capture_output=True, check=True).stdout]
         for way in (["--no-cache"], *[["--cache-dir", str(Path(work) / "cache")]] * 2):
-            said = subprocess.run([*build, *way, "--output", out], capture_output=True, check=True)
+            said = subprocess.run([*build, *way, "--output", str(out)], capture_output=True, check=True)
             texts += [out.read_bytes(), said.stdout.replace(str(out).encode(), b"OUT"), said.stderr]
         return texts
 

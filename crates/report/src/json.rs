@@ -132,11 +132,13 @@ mod tests {
         let items =
             [json!({"x": [1, {"y": "\n  \"files\": []"}], "z": {}}), json!(2), json!([]), json!({"u": 1})];
         let around = |files: &[Value], last: &[Value]| json!({"a": "\n  \"files\": []", "b": {"files": []}, "files": files, "later": last, "z": [1, {"files": []}]});
-        for cuts in [vec![0..4], vec![0..1, 1..1, 1..4], vec![0..0, 0..2, 2..4], vec![0..0], vec![]] {
+        let ways: [&[(usize, usize)]; 5] =
+            [&[(0, 4)], &[(0, 1), (1, 1), (1, 4)], &[(0, 0), (0, 2), (2, 4)], &[(0, 0)], &[]];
+        for cuts in ways {
             let parts: Vec<Vec<u8>> =
-                cuts.iter().map(|range| elements(&items[range.clone()]).unwrap()).collect();
+                cuts.iter().map(|&(from, to)| elements(&items[from..to]).unwrap()).collect();
             let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-            let all: Vec<Value> = cuts.into_iter().flat_map(|range| items[range].to_vec()).collect();
+            let all: Vec<Value> = cuts.iter().flat_map(|&(from, to)| items[from..to].to_vec()).collect();
             let lists = [("files", parts.clone()), ("later", parts)];
             let pieces = with_lists(&around(&[], &[]), &lists).unwrap();
             assert_eq!(String::from_utf8(pieces.concat()).unwrap(), to_json(&around(&all, &all)).unwrap());

@@ -25,7 +25,9 @@ impl Agent {
         // A run that was switched off has no token.
         let Some(token) = tracer.token_of(owner.context) else { return };
         if owner.elsewhere {
-            lines.iter().for_each(|line| self.miss_line(code, *line, token));
+            for line in lines {
+                self.miss_line(code, *line, token);
+            }
             return;
         }
         for line in lines {
