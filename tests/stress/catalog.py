@@ -182,6 +182,12 @@ QUEUES = (
     ),
     DRAMATIQ,
     HUEY,
+    replace(
+        HUEY,
+        name="huey-processes",
+        command=("huey.bin.huey_consumer", "tests.stress.queues.huey.huey", "-k", "process", "-w", "4", "-d", "0.02"),
+        threads=False,
+    ),
     ARQ,
 )
 
