@@ -75,7 +75,7 @@ def _there_and_back(event: str) -> tuple[str, str]:
     calls = [
         f"    inner_{n}()\n    value = {n}\n    far.inner_{n}()\n    value = {n}\n    value = 0" for n in range(CALLS)
     ]
-    beside = "\n" * FAR_FROM + "\n".join(inner)
+    beside = "#\n" * FAR_FROM + "\n".join(inner)
     head = f"import contextvars, gc, playtrace_agent, far\ndef event(n):\n    {event}\ndef other():\n"
     head += "    with playtrace_agent.trace('q', 'r'):\n        outer() if __name__ == 'work' else None\n"
     return head + "\n".join([*inner, "def outer():", *calls, ""]), beside + "\n"
