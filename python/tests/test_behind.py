@@ -145,7 +145,7 @@ def test_the_request_that_has_news_leaves_the_shard_to_a_later_one(work: Workspa
     script = """
         client.get("/0")
         before = transactions()
-        assert client.get("/1") == "1"
+        assert client.get("/1") == b"1"
         during = transactions() - before
         deadline = time.monotonic() + 60
         while transactions() == before:
@@ -164,7 +164,7 @@ def test_news_do_not_wait_for_a_shard_that_was_taken_away(work: Workspace) -> No
     script = """
         client.get("/0")
         shard().unlink()
-        assert client.get("/1") == "1"
+        assert client.get("/1") == b"1"
         assert shard().stat().st_size
         os.kill(os.getpid(), signal.SIGKILL)
     """
