@@ -45,6 +45,12 @@ def two():
     assert client.get("/two") == b"two"
 
 
+def later():
+    # What is new waits for a twentieth of a second before a request's end writes it.
+    time.sleep(0.05)
+    pause()
+
+
 def shard():
     [path] = data.glob("p.coverage.*")
     return path
@@ -110,17 +116,17 @@ class Fault(NamedTuple):
     after: str = ""
 
 
-OF_THE_SECOND = ("data lost: web process", "ended in the middle of step 2 (GET /2)")
+OF_THE_THIRD = ("data lost: web process", "ended in the middle of step 3 (GET /3)")
 FAULTS = {
     "shard emptied": Fault(
         "os.truncate(shard(), 0)",
         "no such table",
-        (OF_THE_SECOND, ("data lost: web process", "no such table")),
+        (OF_THE_THIRD, ("data lost: web process", "no such table")),
     ),
     "no descriptors left": Fault(
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 4096))",
         "unable to open database file",
-        (OF_THE_SECOND, ("data lost: web process", "unable to open database file")),
+        (OF_THE_THIRD, ("data lost: web process", "unable to open database file")),
         after="resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))",
     ),
     "files can't grow": Fault(
@@ -134,7 +140,7 @@ FAULTS = {
     "directory read-only": Fault(
         "data.chmod(0o555)\nwithout_capabilities()",
         "can't write data file",
-        (OF_THE_SECOND, ("data lost: web process", "can't write data file")),
+        (OF_THE_THIRD, ("data lost: web process", "can't write data file")),
         after="data.chmod(0o755)",
     ),
 }
@@ -143,16 +149,16 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_switches_the_run_off(work: Workspace, name: str) -> None:
     fault = FAULTS[name]
-    outcome, judged = run(work, f"one()\npause()\n{fault.script}\ntwo()\none()\n{fault.after}")
-    first, _, third = statuses(outcome)
+    outcome, judged = run(work, f"one()\npause()\n{fault.script}\ntwo()\nlater()\none()\none()\n{fault.after}")
+    first, *_, last = statuses(outcome)
     assert first == "on"
-    assert third is not None
-    assert third.startswith("off; switched off in this process: ")
-    assert fault.header in third
+    assert last is not None
+    assert last.startswith("off; switched off in this process: ")
+    assert fault.header in last
     assert len(logged(outcome)) == 1, outcome.err
     assert judged.status == "partial"
     assert judged.code != 0
-    for words in (*fault.reasons, ("not traced: step 3 (GET /3): off; ",)):
+    for words in (*fault.reasons, ("not traced: step 4 (GET /4): off; ",)):
         assert judged.names(*words), judged.reasons
     # What was acknowledged before the fault is there.
     assert set(ONE) <= set(merged(work))
@@ -266,14 +272,14 @@ def fill():
 
 
 def test_a_disk_that_fills_up(small: Workspace) -> None:
-    outcome, judged = run(small, FILL + "one()\npause()\nfill()\ntwo()\none()\n(data / 'filler').unlink()")
-    first, _, third = statuses(outcome)
+    outcome, judged = run(small, FILL + "one()\npause()\nfill()\ntwo()\nlater()\none()\none()\n(data / 'filler').unlink()")
+    first, *_, last = statuses(outcome)
     assert first == "on"
-    assert str(third).startswith("off; switched off in this process: can't write")
+    assert str(last).startswith("off; switched off in this process: can't write")
     assert len(logged(outcome)) == 1
     assert judged.status == "partial"
-    assert judged.names("data lost: web process", "ended in the middle of step 2")
-    assert judged.names("not traced: step 3 (GET /3): off; ", "can't write")
+    assert judged.names("data lost: web process", "ended in the middle of step 3"), judged.reasons
+    assert judged.names("not traced: step 4 (GET /4): off; ", "can't write")
     # What the second request did was in the memory map before the disk refused to take it.
     assert merged(small) == BOTH
 
