@@ -272,7 +272,9 @@ def fill():
 
 
 def test_a_disk_that_fills_up(small: Workspace) -> None:
-    outcome, judged = run(small, FILL + "one()\npause()\nfill()\ntwo()\nlater()\none()\none()\n(data / 'filler').unlink()")
+    outcome, judged = run(
+        small, FILL + "one()\npause()\nfill()\ntwo()\nlater()\none()\none()\n(data / 'filler').unlink()"
+    )
     first, *_, last = statuses(outcome)
     assert first == "on"
     assert str(last).startswith("off; switched off in this process: can't write")
