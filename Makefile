@@ -78,7 +78,6 @@ bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.j
 
 .PHONY: bench-source
 bench-source: setup  ## How long statements and symbols of real packages take: benches/results/source.json
-	@cargo build --release --locked --quiet --package playtrace-pysource --examples
 	@exec $(PYTHON) -m benches.source
 
 .PHONY: bench-export

@@ -34,11 +34,19 @@ for place in sys.argv[1:]:
 """
 
 
+def _build() -> None:
+    """Build what is measured: an older build that lies about would be taken for it."""
+    build = ["cargo", "build", "--release", "--locked", "--quiet"]
+    subprocess.run([*build, "--package", "playtrace"], cwd=places.ROOT, check=True)
+    subprocess.run([*build, "--package", "playtrace-pysource", "--examples"], cwd=places.ROOT, check=True)
+
+
 def main() -> int:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(prog="python -m benches.source", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=25)
     rounds = parser.parse_args().rounds
+    _build()
     oracle = places.oracle("3.12", "7.11")
     packages = places.packages(oracle.interpreter)
     django = packages["django"] / "django"
