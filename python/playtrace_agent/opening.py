@@ -78,6 +78,7 @@ class Opening:
             return self._refuse(str(error), environ)
         if isinstance(error, native.SwitchedOffError):
             self._let_in()
+            runtime.say_unsaid()
             return _for_header(str(error))
         if isinstance(error, (ValueError, native.TraceError)):
             self._let_in()

@@ -197,6 +197,13 @@ def finish() -> None:
 def rest() -> None:
     """Stop listening for runs that have had no work for a while."""
     native.rest()
+    say_unsaid()
+
+
+def say_unsaid() -> None:
+    """Log faults of what was written between requests: none of them asked for it."""
+    for fault in native.unsaid():
+        say(logging.WARNING, "data may be incomplete: writing what waited in process %d: %s", os.getpid(), fault)
 
 
 def say(level: int, message: str, *args: object) -> None:

@@ -159,9 +159,23 @@ def test_a_fault_switches_the_run_off(work: Workspace, name: str) -> None:
     assert judged.status == "partial"
     assert judged.code != 0
     for words in (*fault.reasons, ("not traced: step 4 (GET /4): off; ",)):
-        assert judged.names(*words), judged.reasons
+        # A busy machine has it found out between requests.
+        found = judged.names(*words) or (words == OF_THE_THIRD and judged.names("not traced: step 3 (GET /3): off; "))
+        assert found, judged.reasons
     # What was acknowledged before the fault is there.
     assert set(ONE) <= set(merged(work))
+
+
+def test_a_fault_between_requests_is_said(work: Workspace) -> None:
+    # What waits for half a second is written before the next request begins.
+    fault, mended = FAULTS["directory read-only"].script, FAULTS["directory read-only"].after
+    outcome, judged = run(work, f"one()\npause()\n{fault}\ntwo()\ntime.sleep(0.6)\none()\none()\n{mended}")
+    assert [str(status).partition(";")[0] for status in statuses(outcome)] == ["on", "on", "off", "off"]
+    (said,) = logged(outcome)
+    assert "data may be incomplete: writing what waited" in said
+    assert "can't write data file" in said
+    assert judged.status == "partial"
+    assert judged.names("data lost: web process", "can't write data file"), judged.reasons
 
 
 NO_LEDGER = ("data lost: step 1 (GET /1) was traced, but its process's ledger is not in this directory",)
@@ -280,7 +294,8 @@ def test_a_disk_that_fills_up(small: Workspace) -> None:
     assert str(last).startswith("off; switched off in this process: can't write")
     assert len(logged(outcome)) == 1
     assert judged.status == "partial"
-    assert judged.names("data lost: web process", "ended in the middle of step 3"), judged.reasons
+    cut = judged.names("data lost: web process", "ended in the middle of step 3")
+    assert cut or judged.names("not traced: step 3 (GET /3): off; "), judged.reasons
     assert judged.names("not traced: step 4 (GET /4): off; ", "can't write")
     # What the second request did was in the memory map before the disk refused to take it.
     assert merged(small) == BOTH

@@ -117,6 +117,8 @@ pub(crate) struct Agent {
     /// When runs were last looked through for what may rest, and for what may go.
     rested: Instant,
     retired: Instant,
+    /// Faults of writing what waited, which nobody was told of yet.
+    unsaid: Vec<String>,
     /// Whether the boot record of this very process is written.
     booted: bool,
     /// Real traffic, if that is recorded.
@@ -148,6 +150,7 @@ impl Agent {
             last_child: 0,
             rested: Instant::now(),
             retired: Instant::now(),
+            unsaid: Vec::new(),
             booted: false,
             anyone: None,
             forks: unflushed::forks(),

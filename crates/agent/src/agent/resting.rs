@@ -39,10 +39,21 @@ impl Agent {
         }
         let behind = self.runs.iter().filter(|(_, run)| run.is_behind()).map(|(id, _)| *id);
         for id in behind.collect::<Vec<_>>() {
-            // The run's ledger has the fault.
-            let _ = self.flush_run(id, None, Urgency::Now);
+            self.write_what_waits(id);
         }
         true
+    }
+
+    /// Nobody asked for it: a fault, which the run's ledger has, waits for who can say it.
+    fn write_what_waits(&mut self, id: RunId) {
+        if let Err(error) = self.flush_run(id, None, Urgency::Now) {
+            self.unsaid.push(error.to_string());
+        }
+    }
+
+    /// Faults that are to be said.
+    pub(crate) fn take_unsaid(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unsaid)
     }
 
     /// Work is let in: from now on there may be something that rests.
@@ -65,7 +76,7 @@ impl Agent {
         for (index, (last_used, id)) in idle.into_iter().enumerate() {
             if index < too_many || last_used.elapsed() > IDLE {
                 // Work that was never a unit (a forgotten callback) may have left lines.
-                let _ = self.flush_run(id, None, Urgency::Now);
+                self.write_what_waits(id);
                 self.remove_run(id);
             }
         }

@@ -17,6 +17,7 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(flush, module)?)?;
     module.add_function(wrap_pyfunction!(finish, module)?)?;
     module.add_function(wrap_pyfunction!(rest, module)?)?;
+    module.add_function(wrap_pyfunction!(unsaid, module)?)?;
     module.add_function(wrap_pyfunction!(traffic, module)?)?;
     module.add_function(wrap_pyfunction!(pretend, module)?)?;
     Ok(())
@@ -115,6 +116,12 @@ fn rest(py: Python<'_>) {
     token::settle_gone(py);
     let unneeded = AGENT.with(py, |state| state.agent.as_mut().map(Agent::rest)).flatten();
     monitor::disarm(py, &unneeded.unwrap_or_default());
+}
+
+/// Faults of what was written by the way, between one request's work and another's.
+#[pyfunction]
+fn unsaid(py: Python<'_>) -> Vec<String> {
+    AGENT.with(py, |state| state.agent.as_mut().map(Agent::take_unsaid)).flatten().unwrap_or_default()
 }
 
 /// A request or job that belongs to no profile begins: real traffic, if that is recorded. Before the first one nobody listens.
