@@ -32,11 +32,12 @@ def init_app(app: Flask) -> None:
     """
     if has(app) or not settings.enabled():
         return
-    if not runtime.start("web", Path(app.root_path)):
-        return
+    # Before: from the start on there is a record of what is in place, and somebody may read it.
     from . import rq
     from .wsgi import TraceMiddleware
 
+    if not runtime.start("web", Path(app.root_path)):
+        return
     with runtime.changing():
         # Where nothing in the app asks for it, the first requests do, maybe two at once.
         if has(app):
