@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -17,7 +18,15 @@ from pathlib import Path
 MARKER = "PLAYTRACE_DEMO_STACK"
 
 # Below what Linux (32768 and more) and macOS (49152 and more) use for outgoing connections.
-_OUR_PORTS = (10_000, 32_000)
+_LEAST_PORT, _MOST_PORT = 10_000, 32_000
+# Each process has ports of its own, in some order: what another one just chose does not listen yet.
+_PROCESSES = 61
+_OUR_PORTS = itertools.cycle(
+    random.sample(
+        range(_LEAST_PORT + os.getpid() % _PROCESSES, _MOST_PORT, _PROCESSES),
+        (_MOST_PORT - _LEAST_PORT) // _PROCESSES,
+    )
+)
 _TAIL_LINES = 25
 _POLL_SECONDS = 0.05
 
@@ -133,7 +142,7 @@ def free_port() -> int:
     None of those that the kernel gives to outgoing connections: one of them could have it before we listen.
     """
     while True:
-        port = random.randrange(*_OUR_PORTS)
+        port = next(_OUR_PORTS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

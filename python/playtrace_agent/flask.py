@@ -32,16 +32,16 @@ def init_app(app: Flask) -> None:
     """
     if has(app) or not settings.enabled():
         return
-    # Before: from the start on there is a record of what is in place, and somebody may read it.
     from . import rq
     from .wsgi import TraceMiddleware
 
-    if not runtime.start("web", Path(app.root_path)):
+    if not runtime.start("web", Path(app.root_path), hooks=rq.install_queue_if_present):
         return
     with runtime.changing():
         # Where nothing in the app asks for it, the first requests do, maybe two at once.
         if has(app):
             return
+        # The agent may have been on before.
         rq.install_queue_if_present()
         app.wsgi_app = TraceMiddleware(app.wsgi_app, refusal=_refusal(app))  # type: ignore[method-assign]
         app.extensions[_KEY] = True

@@ -53,10 +53,16 @@ def current_settings() -> Settings:
     return _settings
 
 
-def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | None = None) -> bool:
+def start(
+    role: str,
+    app_dir: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    hooks: Callable[[], None] | None = None,
+) -> bool:
     """Switch the agent on if ``ENABLE_PROFILE_COVERAGE`` is; say whether it is on now.
 
-    The settings are those of ``environ`` (of the process's own environment without it).
+    The settings are those of ``environ`` (of the process's own environment without it). Who switches it on has its
+    ``hooks`` put in place before the process's record tells which there are: somebody may look at any moment.
 
     Raises:
         SettingsError: The settings can't be followed.
@@ -68,7 +74,7 @@ def start(role: str, app_dir: Path | None = None, environ: Mapping[str, str] | N
     with starting.lock():
         # A thread that waited finds the agent on, with everything that follows its work in place.
         if _settings is None and not _refused:
-            _start(role, app_dir, environ)
+            _start(role, app_dir, environ, hooks)
     return _settings is not None
 
 
@@ -77,7 +83,9 @@ def changing() -> threading.RLock:
     return starting.lock()
 
 
-def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -> None:
+def _start(
+    role: str, app_dir: Path | None, environ: Mapping[str, str] | None, hooks: Callable[[], None] | None
+) -> None:
     global _settings, _pid
     from . import interpreter
 
@@ -130,9 +138,12 @@ def _start(role: str, app_dir: Path | None, environ: Mapping[str, str] | None) -
     boot()
     if wanted.disabled:
         log.warning("left out by %s: %s", settings.DISABLE, ", ".join(sorted(wanted.disabled)))
-    if role not in _SHORT_LIVED:
-        tell_setup()
     _settings, _pid = wanted, os.getpid()
+    if hooks is not None:
+        hooks()
+    # What puts a hook in place tells of it, and of the rest.
+    if role not in _SHORT_LIVED and not _hooks:
+        tell_setup()
     log.info(
         "agent on (%s): data goes to %s, measured files are named from %s",
         role,

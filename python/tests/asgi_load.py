@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from asgi_load_app import APP
+from granian_workers import wait_for_all
 from judged import judge
 from ports import free_port
 
@@ -166,6 +167,7 @@ def serving(workspace: Workspace, *command: str, **env: str) -> Iterator[int]:
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.02)
         yield port
+        wait_for_all(log)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import PATIENCE
+from granian_workers import wait_for_all
 from judged import judge
 from ports import free_port
 
@@ -118,6 +119,7 @@ def serving(
         _wait(process, url, log.read_text)
         yield url
         _settle(workspace)
+        wait_for_all(log)
     finally:
         if not _stopped(process, end, log.read_text):
             process.kill()

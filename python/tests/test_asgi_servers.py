@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EACH = 24
 _UVICORN = ("uvicorn", "--port", "PORT", "--log-level", "warning", "asgi_app:traced")
-_GRANIAN = ("granian", "--interface", "asgi", "--port", "PORT", "--log-level", "warning", "asgi_app:traced")
+_GRANIAN = ("granian", "--interface", "asgi", "--port", "PORT", "asgi_app:traced")
 _HYPERCORN = ("hypercorn", "--bind", "127.0.0.1:PORT", "asgi_app:traced")
 SERVERS = {
     "uvicorn": (*_UVICORN, "--loop", "asyncio", "--http", "h11"),

@@ -10,48 +10,53 @@ from pathlib import Path
 from typing import Any
 
 from tests.export_parity.cases import Case
-from tests.source_parity import places
 from tests.source_parity.places import Oracle
 
-HOME = places.TOOLS / "answers"
+HOME = Path(__file__).parent / "known"
 #: What an answer depends on besides the oracle, the files, and the case.
 _MAKERS = [Path(__file__).parent / name for name in ("make_data.py", "run_coverage.py", "cases.py", "pages.py")]
 
 
-def digest(report: Any) -> str:
-    """The digest of a report that was made comparable."""
-    text = json.dumps(report, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 @dataclass(frozen=True)
 class Answers:
-    """The known answers of one oracle on one package's data."""
+    """The known answers of one oracle on one package's data: a file of digests."""
 
-    directory: Path
+    file: Path
+    #: The digest of all that these answers depend on.
+    of_what: str
+    #: Where the package is on this machine: what reports say of it is the same elsewhere.
+    home: Path
 
-    def of(self, case: Case) -> str | None:
-        """The digest of its answer, if it has been asked."""
-        file = self.directory / _name(case)
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+    def knows(self, case: Case, report: Any) -> bool:
+        """Whether it answered with this report, when it was asked."""
+        return self._all().get(case.name) == self._digest(report)
 
     def keep(self, case: Case, report: Any) -> None:
         """Remember an answer."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        part = self.directory / f"{_name(case)}.part"
-        part.write_text(digest(report), encoding="utf-8")
-        part.replace(self.directory / _name(case))
+        known = self._all() | {case.name: self._digest(report)}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        part = self.file.with_suffix(".part")
+        part.write_text(json.dumps({"of": self.of_what, "reports": known}, indent=1) + "\n", encoding="utf-8")
+        part.replace(self.file)
+
+    def _all(self) -> dict[str, str]:
+        if not self.file.is_file():
+            return {}
+        document = json.loads(self.file.read_text(encoding="utf-8"))
+        return dict(document["reports"]) if document["of"] == self.of_what else {}
+
+    def _digest(self, report: Any) -> str:
+        text = json.dumps(report, sort_keys=True, ensure_ascii=True)
+        place = json.dumps(str(self.home), ensure_ascii=True).strip('"')
+        return hashlib.sha256(text.replace(place, "HOME").encode()).hexdigest()
 
 
 def known(package: str, oracle: Oracle, home: Path, files: Sequence[Path], contexts: int) -> Answers:
     """The answers of an oracle on the data of these files, as they are now."""
-    whole = hashlib.sha256(f"{oracle.described} {home} {contexts}\n".encode())
+    whole = hashlib.sha256(f"{oracle.described} {contexts}\n".encode())
     for maker in _MAKERS:
         whole.update(maker.read_bytes())
     for file in files:
         whole.update(f"{file.relative_to(home)}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return Answers(HOME / f"{package}-python-{oracle.python}-coverage-{oracle.coverage}-{whole.hexdigest()[:16]}")
-
-
-def _name(case: Case) -> str:
-    return case.name.replace(", ", "-").replace(" ", "-")
+    name = f"{package}-python-{oracle.python}-coverage-{oracle.coverage}.json"
+    return Answers(HOME / name, whole.hexdigest(), home)
