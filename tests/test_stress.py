@@ -14,7 +14,8 @@ import pytest
 
 from tests.oracle import surroundings
 from tests.stress import catalog, check, leaves, plan, pythons, results, verdicts
-from tests.stress.catalog import FINER, SCENARIOS, UVICORN, Scenario
+from tests.stress.__main__ import Bench
+from tests.stress.catalog import FINER, GTHREAD, SCENARIOS, UVICORN, Scenario
 from tests.stress.check import Found, Record
 from tests.stress.faults import FAULTS
 from tests.stress.mutations import MUTATIONS, Edit, MovedOnError
@@ -182,7 +183,8 @@ def test_each_scenario_is_described_soundly() -> None:
         assert scenario.way == "coroutine" or not set(scenario.among) & {*plan.ASYNC, *plan.BRIDGED} - {*plan.FEATURES}
         assert scenario.requests >= (2_000 if scenario.queue else 20_000) or scenario in ours or scenario.processes
         for name in scenario.needs:
-            assert f"\n{name}==" in installed or f"\n{name}[" in installed, f"{scenario.name}: {name}"
+            named = f"\n{name}==" in installed or f"\n{name}[" in installed
+            assert named != (name in catalog.BY_HAND), f"{scenario.name}: {name}"
         if scenario.queue:
             assert importlib.util.find_spec(f"tests.stress.queues.{scenario.queue}") is not None
     # Each fault that verdicts tell of is run where they are judged.
@@ -203,6 +205,23 @@ def test_what_is_not_installed_is_said(tmp_path: Path) -> None:
         results.write(tmp_path / "stress.json", [other], "3.12", add=True)
     rows = json.loads((tmp_path / "stress.json").read_text())["rows"]
     assert [(row["id"], row["met"]) for row in rows] == [("huey 3.12", "not run"), ("arq 3.12", True)]
+
+
+def test_only_what_has_no_wheel_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "BY_HAND", ("no-such-distribution",))
+    bench = Bench(tmp_path, None)
+    for needs in (("no-such-distribution",), ("no-such-distribution", "nor-this-one")):
+        bench.measure(replace(catalog.UWSGI, needs=needs), 1)
+    assert [(row.met, row.excused) for row in bench.rows] == [(False, True), (False, False)]
+
+
+def test_a_program_is_the_one_beside_the_interpreter(stress: Stress, tmp_path: Path) -> None:
+    argv = list(stress.service(catalog.UWSGI, "uwsgi", tmp_path, {}, 7).argv)
+    beside = Path(sys.executable).parent
+    assert argv[0] == str(beside / "uwsgi")
+    assert argv[argv.index("--home") + 1] == str(beside.parent)
+    assert "127.0.0.1:7" in argv
+    assert stress.service(GTHREAD, "gthread", tmp_path, {}, 7).argv[1:3] == ["-m", "gunicorn"]
 
 
 def test_runs_and_their_steps() -> None:

@@ -10,6 +10,8 @@ from tests.stress import plan
 
 # How work is done: by a Flask view, as a job, or as a coroutine of the server's loop (or the worker's).
 Way = Literal["view", "job", "coroutine"]
+# Distributions that have no wheel. `requirements/` leaves them out: whoever has a C compiler installs them by hand.
+BY_HAND = ("uWSGI",)
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Scenario:
     name: str
     # The command of a server, or of a queue's worker, after `python -m`; PORT stands for the server's port.
     command: tuple[str, ...] = ()
+    # Whether it begins with a program beside the interpreter instead; PREFIX stands for the environment of both.
+    program: bool = False
     way: Way = "view"
     # The module of `queues/` that sends, if it is a queue; and how many workers there are.
     queue: str = ""
@@ -97,6 +101,20 @@ WAITRESS = Scenario(
     needs=("waitress",),
     threads=True,
 )
+UWSGI = Scenario(
+    "uwsgi",
+    (
+        *("uwsgi", "--http-socket", "127.0.0.1:PORT", "--home", "PREFIX", "--listen", "512", "--disable-logging"),
+        *("--master", "--processes", "2", "--threads", "5", "--module", "tests.stress.app:create()"),
+        # The app's threads are the master's, and CPython has to hear that they are not the workers'.
+        "--py-call-uwsgi-fork-hooks",
+        # It stops its workers by SIGINT, which `asyncio.run` in a request has taken from it.
+        *("--hook-master-start", "unix_signal:15 gracefully_kill_them_all"),
+    ),
+    program=True,
+    needs=("uWSGI",),
+    threads=True,
+)
 EVENTLET = Scenario(
     "eventlet", ("tests.stress.eventlet_server", "PORT"), needs=("eventlet",), among=plan.GREEN, threads=True
 )
@@ -123,6 +141,7 @@ SERVERS = (
         needs=("uvicorn-worker", "anyio"),
     ),
     WAITRESS,
+    UWSGI,
     ALCHEMY,
 )
 

@@ -32,6 +32,8 @@ class Row:
     of: Mapping[str, Any]
     # Why there is no value, where there is none.
     not_run: str = ""
+    # Whether nobody can be expected to run it.
+    excused: bool = False
 
     @property
     def met(self) -> bool:
@@ -72,9 +74,9 @@ def of_scenario(outcome: Outcome, planned: int) -> list[Row]:
     return rows
 
 
-def of_what_was_not_run(name: str, why: str) -> Row:
+def of_what_was_not_run(name: str, why: str, *, excused: bool = False) -> Row:
     """The row of a scenario, or of a mutation, that could not be run."""
-    return Row(name, 0, _LINES, 0, "lower", {}, why)
+    return Row(name, 0, _LINES, 0, "lower", {}, why, excused)
 
 
 def of_mutation(name: str, mutant: Outcome, control: Outcome, says: str = "") -> list[Row]:

@@ -127,8 +127,11 @@ class Stress:
         shutil.rmtree(out / "judged", ignore_errors=True)
         return Outcome(scenario, self.version, counts, within, time.monotonic() - began, judged)
 
-    def _service(self, scenario: Scenario, name: str, out: Path, env: dict[str, str], port: int) -> _Service:
-        argv = [self.python, "-m", *(word.replace("PORT", str(port)) for word in scenario.command)]
+    def service(self, scenario: Scenario, name: str, out: Path, env: dict[str, str], port: int) -> _Service:
+        """Return a server, or a queue's worker, to be started."""
+        beside = Path(self.python).parent
+        words = [word.replace("PORT", str(port)).replace("PREFIX", str(beside.parent)) for word in scenario.command]
+        argv = [str(beside / words[0]), *words[1:]] if scenario.program else [self.python, "-m", *words]
         service = _Service(name, argv, out, env, out / f"{name}.log")
         service.end = scenario.end
         return service
@@ -137,7 +140,7 @@ class Stress:
         self, scenario: Scenario, requests: Sequence[plan.Request], out: Path, env: dict[str, str], *, statuses: bool
     ) -> dict[int, str]:
         port = free_port()
-        with _running([self._service(scenario, scenario.name, out, env, port)]) as services:
+        with _running([self.service(scenario, scenario.name, out, env, port)]) as services:
             wait_until(lambda: _answers(port), scenario.name, services, _START_SECONDS)
             return load.send(port, requests, statuses=statuses)
 
@@ -154,7 +157,7 @@ class Stress:
         with _running([_Service("redis", argv, out, env, out / "redis.log")]) as redis:
             wait_until(lambda: redis_command(port, "PING") == "+PONG", "redis", redis, _START_SECONDS)
             names = [f"worker-{number}" for number in range(scenario.workers)]
-            workers = [self._service(scenario, name, out, env, port) for name in names]
+            workers = [self.service(scenario, name, out, env, port) for name in names]
             with _running(workers):
                 subprocess.run(send, env=env, cwd=out, check=True, timeout=_END_SECONDS)
 
