@@ -90,7 +90,7 @@ ROWS = (
     Row("server", "Werkzeug", "werkzeug", f"{_WSGI}_the_line[mounted-werkzeug] {_WSGI}out_the_line[mounted-werkzeug] {_WSGI}out_the_line[flask-flask-run]", f"{_PLACES}; `flask run`"),
     Row("server", "wsgiref", "", f"{_WSGI}_the_line[bottle-wsgiref] {_WSGI}out_the_line[bottle-wsgiref]", _PLACES),
     Row("server", "Django's runserver", "django", f"{_WSGI}out_the_line[django-runserver] {_WSGI}out_the_line[django-reloading]", "the load without the line in the app; with reloading, too"),
-    Row("server", "uWSGI", "uwsgi", "test_wsgi_frameworks.py::test_uwsgi", f"{_PLACES}; with threads", "apps that are neither Flask nor Django need the line"),
+    Row("server", "uWSGI", "uwsgi", "test_wsgi_frameworks.py::test_uwsgi test_wsgi_frameworks.py::test_uwsgi_forks_and_tells_python_of_it", f"{_PLACES}; with threads, the app's own too", "apps that are neither Flask nor Django need the line; an app that starts threads when it is imported needs `--py-call-uwsgi-fork-hooks` or `--lazy-apps`"),
     Row("server", "gunicorn, gevent", "gunicorn gevent greenlet", f"{_GREEN}_servers.py::test_profiles_at_once[gunicorn-two-workers] {_GREEN}_servers.py::test_started_by_us", f"{_LOAD}; greenlets, pools, links, timers, thread pools, callbacks of the loop; without the line in the app, too"),
     Row("server", "gevent.pywsgi", "gevent greenlet", f"{_GREEN}_servers.py::test_profiles_at_once[pywsgi]", f"{_LOAD}; greenlets, pools, links, timers, thread pools, callbacks of the loop"),
     Row("server", "eventlet.wsgi", "eventlet greenlet", f"{_GREEN}_servers.py::test_eventlet", f"{_LOAD}; green threads and pools, `tpool`, calls given to the hub", "gunicorn 27 has no eventlet worker"),

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -289,6 +290,42 @@ def test_uwsgi(workspace: Workspace, app: App, options: list[str], *, line: bool
     with serving(workspace, [*([] if line else RUN), *UWSGI, *options], end=signal.SIGTERM, env=env) as url:
         statuses = replay(url)
     check(workspace, app, statuses)
+
+
+#: What an app does that starts threads when it is imported, as clients of services do.
+THREADS = """
+import queue, threading
+
+jobs = queue.SimpleQueue()
+for _ in range(3):
+    threading.Thread(target=jobs.get, daemon=True).start()
+"""
+THREADED = replace(FLASK, wrap=FLASK.wrap + THREADS)
+
+
+@pytest.mark.skipif(not UWSGI[0], reason="uWSGI is not installed: it has no wheel")
+def test_uwsgi_forks_and_tells_python_of_it(workspace: Workspace) -> None:
+    _write(workspace, THREADED, line=True)
+    command = [*UWSGI, *FORKED, "--py-call-uwsgi-fork-hooks"]
+    with serving(workspace, command, end=signal.SIGTERM, env=_env(THREADED)) as url:
+        statuses = replay(url)
+    check(workspace, THREADED, statuses)
+
+
+@pytest.mark.skipif(not UWSGI[0], reason="uWSGI is not installed: it has no wheel")
+def test_uwsgi_forks_and_keeps_it_to_itself(workspace: Workspace) -> None:
+    """CPython would follow the master's threads, which are not there, and crash. Nothing is traced instead."""
+    _write(workspace, THREADED, line=True)
+    with serving(workspace, [*UWSGI, *FORKED], end=signal.SIGTERM, env=_env(THREADED), refusing=True) as url:
+        statuses = replay(url)
+    assert {status for found in statuses.values() for status in found} == {
+        "off; this process was forked and Python was not told: 3 threads of the process before are still in its books, "
+        "and to listen would end in a crash; with uWSGI, use --py-call-uwsgi-fork-hooks or --lazy-apps [PT-AGENT-003]"
+    }
+    log = (workspace.root / "server.log").read_text()
+    assert log.count("not traced: ") in (1, 2), "once in each worker that was asked"
+    assert "died" not in log
+    assert workspace.look().shards() == []
 
 
 def test_every_framework_is_here() -> None:

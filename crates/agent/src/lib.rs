@@ -46,6 +46,7 @@ mod stretch;
 mod token;
 mod trails;
 mod unflushed;
+mod untold;
 
 use pyo3::prelude::*;
 

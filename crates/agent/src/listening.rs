@@ -11,6 +11,7 @@ use crate::error::{AgentError, raise};
 use crate::monitor::Monitor;
 use crate::registry;
 use crate::state::{AGENT, Listening};
+use crate::untold;
 
 /// Taking the tools and looking at all frames takes some milliseconds.
 const STARTING: Duration = Duration::from_secs(5);
@@ -50,6 +51,9 @@ pub(crate) fn start_monitor(py: Python<'_>) -> PyResult<()> {
 }
 
 fn listen(py: Python<'_>) -> PyResult<()> {
+    if let Some(reason) = untold::refusal(py)? {
+        return Err(raise(&AgentError::Monitoring { reason }));
+    }
     let granularity = AGENT.with(py, |state| {
         let place = state.agent.as_ref().and_then(|agent| agent.place.as_ref());
         place.map(|place| place.granularity).unwrap_or_default()

@@ -8,7 +8,7 @@ use crate::error::{AgentError, raise};
 use crate::listening::start_monitor;
 use crate::run::Written;
 use crate::state::{AGENT, Listening, with_agent};
-use crate::{current, engine, monitor, registry, token};
+use crate::{current, engine, monitor, registry, token, untold};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(spawn, module)?)?;
@@ -57,6 +57,7 @@ fn set_process_unit(py: Python<'_>, unit: UnitId) -> PyResult<()> {
 /// Starts over in a forked child; whether the running code belongs to a run there.
 #[pyfunction]
 fn after_fork(py: Python<'_>) -> PyResult<bool> {
+    untold::told();
     token::forget_left(py);
     let forked = engine::after_fork(py);
     let token = current::token(py);

@@ -17,7 +17,7 @@ use crate::room::{Limits, Room};
 use crate::run::Place;
 use crate::sources::{self, Sources};
 use crate::state::{AGENT, with_agent};
-use crate::{engine, imports};
+use crate::{engine, imports, untold};
 
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
@@ -53,6 +53,7 @@ fn configure(
     allow: Option<&str>,
     limits: BTreeMap<String, u64>,
 ) -> PyResult<Vec<String>> {
+    untold::told();
     let grant = grant(secret, signed_only, allow).map_err(|error| raise(&error.into()))?;
     let granularity = Granularity::parse(granularity)
         .ok_or_else(|| PyValueError::new_err(format!("{granularity:?} is not a granularity")))?;
