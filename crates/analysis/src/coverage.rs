@@ -3,10 +3,12 @@
 //! Its rules for lines, whichever format shows them (`results.py` of coverage.py 7.11.3 and 7.17.5). Branches are not known
 //! here: data that has some is reported by its lines.
 
+mod contexts;
 mod file;
 mod human;
 mod numbers;
 
+pub use contexts::LineContexts;
 pub use file::{FileCoverage, FileInput, LineState, Narrowed};
 pub use human::human_cmp;
 pub use numbers::{Numbers, Threshold, display_percent, reaches};

@@ -44,11 +44,15 @@ impl Fates {
 
 /// Maps each line to the first line of the multi-line statement that it is part of.
 pub fn fold(file: &SourceFile, measured: &LineBits) -> LineBits {
+    let mut rest = file.multiline.as_slice();
     measured
         .iter()
         .map(|line| {
-            let at = file.multiline.partition_point(|&(_, last)| last < line);
-            match file.multiline.get(at) {
+            // Both ascend, and mostly the next line has the same statement before it.
+            if rest.first().is_some_and(|&(_, last)| last < line) {
+                rest = &rest[rest.partition_point(|&(_, last)| last < line)..];
+            }
+            match rest.first() {
                 Some(&(first, _)) if first <= line => first,
                 _ => line,
             }

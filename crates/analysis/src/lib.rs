@@ -29,7 +29,7 @@ mod traffic;
 mod traffic_record;
 
 pub use coverage::{
-    CoverageReport, Edition, FileCoverage, FileInput, LineState, Narrowed, Numbers, Threshold,
+    CoverageReport, Edition, FileCoverage, FileInput, LineContexts, LineState, Narrowed, Numbers, Threshold,
     display_percent, human_cmp, reaches,
 };
 pub use error::AnalysisError;

@@ -8,6 +8,7 @@ mod release;
 mod reporting;
 mod source;
 mod substitute;
+mod values;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -51,12 +52,25 @@ pub struct Notice {
     pub key: String,
     /// Why it has no effect, or what happens instead.
     pub why: String,
-    /// Whether coverage.py doesn't know the key either: a slip of the pen, most likely.
+    /// Whether coverage.py doesn't know the key, or the value, either: a slip of the pen, most likely.
     pub is_unknown: bool,
     /// The configuration file.
     pub path: PathBuf,
     /// The line, from 1.
     pub line: usize,
+}
+
+/// A regular expression with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredRegex {
+    /// The key, as `[report] exclude_also`.
+    pub key: String,
+    /// The configuration file.
+    pub path: PathBuf,
+    /// The line of the key, from 1.
+    pub line: usize,
+    /// In Python's notation.
+    pub regex: String,
 }
 
 /// A configuration: the settings that count here.
@@ -105,6 +119,8 @@ pub struct CoverageConfig {
     pub reporting: Reporting,
     /// Keys without effect.
     pub notices: Vec<Notice>,
+    /// Every regular expression of the file: whether they are any is for who can read them.
+    pub regexes: Vec<ConfiguredRegex>,
 }
 
 impl Default for CoverageConfig {
@@ -139,6 +155,7 @@ impl CoverageConfig {
             paths: Vec::new(),
             reporting: Reporting::default(),
             notices: Vec::new(),
+            regexes: Vec::new(),
         }
     }
 }

@@ -25,6 +25,11 @@ impl GlobMatcher {
         compile(&format!(r"^(?:{})\z", parts.join("|")), false).map(|regex| Self(Some(regex)))
     }
 
+    /// Whether there are no patterns.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Whether `path` fits one of the patterns.
     pub fn matches(&self, path: &str) -> bool {
         self.0.as_ref().is_some_and(|regex| regex.is_match(path))

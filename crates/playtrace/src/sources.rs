@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use playtrace_covdata::config::Release;
-use playtrace_covdata::{CoverageConfig, FileFilter, Installation};
+use playtrace_covdata::{CovdataError, CoverageConfig, FileFilter, Installation};
 use playtrace_model::MeasuredPath;
 use playtrace_pysource::{
     AnalyzedFile, CoverageRelease, Exclusions, Mapped, PythonVersion, Rules, SourceCache, SourceError,
-    SourceTree, map_files, read_files,
+    SourceTree, map_files, read_files, regex_problem,
 };
 
 use crate::exit::Exit;
@@ -100,6 +100,7 @@ impl Project {
             None if usual.is_file() => CoverageConfig::read_for(&usual, release, &environment)?,
             None => CoverageConfig::discover(root, None, release, &environment)?,
         };
+        check_regexes(&config)?;
         Ok(Self { root: root.to_owned(), config, release })
     }
 
@@ -110,6 +111,19 @@ impl Project {
             note(&format!("{place}: {} is ignored: {}", notice.key, notice.why));
         }
     }
+}
+
+/// As coverage.py, which refuses a regular expression that is none when it reads it, whatever it is for.
+fn check_regexes(config: &CoverageConfig) -> Result<(), Failure> {
+    for configured in &config.regexes {
+        if let Some(problem) = regex_problem(&configured.regex) {
+            let (path, line) = (configured.path.clone(), configured.line);
+            let message =
+                format!("{}: {:?} is no regular expression: {problem}", configured.key, configured.regex);
+            return Err(CovdataError::Config { path, line, message }.into());
+        }
+    }
+    Ok(())
 }
 
 /// A configuration applied to a tree.

@@ -45,6 +45,7 @@ pub use exclude::Exclusions;
 pub use file::{AnalyzedFile, analyze};
 pub use module_name::module_name;
 pub use playtrace_model::Region;
+pub use python_regex::regex_problem;
 pub use rules::{CoverageRelease, PythonVersion, Rules};
 pub use search::SearchPatterns;
 pub use text::SourceText;

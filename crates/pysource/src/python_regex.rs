@@ -1,12 +1,22 @@
 //! Python's `re` notation on Rust's engines.
 //!
-//! The dialects share nearly everything; this module rewrites the few spellings that mean something else
-//! in Rust, and takes the backtracking engine for what the linear one refuses (look-around, back-references).
+//! The dialects share nearly everything; [`translate`] rewrites what means something else in Rust, and tells what only the
+//! backtracking engine has (look-around, back-references).
+
+mod chars;
+mod escape;
+mod flags;
+#[cfg(test)]
+mod oracle_tests;
+mod set;
+mod translate;
 
 use memchr::memmem::Finder;
 
 use crate::SourceError;
 use crate::required::required;
+
+use translate::translate;
 
 /// A compiled pattern, always in multi-line mode.
 #[derive(Debug, Clone)]
@@ -32,7 +42,11 @@ impl Pattern {
         patterns.iter().filter(|pattern| !is_readable(pattern)).try_for_each(named)?;
         let all = match patterns {
             [only] => only.clone(),
-            _ => patterns.iter().map(|pattern| format!("(?:{pattern})")).collect::<Vec<_>>().join("|"),
+            _ => patterns
+                .iter()
+                .map(|pattern| format!("(?:{})", scoped(pattern)))
+                .collect::<Vec<_>>()
+                .join("|"),
         };
         Self::new(&all).or_else(|error| {
             // One may be too large.
@@ -42,17 +56,17 @@ impl Pattern {
     }
 
     pub(crate) fn new(written: &str) -> Result<Self, SourceError> {
-        let translated = multi_line(written);
-        let engine = match regex::Regex::new(&translated) {
-            Ok(linear) => {
-                let texts = required(&translated).unwrap_or_default();
-                Engine::Linear(linear, texts.iter().map(|text| Finder::new(text).into_owned()).collect())
-            }
-            Err(_) => {
-                Engine::Backtracking(Box::new(fancy_regex::Regex::new(&translated).map_err(|error| {
-                    SourceError::Pattern { pattern: written.to_owned(), problem: error.to_string() }
-                })?))
-            }
+        let wrong = |problem| SourceError::Pattern { pattern: written.to_owned(), problem };
+        let translated = translate(written).map_err(|problem| wrong(problem.to_string()))?;
+        let linear = if translated.backtracks { None } else { regex::Regex::new(&translated.pattern).ok() };
+        let engine = if let Some(linear) = linear {
+            let texts = required(&translated.pattern).unwrap_or_default();
+            Engine::Linear(linear, texts.iter().map(|text| Finder::new(text).into_owned()).collect())
+        } else {
+            let regex = fancy_regex::Regex::new(&translated.pattern);
+            Engine::Backtracking(Box::new(
+                regex.map_err(|error| wrong(format!("{error}, in {:?}", translated.pattern)))?,
+            ))
         };
         Ok(Self { written: written.to_owned(), engine })
     }
@@ -90,91 +104,28 @@ impl Pattern {
     }
 }
 
+/// What CPython's `re` has against a pattern, and where in it; `None` where it takes it.
+pub fn regex_problem(written: &str) -> Option<String> {
+    translate(written).err().map(|problem| problem.to_string())
+}
+
 /// Whether the linear engine understands a pattern.
 fn is_readable(written: &str) -> bool {
-    regex_syntax::parse(&multi_line(written)).is_ok()
+    translate(written)
+        .is_ok_and(|translated| !translated.backtracks && regex_syntax::parse(&translated.pattern).is_ok())
 }
 
-fn multi_line(written: &str) -> String {
-    format!("(?m){}", translate(written))
-}
-
-/// Rewrites what Rust reads otherwise: `{` that starts no repetition, `[`, `&&`, `--`, `~~` inside a set,
-/// escaped punctuation, `\Z`.
-fn translate(written: &str) -> String {
-    let chars: Vec<char> = written.chars().collect();
-    let mut out = String::with_capacity(written.len() + 8);
-    let mut at = 0;
-    // `Some(position of the first member)` while inside [...].
-    let mut set: Option<usize> = None;
-    while let Some(&c) = chars.get(at) {
-        match c {
-            '\\' => {
-                if let Some(&next) = chars.get(at + 1) {
-                    push_escaped(&mut out, next);
-                } else {
-                    out.push('\\');
-                }
-                at += 2;
-                continue;
-            }
-            '[' if set.is_none() => {
-                out.push('[');
-                if chars.get(at + 1) == Some(&'^') {
-                    out.push('^');
-                    at += 1;
-                }
-                set = Some(at + 1);
-            }
-            ']' if set.is_some_and(|first| at > first) => {
-                out.push(']');
-                set = None;
-            }
-            // A `]` that comes first is a member; `[`, `&` and `~` are plain members in Python's sets.
-            ']' | '[' | '&' | '~' if set.is_some() => {
-                out.push('\\');
-                out.push(c);
-            }
-            '{' if set.is_none() => match repetition(&chars[at..]) {
-                Some((text, length)) => {
-                    out.push_str(&text);
-                    at += length;
-                    continue;
-                }
-                None => out.push_str(r"\{"),
-            },
-            _ => out.push(c),
+/// The pattern with flags for all of it as flags for a group: CPython takes the former at the start of a pattern alone.
+fn scoped(pattern: &str) -> String {
+    let flags = pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')'));
+    match flags {
+        Some((flags, rest)) if !flags.is_empty() && flags.bytes().all(|flag| flag.is_ascii_alphabetic()) => {
+            // A comment may be the last.
+            let end = if flags.contains('x') { "\n" } else { "" };
+            format!("(?{flags}:{rest}{end})")
         }
-        at += 1;
+        _ => pattern.to_owned(),
     }
-    out
-}
-
-fn push_escaped(out: &mut String, next: char) {
-    match next {
-        'Z' => out.push_str(r"\z"),
-        // Rust gives `\<` and `\>` a meaning of their own and refuses some escapes of harmless characters.
-        _ if next.is_ascii_punctuation() => out.push_str(&regex::escape(next.encode_utf8(&mut [0; 4]))),
-        _ if next.is_ascii_alphanumeric() => {
-            out.push('\\');
-            out.push(next);
-        }
-        _ => out.push(next),
-    }
-}
-
-/// `{m}`, `{m,}`, `{,n}`, `{m,n}` or `{,}` at the start of `rest`, in Rust's spelling, and its length.
-fn repetition(rest: &[char]) -> Option<(String, usize)> {
-    let end = rest.iter().position(|&c| c == '}')?;
-    let inner: String = rest[1..end].iter().collect();
-    let (low, high) = inner.split_once(',').map_or((inner.as_str(), None), |(low, high)| (low, Some(high)));
-    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if inner.is_empty() || !all_digits(low) || !high.is_none_or(all_digits) {
-        return None;
-    }
-    let low = if low.is_empty() { "0" } else { low };
-    let text = high.map_or_else(|| format!("{{{low}}}"), |high| format!("{{{low},{high}}}"));
-    Some((text, end + 1))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! JSON as people and `diff` like it: a field a line, lists on one line.
 
+pub(crate) mod apart;
 mod python;
 
 use std::borrow::Cow;

@@ -1,10 +1,8 @@
 //! One file's results.
 
-use std::collections::BTreeMap;
-
 use playtrace_model::{LineBits, Region, SourceFile};
 
-use super::{Edition, Numbers};
+use super::{Edition, LineContexts, Numbers};
 use crate::fates::fold;
 
 /// What a file's results are made of.
@@ -146,14 +144,8 @@ impl<'a> FileCoverage<'a> {
     }
 
     /// The contexts that executed each line as measured, by their places, ascending.
-    pub fn contexts_by_line(&self) -> BTreeMap<u32, Vec<usize>> {
-        let mut by_line: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (context, lines) in &self.input.measured {
-            for line in lines.iter() {
-                by_line.entry(line).or_default().push(*context);
-            }
-        }
-        by_line
+    pub fn contexts_by_line(&self) -> LineContexts {
+        LineContexts::of(&self.input.measured)
     }
 }
 

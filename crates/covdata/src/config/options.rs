@@ -1,7 +1,7 @@
 //! Which options there are, and what they do here.
 
 use super::source::{Entry, home};
-use super::{CoverageConfig, Notice};
+use super::{ConfiguredRegex, CoverageConfig, Notice, values};
 use crate::CovdataError;
 use crate::config::Environment;
 
@@ -58,17 +58,25 @@ impl CoverageConfig {
             ("report", "exclude_lines") => {
                 // exclude_also may have come first: it adds to whatever stands here.
                 let also = self.exclude.split_off(super::DEFAULT_EXCLUDE.len());
-                self.exclude = entry.lines(environment)?;
+                self.exclude = self.regexes_of(entry, environment)?;
                 self.exclude.extend(also);
             }
-            ("report", "exclude_also") => self.exclude.extend(entry.lines(environment)?),
+            ("report", "exclude_also") => {
+                let also = self.regexes_of(entry, environment)?;
+                self.exclude.extend(also);
+            }
             ("report", "partial_branches") => {
                 let also = self.partial.split_off(super::DEFAULT_PARTIAL.len());
-                self.partial = entry.lines(environment)?;
+                self.partial = self.regexes_of(entry, environment)?;
                 self.partial.extend(also);
             }
-            ("report", "partial_also") => self.partial.extend(entry.lines(environment)?),
-            ("report", "partial_branches_always") => self.partial_always = entry.lines(environment)?,
+            ("report", "partial_also") => {
+                let also = self.regexes_of(entry, environment)?;
+                self.partial.extend(also);
+            }
+            ("report", "partial_branches_always") => {
+                self.partial_always = self.regexes_of(entry, environment)?;
+            }
             ("report", "include") => self.report_include = entry.list(environment)?,
             ("report", "omit") => self.report_omit = entry.list(environment)?,
             ("report", "include_namespace_packages") => {
@@ -79,9 +87,35 @@ impl CoverageConfig {
                 self.paths.push((name.to_owned(), list));
             }
             _ if self.reporting.set(entry, environment)? => {}
-            _ => return Ok(self.without_effect(entry)),
+            _ => {
+                // What has no effect here may still be wrong.
+                if let Some(why) = values::check(entry, environment)? {
+                    self.notice(entry, &why);
+                    if let Some(notice) = self.notices.last_mut() {
+                        notice.is_unknown = true;
+                    }
+                    return Ok(true);
+                }
+                return Ok(self.without_effect(entry));
+            }
         }
         Ok(true)
+    }
+
+    /// An option's regular expressions; where they stand is kept for who knows what is wrong with one.
+    fn regexes_of(
+        &mut self,
+        entry: &Entry<'_>,
+        environment: Environment<'_>,
+    ) -> Result<Vec<String>, CovdataError> {
+        let regexes = entry.lines(environment)?;
+        self.regexes.extend(regexes.iter().map(|regex| ConfiguredRegex {
+            key: format!("[{}] {}", entry.section, entry.key),
+            path: entry.path.to_owned(),
+            line: entry.line,
+            regex: regex.clone(),
+        }));
+        Ok(regexes)
     }
 
     fn without_effect(&mut self, entry: &Entry<'_>) -> bool {

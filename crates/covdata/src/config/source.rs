@@ -147,6 +147,9 @@ impl Entry<'_> {
 
     /// A path: `~` is the home directory.
     pub(super) fn file(&self, environment: Environment<'_>) -> Result<String, CovdataError> {
+        if matches!(self.value, Value::Bool(_) | Value::Other(_)) {
+            return Err(self.fault("a text is expected here"));
+        }
         self.text(environment).map(|path| home(&path, environment))
     }
 
@@ -164,23 +167,34 @@ impl Entry<'_> {
             },
             _ => text.parse().ok(),
         };
-        known.ok_or_else(|| self.fault(format_args!("{text:?} is neither true nor false")))
+        known.ok_or_else(|| match self.value {
+            Value::Ini(_) => {
+                self.fault(format_args!("{text:?} is neither yes (or true, on, 1) nor no (or false, off, 0)"))
+            }
+            _ => self.fault(format_args!("{text:?} is neither true nor false")),
+        })
     }
 
     /// A number, as Python reads it.
     pub(super) fn float(&self, environment: Environment<'_>) -> Result<f64, CovdataError> {
+        if let Value::Bool(value) = self.value {
+            return Ok(f64::from(value));
+        }
         let text = self.text(environment)?;
-        let number = text.trim().replace('_', "").parse().ok().filter(|number: &f64| number.is_finite());
+        let number = without_underscores(&text).and_then(|digits| digits.parse().ok());
+        let number = number.filter(|number: &f64| number.is_finite());
         number.ok_or_else(|| self.fault(format_args!("{text:?} is not a number")))
     }
 
     /// A whole number, as Python reads it, not negative.
     pub(super) fn count(&self, environment: Environment<'_>) -> Result<usize, CovdataError> {
+        if let Value::Bool(value) = self.value {
+            return Ok(usize::from(value));
+        }
         let text = self.text(environment)?;
-        text.trim()
-            .replace('_', "")
-            .parse()
-            .map_err(|_| self.fault(format_args!("{text:?} is not a whole number, or it is negative")))
+        without_underscores(&text)
+            .and_then(|digits| digits.parse().ok())
+            .ok_or_else(|| self.fault(format_args!("{text:?} is not a whole number, or it is negative")))
     }
 
     /// Several texts: in INI files between commas and newlines.
@@ -214,6 +228,20 @@ impl Entry<'_> {
             })
             .collect()
     }
+}
+
+/// A number's text without the underscores that Python takes between digits, and no others.
+fn without_underscores(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_digit = |part: Option<char>| part.is_some_and(|c| c.is_ascii_digit());
+    let mut parts = text.split('_').peekable();
+    while let Some(part) = parts.next() {
+        let follows = parts.peek();
+        if follows.is_some_and(|next| !is_digit(part.chars().next_back()) || !is_digit(next.chars().next())) {
+            return None;
+        }
+    }
+    Some(text.replace('_', ""))
 }
 
 /// Where Python's `str.splitlines` splits.

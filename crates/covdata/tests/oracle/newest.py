@@ -1,4 +1,4 @@
-"""Has the newest coverage.py answer `golden/newest_cases.json`, for a test that needs no second coverage.py.
+"""Has the newest coverage.py answer `golden/newest_cases.json` and `golden/values.json`, for tests without it.
 
     python newest.py > ../golden/newest_answers.json
 
@@ -20,6 +20,7 @@ from coverage.files import PathAliases, set_relative_directory
 from coverage_oracle import config
 
 CASES = Path(__file__).parents[1] / "golden" / "newest_cases.json"
+VALUES = CASES.with_name("values.json")
 
 
 def read(cases: list[dict[str, str]]) -> list[dict[str, Any] | None]:
@@ -52,6 +53,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         os.chdir(Path(place).resolve())
         answers["config"] = read(cases["config"])
+        # Whether it takes them is all that counts.
+        answers["values"] = [taken and True for taken in read(json.loads(VALUES.read_text(encoding="utf-8")))]
         answers["paths"] = []
         for number, case in enumerate(cases["paths"]):
             here = Path(place).resolve() / str(number)

@@ -129,7 +129,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let tree = Files::read(&data, &sources, verdict.as_ref(), &args.data, settings.ignore_errors)?;
     let report = CoverageReport {
         edition: edition(args.source.coverage_version),
-        files: tree.coverage(&data, &project, &sources, edition(args.source.coverage_version)),
+        files: tree.coverage(&data, &project, &sources, &settings, edition(args.source.coverage_version)),
         contexts: data.contexts(),
         precision: settings.precision,
     };

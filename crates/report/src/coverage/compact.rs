@@ -85,7 +85,7 @@ pub fn write<E: From<ReportError>>(
         style.value(&mut piece, 0, &document(file, show_contexts))?;
         Ok(piece)
     };
-    in_order(&report.files, render, sink)?;
+    in_order(&report.files, render, |piece| sink(&piece))?;
     sink(b"\n}}\n")
 }
 

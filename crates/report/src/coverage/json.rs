@@ -1,18 +1,17 @@
 //! coverage.py's JSON, format 3.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use playtrace_analysis::{CoverageReport, Edition, FileCoverage, Narrowed, Numbers};
+use playtrace_analysis::{CoverageReport, Edition, FileCoverage, LineContexts, Narrowed, Numbers};
 use playtrace_model::{ContextLabel, LineBits};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use super::Origin;
 use super::python::splitlines;
 use super::stream::in_order;
 use crate::ReportError;
-use crate::json::Python;
+use crate::json::{Python, apart};
 
 /// How the document looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,24 +105,20 @@ impl<T: Serialize> Serialize for Pairs<T> {
 #[derive(Clone, Copy)]
 enum Contexts<'a> {
     /// Of those that `within` has, where it says so.
-    Some {
-        by_line: &'a BTreeMap<u32, Vec<usize>>,
-        labels: &'a [&'a ContextLabel],
-        within: Option<&'a LineBits>,
-    },
-    /// Written before: a file's for each of its regions.
-    Written(&'a RawValue),
+    Some { by_line: &'a LineContexts, labels: &'a [&'a ContextLabel], within: Option<&'a LineBits> },
+    /// A file's, for it and for each of its regions: kept apart, as they are larger than all the rest.
+    Apart,
 }
 
 impl Serialize for Contexts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match *self {
-            Self::Written(text) => text.serialize(serializer),
+            Self::Apart => apart::leave_out(serializer),
             Self::Some { by_line, labels, within } => {
                 let mut map = serializer.serialize_map(None)?;
-                for (line, contexts) in by_line {
-                    if within.is_none_or(|within| within.contains(*line)) {
-                        map.serialize_entry(line, &Labels { contexts, labels })?;
+                for (line, contexts) in by_line.iter() {
+                    if within.is_none_or(|within| within.contains(line)) {
+                        map.serialize_entry(&line, &Labels { contexts, labels })?;
                     }
                 }
                 map.end()
@@ -133,14 +128,15 @@ impl Serialize for Contexts<'_> {
 }
 
 struct Labels<'a> {
-    contexts: &'a [usize],
+    /// Pairs of the line and the place in `labels`.
+    contexts: &'a [(u32, usize)],
     labels: &'a [&'a ContextLabel],
 }
 
 impl Serialize for Labels<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.contexts.len()))?;
-        for context in self.contexts {
+        for (_, context) in self.contexts {
             list.serialize_element(self.labels[*context].as_str())?;
         }
         list.end()
@@ -169,12 +165,12 @@ pub fn write<E: From<ReportError>>(
     piece.push(b'{');
     sink(&piece)?;
     let render = |at: usize, file: &FileCoverage<'_>| {
-        let mut piece = Vec::new();
-        style.key(&mut piece, 2, &file.input.name, at == 0)?;
-        write_file(&mut piece, report, file, options)?;
-        Ok(piece)
+        let mut text = Vec::new();
+        style.key(&mut text, 2, &file.input.name, at == 0)?;
+        let contexts = write_file(&mut text, report, file, options)?;
+        Ok((text, contexts))
     };
-    in_order(&report.files, render, sink)?;
+    in_order(&report.files, render, |(text, contexts)| apart::put_in(&text, &contexts, sink))?;
     let mut piece = Vec::new();
     if !report.files.is_empty() {
         style.new_line(&mut piece, 1);
@@ -187,24 +183,23 @@ pub fn write<E: From<ReportError>>(
     sink(&piece)
 }
 
+/// Writes a file's results; what is left out in them is returned.
 fn write_file(
     out: &mut Vec<u8>,
     report: &CoverageReport<'_>,
     file: &FileCoverage<'_>,
     options: JsonOptions,
-) -> Result<(), ReportError> {
+) -> Result<Vec<u8>, ReportError> {
     let style = Python { pretty: options.pretty };
-    let by_line = if options.show_contexts { file.contexts_by_line() } else { BTreeMap::new() };
+    let by_line = if options.show_contexts { file.contexts_by_line() } else { LineContexts::default() };
     let all = Contexts::Some { by_line: &by_line, labels: &report.contexts, within: None };
     // 7.11 repeats a file's contexts in each of its regions; spread over lines they are indented differently there.
-    let written = (options.show_contexts && !options.pretty && report.edition == Edition::V7_11)
-        .then(|| {
-            let mut text = Vec::new();
-            style.value(&mut text, 0, &all)?;
-            raw(text)
-        })
-        .transpose()?;
-    let contexts = options.show_contexts.then(|| written.as_deref().map_or(all, Contexts::Written));
+    let is_apart = options.show_contexts && !options.pretty && report.edition == Edition::V7_11;
+    let mut text = Vec::new();
+    if is_apart {
+        style.value(&mut text, 0, &all)?;
+    }
+    let contexts = options.show_contexts.then_some(if is_apart { Contexts::Apart } else { all });
     let count = u32::try_from(splitlines(file.input.text).count()).unwrap_or(u32::MAX);
     let outside = [file.outside(false, count), file.outside(true, count)];
     let of = |lines: &LineBits| {
@@ -236,7 +231,8 @@ fn write_file(
         functions: regions(false),
         classes: regions(true),
     };
-    style.value(out, 2, &document)
+    style.value(out, 2, &document)?;
+    Ok(text)
 }
 
 /// Name, first line and lines of each region, and under the empty name what lies outside them.
@@ -293,10 +289,4 @@ fn summary(report: &CoverageReport<'_>, numbers: Numbers) -> Summary {
         percent_statements_covered: newer.then(|| numbers.percent()),
         percent_statements_covered_display: newer.then(|| numbers.display(report.precision)),
     }
-}
-
-fn raw(text: Vec<u8>) -> Result<Box<RawValue>, ReportError> {
-    // The serializer writes ASCII only in this style.
-    let text = String::from_utf8(text).unwrap_or_default();
-    RawValue::from_string(text).map_err(|source| ReportError::Json { source })
 }

@@ -31,7 +31,7 @@ pub fn write<E: From<ReportError>>(
     let mut files: Vec<&FileCoverage<'_>> =
         report.files.iter().filter(|file| !(options.skip_empty && file.numbers.statements == 0)).collect();
     files.sort_by(|a, b| a.input.name.cmp(&b.input.name));
-    in_order(&files, |_, file| Ok(record(report.edition, file, options).into_bytes()), sink)
+    in_order(&files, |_, file| Ok(record(report.edition, file, options)), |text| sink(text.as_bytes()))
 }
 
 fn record(edition: Edition, file: &FileCoverage<'_>, options: LcovOptions) -> String {

@@ -140,6 +140,7 @@ impl Files {
         data: &'a Data,
         project: &Project,
         sources: &Sources,
+        settings: &Settings,
         edition: Edition,
     ) -> Vec<FileCoverage<'a>> {
         let by_file = data.by_file();
@@ -159,7 +160,7 @@ impl Files {
                     filename,
                     text: file.text.as_str(),
                     source: &file.source,
-                    regions: file.regions(),
+                    regions: if settings.shows_regions() { file.regions() } else { Vec::new() },
                     measured: by_file.get(measured).cloned().unwrap_or_default(),
                 };
                 FileCoverage::new(input, edition)

@@ -22,8 +22,8 @@ pub(super) enum Output {
     Stdout { out: BufWriter<std::io::Stdout>, closed: bool },
 }
 
-/// How many bytes are collected before they are written.
-const BUFFER: usize = 1 << 20;
+/// How many bytes are collected before they are written; larger pieces go out as they are.
+const BUFFER: usize = 128 << 10;
 
 impl Output {
     /// Opens it; directories are made where they lack.
@@ -42,10 +42,14 @@ impl Output {
     pub(super) fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
         match self {
             Self::File { staged, buffer, .. } => {
-                buffer.extend(piece);
-                if buffer.len() >= BUFFER {
+                if buffer.len() + piece.len() > BUFFER {
                     staged.writer().write_all(buffer).map_err(|error| unwritable(&error))?;
                     buffer.clear();
+                }
+                if piece.len() > BUFFER {
+                    staged.writer().write_all(piece).map_err(|error| unwritable(&error))?;
+                } else {
+                    buffer.extend(piece);
                 }
                 Ok(())
             }

@@ -110,6 +110,11 @@ impl Settings {
         })
     }
 
+    /// Whether the report names functions or classes.
+    pub(super) fn shows_regions(&self) -> bool {
+        !matches!(self.format, Format::Text | Format::Markdown | Format::Total | Format::Xml)
+    }
+
     /// Whether the report shows contexts.
     pub(super) fn show_contexts(&self) -> bool {
         match self.format {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use playtrace_analysis::{FileCoverage, LineState, human_cmp};
+use playtrace_analysis::{FileCoverage, LineContexts, LineState, human_cmp};
 use playtrace_model::ContextLabel;
 
 use super::super::compact::ranges;
@@ -23,7 +23,7 @@ pub(super) struct Body {
 /// Writes the lines; `by_line` has the contexts of each, by their places in `labels`.
 pub(super) fn body(
     file: &FileCoverage<'_>,
-    by_line: Option<&BTreeMap<u32, Vec<usize>>>,
+    by_line: Option<&LineContexts>,
     labels: &[&ContextLabel],
 ) -> Body {
     let text = file.input.text;
@@ -53,7 +53,7 @@ pub(super) fn body(
 
 /// The contexts of one page.
 struct Contexts<'a> {
-    by_line: Option<&'a BTreeMap<u32, Vec<usize>>>,
+    by_line: Option<&'a LineContexts>,
     /// Sorted as people expect.
     names: Vec<String>,
     /// The number here of each context of the report.
@@ -63,11 +63,7 @@ struct Contexts<'a> {
 }
 
 impl<'a> Contexts<'a> {
-    fn of(
-        file: &FileCoverage<'_>,
-        by_line: Option<&'a BTreeMap<u32, Vec<usize>>>,
-        labels: &[&ContextLabel],
-    ) -> Self {
+    fn of(file: &FileCoverage<'_>, by_line: Option<&'a LineContexts>, labels: &[&ContextLabel]) -> Self {
         let mut used: Vec<(String, usize)> = match by_line {
             Some(_) => file
                 .input
@@ -86,14 +82,17 @@ impl<'a> Contexts<'a> {
 
     /// Says how many contexts executed a line, and which.
     fn push(&self, out: &mut String, line: u32) {
-        let Some(contexts) = self.by_line.and_then(|by_line| by_line.get(&line)) else { return };
-        if let [only] = contexts[..]
+        let contexts = self.by_line.map_or(&[][..], |by_line| by_line.on(line));
+        if contexts.is_empty() {
+            return;
+        }
+        if let [(_, only)] = contexts[..]
             && Some(only) == self.empty
         {
             let _ = write!(out, "<i>{EMPTY}</i>");
             return;
         }
-        let numbers = contexts.iter().filter_map(|context| self.numbers.get(context).copied()).collect();
+        let numbers = contexts.iter().filter_map(|(_, context)| self.numbers.get(context).copied()).collect();
         let _ = write!(out, "<i data-contexts=\"");
         for (at, (first, last)) in ranges(&numbers).into_iter().enumerate() {
             let space = if at == 0 { "" } else { " " };
