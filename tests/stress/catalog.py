@@ -19,7 +19,8 @@ class Scenario:
     """What runs, and what is sent to it."""
 
     name: str
-    # The command of a server, or of a queue's worker, after `python -m`; PORT stands for the server's port.
+    # The command of a server, or of a queue's worker, after `python -m`; PORT stands for the server's port, NAME for
+    # what one of several workers is called.
     command: tuple[str, ...] = ()
     # Whether it begins with a program beside the interpreter instead; PREFIX stands for the environment of both.
     program: bool = False
@@ -194,7 +195,9 @@ QUEUES = (
     replace(
         CELERY,
         name="celery-gevent",
-        command=(*_CELERY, "--pool", "gevent", "--concurrency", "8", *_QUIET),
+        # Of one worker's greenlets few overlap: it does most jobs faster than it takes them.
+        command=(*_CELERY, "--pool", "gevent", "--concurrency", "8", "--hostname", "NAME@stress", *_QUIET),
+        workers=2,
         needs=("celery", "gevent"),
         among=plan.GREEN,
         threads=True,

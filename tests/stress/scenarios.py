@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -130,7 +131,8 @@ class Stress:
     def service(self, scenario: Scenario, name: str, out: Path, env: dict[str, str], port: int) -> _Service:
         """Return a server, or a queue's worker, to be started."""
         beside = Path(self.python).parent
-        words = [word.replace("PORT", str(port)).replace("PREFIX", str(beside.parent)) for word in scenario.command]
+        meant = {"PORT": str(port), "PREFIX": str(beside.parent), "NAME": name}
+        words = [re.sub("|".join(meant), lambda found: meant[found[0]], word) for word in scenario.command]
         argv = [str(beside / words[0]), *words[1:]] if scenario.program else [self.python, "-m", *words]
         service = _Service(name, argv, out, env, out / f"{name}.log")
         service.end = scenario.end
