@@ -84,6 +84,10 @@ bench-source: setup  ## How long statements and symbols of real packages take: b
 bench-export: setup  ## How long coverage.py's reports of Django take, by coverage.py and by us: benches/results/export.json
 	@exec $(PYTHON) -m benches.export
 
+.PHONY: bench-hostile
+bench-hostile: setup  ## What hostile headers cost a real server, and untraced requests: benches/results/hostile.json (7 minutes)
+	@exec $(PYTHON) -m benches.hostile
+
 .PHONY: bench-perf
 bench-perf: setup  ## Whether `playtrace perf` finds a planted slowdown of 10 %: benches/results/bench-perf.json (half an hour)
 	@exec $(PYTHON) -m benches.perf

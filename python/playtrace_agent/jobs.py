@@ -162,13 +162,14 @@ def noted(job: str) -> Run | None:
 
 
 def open_unit(run: Run, kind: str, *, job: str | None = None, what: str = "") -> units.Unit | None:
-    """Open a unit; a fault is said, and the work goes on untraced."""
+    """Open a unit; a fault is said, a limit once, and the work goes on untraced."""
     from . import _native
 
     try:
         return units.begin(kind, *run, job=job, what=what)
     except (ValueError, _native.TraceError) as error:
-        log.warning("not traced: %s of profile %s: %s", what or f"job {job}", _shown(run), error)
+        if not isinstance(error, _native.FullError) or units.is_unsaid(*run, error):
+            log.warning("not traced: %s of profile %s: %s", what or f"job {job}", _shown(run), error)
     except Exception:
         log.warning("not traced: %s of profile %s", what or f"job {job}", _shown(run), exc_info=True)
     return None

@@ -61,7 +61,7 @@ def say_began(slug: str, run: str | None) -> None:
     )
 
 
-#: Faults of blocks that were said, by slug and run: a block may be in a loop.
+#: Faults of blocks, and limits that jobs met, that were said, by slug and run: a block may be in a loop, a queue long.
 _said: set[tuple[str, str | None, str]] = set()
 #: A process may live for months.
 _REMEMBERED = 1000
@@ -69,17 +69,24 @@ _REMEMBERED = 1000
 
 def say_failed(slug: str, run: str | None, fault: _native.TraceError) -> None:
     """Say, once, that a block can't be traced, and tell the verdict if that can be written. The block runs."""
-    failed = (slug, run, str(fault))
-    if isinstance(fault, runtime.native.SwitchedOffError) or failed in _said:
+    if isinstance(fault, runtime.native.SwitchedOffError) or not is_unsaid(slug, run, fault):
         return
-    if len(_said) >= _REMEMBERED:
-        # Said twice is better than lost without a word.
-        _said.clear()
-    _said.add(failed)
     if not isinstance(fault, runtime.native.FullError):
         with contextlib.suppress(runtime.native.TraceError):
             runtime.native.lost(slug, run, f"a block is not traced: {fault}")
     runtime.say(logging.WARNING, "not traced: a block of profile %s: %s", slug, fault)
+
+
+def is_unsaid(slug: str, run: str | None, fault: Exception) -> bool:
+    """Say whether a run's fault is to be said; from now on it was."""
+    failed = (slug, run, str(fault))
+    if failed in _said:
+        return False
+    if len(_said) >= _REMEMBERED:
+        # Said twice is better than lost without a word.
+        _said.clear()
+    _said.add(failed)
+    return True
 
 
 def begin_within(kind: str, *, what: str = "") -> Unit | None:

@@ -1,0 +1,29 @@
+"""The app that is flooded: it does next to nothing, so that what the agent does is seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import playtrace_agent.asgi
+import playtrace_agent.wsgi
+
+
+def _work() -> bytes:
+    return str(sum(n * n for n in range(300))).encode()
+
+
+def _wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    body = _work()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+async def _asgi(scope: Any, receive: Any, send: Any) -> None:
+    body = _work()
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+wsgi = playtrace_agent.wsgi.TraceMiddleware(_wsgi)
+asgi = playtrace_agent.asgi.TraceMiddleware(_asgi)
