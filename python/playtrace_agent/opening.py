@@ -120,7 +120,11 @@ def opened(slug: str, environ: Environ, first: bool) -> None:
 
 
 def _for_header(reason: str) -> str:
-    return "".join(c if " " <= c <= "~" else "?" for c in reason)[:300]
+    shown = reason[:300]
+    # Nearly all are: strangers send as many as they like.
+    if shown.isascii() and shown.isprintable():
+        return shown
+    return "".join(c if " " <= c <= "~" else "?" for c in shown)
 
 
 def _what(environ: Environ) -> str:
