@@ -42,7 +42,7 @@ pub(super) fn read(chars: &mut Chars, flags: Flags) -> Result<String, Problem> {
             }
             (low, c) => match (low, member(chars, c)?) {
                 (Member::Range(low, _), Member::Range(high, _)) if low <= high => {
-                    push(Member::Range(low, high))
+                    push(Member::Range(low, high));
                 }
                 _ => return Err(Problem::new(format!("bad character range {}", chars.since(at)), at)),
             },
@@ -56,9 +56,8 @@ fn member(chars: &mut Chars, c: char) -> Result<Member, Problem> {
     }
     match escape::read(chars, true)? {
         Escape::Class(class) => Ok(Member::Class(class)),
-        Escape::Char(c) => Ok(Member::Range(c, c)),
-        // Neither is read in a set.
-        Escape::Place(c) => Ok(Member::Range(c, c)),
+        // Places are not read in a set.
+        Escape::Char(c) | Escape::Place(c) => Ok(Member::Range(c, c)),
         Escape::Group(_) => Err(Problem::new("bad escape", chars.at)),
     }
 }
