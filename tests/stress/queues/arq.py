@@ -33,6 +33,8 @@ class WorkerSettings:
     max_tries = 1
     keep_result = 0
     poll_delay = 0.02
+    # A job's record is there before arq is through with it: who is told to end then would cancel it.
+    job_completion_wait = 60
 
 
 def send(query: dict[str, str]) -> None:
