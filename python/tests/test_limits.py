@@ -90,7 +90,8 @@ def test_a_shard_that_grows_past_its_size(limited: Workspace) -> None:
     [small] = limited.look().shards("small")
     body = """
 client.get("/1", run=None)
-client.app.app = lambda environ, start: (start("200 OK", []), [bytes(sum(__import__(f"long{n}").x for n in range(16)))])[1]
+load = lambda: [bytes(sum(__import__(f"long{n}").x for n in range(16)))]
+client.app.app = lambda environ, start: (start("200 OK", []), load())[1]
 client.get("/1", run=None)
 client.get("/1", run=None)
 """
