@@ -182,6 +182,14 @@ def serving(workspace: Workspace, *command: str, **env: str) -> Iterator[int]:
     assert "Traceback" not in said, said
 
 
+def settle(workspace: Workspace) -> None:
+    """Wait until the requests are over: what is done after an answer is, and daphne ends without it."""
+    end = time.monotonic() + 60
+    while any(workspace.look().unclosed(f"slug-{profile}", RUN) for profile in range(PROFILES)):
+        assert time.monotonic() < end, "requests do not end"
+        time.sleep(0.05)
+
+
 def _listens(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:

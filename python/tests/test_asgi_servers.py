@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import asgi_load
 import pytest
-from asgi_load import compare, judge_all, most, prepare, send_all, serving
+from asgi_load import compare, judge_all, most, prepare, send_all, serving, settle
 from asgi_load_app import APP
 from judged import judge
 
@@ -41,6 +41,7 @@ def test_profiles_at_once(workspace: Workspace, server: str) -> None:
     prepare(workspace, EACH)
     with serving(workspace, *SERVERS[server]) as port:
         send_all(port, EACH)
+        settle(workspace)
     # Of several workers, one may have got nearly all connections.
     assert most(workspace) >= 3, "they did not overlap"
     found = compare(workspace, EACH)
@@ -61,6 +62,7 @@ def test_started_by_us(workspace: Workspace, server: str, *, line: bool) -> None
         workspace.write("asgi_app.py", bare)
     with serving(workspace, "playtrace_agent", "run", "--", sys.executable, "-m", *SERVERS[server]) as port:
         send_all(port, EACH)
+        settle(workspace)
     found = compare(workspace, EACH)
     assert (found.wrong, found.lost) == ([], [])
     judge_all(workspace, EACH)
