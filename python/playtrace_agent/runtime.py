@@ -141,8 +141,8 @@ def _start(
     _settings, _pid = wanted, os.getpid()
     if hooks is not None:
         hooks()
-    # What puts a hook in place tells of it, and of the rest.
-    if role not in _SHORT_LIVED and not _hooks:
+    # Some hooks may have been there before the agent was on, and nobody told.
+    if role not in _SHORT_LIVED:
         tell_setup()
     log.info(
         "agent on (%s): data goes to %s, measured files are named from %s",

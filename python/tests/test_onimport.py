@@ -55,6 +55,33 @@ def test_rq_is_changed_when_it_is_imported(workspace: Workspace) -> None:
     assert all('"hooks":["rq-queue"]' in line for line in said), said
 
 
+def test_hooks_of_before_the_agent_was_on_are_told(workspace: Workspace) -> None:
+    """And what is put in place with it is never left out: somebody may look as soon as there is a record."""
+    workspace.run(
+        """
+        from playtrace_agent import runtime
+        runtime.tell_setup("early")
+        runtime.start("web", hooks=lambda: runtime.tell_setup("late"))
+        """
+    )
+    [boot] = workspace.data.glob(".playtrace/.boot/*")
+    said = [line for line in boot.read_text().splitlines() if '"hooks"' in line]
+    assert said
+    assert all('"hooks":["early","late"]' in line for line in said), said
+
+
+def test_hooks_are_told_where_nothing_comes_with_the_agent(workspace: Workspace) -> None:
+    workspace.run(
+        """
+        from playtrace_agent import runtime
+        runtime.tell_setup("early")
+        runtime.start("web")
+        """
+    )
+    [boot] = workspace.data.glob(".playtrace/.boot/*")
+    assert '"hooks":["early"]' in boot.read_text()
+
+
 def test_two_that_wait_for_one_module_both_change_it(workspace: Workspace) -> None:
     workspace.write("awaited.py", "made = 1\n")
     outcome = workspace.run(
