@@ -52,7 +52,7 @@ def drive(workspace: Workspace, body: str, *, method: str = "fork", check: bool 
     workspace.write("work.py", WORK)
     indented = "".join(f"    {line}\n" for line in body.strip("\n").splitlines())
     return workspace.run(
-        f"import multiprocessing, os, sys, work, playtrace_agent\n\n"
+        f"import multiprocessing, os, sys, time, work, playtrace_agent\n\n"
         f"METHOD = {method!r}\n\n"
         f"def main():\n    context = multiprocessing.get_context(METHOD)\n{indented}\n"
         'if __name__ == "__main__":\n    main()\n',

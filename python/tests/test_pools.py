@@ -184,8 +184,13 @@ from concurrent.futures.process import BrokenProcessPool
 with ProcessPoolExecutor(1, mp_context=context) as pool:
     with playtrace_agent.trace("before"):
         assert pool.submit(work.one, 1).result() == 2
+    # The worker is busy until all are in the queue: a pool whose worker has been killed takes nothing more.
+    first = pool.submit(work.waits, path := os.path.abspath("busy"))
+    while not os.path.exists(path): time.sleep(0.01)
     with playtrace_agent.trace("broken"):
         futures = [pool.submit(work.killed, 1), *(pool.submit(work.two, n) for n in range(9))]
+        os.remove(path)
+        assert first.result() == 1
         assert {type(future.exception()) for future in futures} == {BrokenProcessPool}
 """,
         method=method,
