@@ -1,6 +1,6 @@
 """The agent's core. `crates/agent` in the sources."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextvars import ContextVar
 from pathlib import Path
 from types import EllipsisType, ModuleType
@@ -27,6 +27,9 @@ class Route:
 #: What a context holds: whose the running code is, `None` for nobody's, the route where that is known of it, `...`
 #: where it knows nothing of us.
 Held: TypeAlias = Token | Route | EllipsisType | None
+
+#: Who asks may not have anything traced: why, and how many asked in vain, if that is to be said now.
+Refused: TypeAlias = tuple[str, int | None]
 
 #: Is told what the end of a unit wrote (shard, files, lines), or why it could not.
 Tell: TypeAlias = Callable[[tuple[str, int, int] | None, Exception | None], None]
@@ -75,9 +78,6 @@ class TraceError(Exception):
 class FullError(TraceError):
     """A limit is reached; whose verdict it concerns was told."""
 
-class RefusedError(TraceError):
-    """Who asks may not have anything traced: why, and how many asked in vain, if that is to be said now."""
-
 class SwitchedOffError(TraceError):
     """An earlier fault, said already, switched the run off."""
 
@@ -119,14 +119,16 @@ def open_unit(
     scope: str | None = None,
 ) -> tuple[int, bool]: ...
 def open_within(kind_name: str, *, child: str | None = None, what: str = "") -> int | None: ...
-def open_request(slug: str, environ: WSGIEnvironment) -> tuple[int, bool]: ...
+def open_request(slug: str, environ: WSGIEnvironment) -> tuple[int, bool] | Refused: ...
+def environ_of(scope: MutableMapping[str, Any]) -> WSGIEnvironment | None: ...
+def with_status(message: MutableMapping[str, Any], said: bytes) -> MutableMapping[str, Any]: ...
 def middleware_call(
     call: Callable[..., Iterable[bytes]],
     rest: Callable[[], None],
     meet: Callable[[], None],
     informs: Callable[[int], bool],
     opened: Callable[[str, WSGIEnvironment, bool], None],
-    refused: Callable[[Any, WSGIEnvironment, StartResponse, Exception], Iterable[bytes]],
+    refused: Callable[[Any, WSGIEnvironment, StartResponse, BaseException | Refused], Iterable[bytes]],
 ) -> Any: ...
 def end_unit(unit: int, tell: Tell, /) -> None: ...
 def held() -> Held: ...

@@ -45,16 +45,19 @@ class TraceMiddleware:
         if self._on:
             self._opening = Opening(refusal)
             self._untraced = self._opening.untraced
+            self._environ_of = runtime.native.environ_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Answer a request; what has no such header (``lifespan`` has none) goes straight to the app."""
-        if not (self._on and _has_header(scope)):
+        environ = self._environ_of(scope) if self._on else None
+        if environ is NotImplemented:
+            environ = _environ(scope)
+        if environ is None:
             if self._on and scope.get("type") == "lifespan":
                 return await self._live(scope, receive, send)
             if self._untraced is not None:
                 self._untraced()
             return await self.app(scope, receive, send)
-        environ = _environ(scope)
         if self._opening.is_open(environ[SLUG_HEADER], environ):
             return await self.app(scope, receive, send)
         unit, refused = self._opening.open(environ[SLUG_HEADER], environ)
@@ -86,33 +89,30 @@ def wrap(app: App) -> App:
     return TraceMiddleware(app) if runtime.start("web") else app
 
 
-def _has_header(scope: Scope) -> bool:
-    for name, _ in scope.get("headers") or ():  # noqa: SIM110 - every request comes by here: `any` takes twice as long
-        if name == b"x-profile-trace":
-            return True
-    return False
-
-
-def _environ(scope: Scope) -> Environ:
-    """Return what PEP 3333 would say of a request."""
-    environ: Environ = {"REQUEST_METHOD": scope.get("method") or "WS", "PATH_INFO": scope.get("path", "")}
-    client = scope.get("client")
-    if client:
-        environ[ADDRESS] = client[0]
-    for name, value in scope["headers"]:
+def _environ(scope: Scope) -> Environ | None:
+    """Return what PEP 3333 would say of a request with the header, for scopes of any types: see `scope.rs`."""
+    found: Environ = {}
+    for name, value in scope.get("headers") or ():
         known = _HEADERS.get(name)
         if known is not None:
             # WSGI servers join what comes twice with a comma, which none of them may have: then it is refused. However
             # often it comes, nothing is put together here.
-            environ[known] = "," if known in environ else value.decode("latin-1")
-    return environ
+            found[known] = "," if known in found else value.decode("latin-1")
+    if SLUG_HEADER not in found:
+        return None
+    found |= {"REQUEST_METHOD": scope.get("method") or "WS", "PATH_INFO": scope.get("path", "")}
+    client = scope.get("client")
+    if client:
+        found[ADDRESS] = client[0]
+    return found
 
 
 def _saying(send: Send, said: bytes) -> Send:
     """Return a ``send`` that adds the trace status to an answer's headers."""
 
-    async def sending(message: Message) -> Any:
-        return await send(_with_status(message, said))
+    # The server's own coroutine: one of ours around it would take longer than all of this.
+    def sending(message: Message) -> Awaitable[Any]:
+        return send(_with_status(message, said))
 
     return sending
 
@@ -123,6 +123,12 @@ def _saying_on(message: Message) -> Message:
 
 def _with_status(message: Message, said: bytes) -> Message:
     """Return a message to the server with the trace status, if it carries an answer's headers."""
+    made = runtime.native.with_status(message, said)
+    return _with_status_of(message, said) if made is NotImplemented else made
+
+
+def _with_status_of(message: Message, said: bytes) -> Message:
+    """Do the same for messages of any types."""
     if not isinstance(message, dict) or message.get("type") not in _WITH_HEADERS:
         return message
     try:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeAlias
 
+    from . import _native
+
     #: What PEP 3333 says of a request; of other protocols, what it would say.
     Environ: TypeAlias = dict[str, Any]
 
@@ -57,7 +59,10 @@ class Opening:
             if refused:
                 return None, self._refuse(refused, environ)
             self._refusal = None
-            unit, first = self._open(slug, environ)
+            opening = self._open(slug, environ)
+            if isinstance(opening[0], str):
+                return None, self.not_let_in(opening, environ)
+            unit, first = opening
             self._let_in()
             if first or log.isEnabledFor(logging.INFO):
                 opened(slug, environ, first)
@@ -65,15 +70,16 @@ class Opening:
             return None, self.refused(error, environ)
         return units.Unit(unit), None
 
+    def not_let_in(self, refused: _native.Refused, environ: Environ) -> str:
+        """Return why a request is not let in, fit for a header."""
+        reason, count = refused
+        if count is not None:
+            log.warning("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
+        return reason
+
     def refused(self, error: Exception, environ: Environ) -> str:
         """Return why a request is not traced, fit for a header, where opening it raised that."""
         native = runtime.native
-        if isinstance(error, native.RefusedError):
-            reason: str
-            reason, count = error.args
-            if count is not None:
-                log.warning("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
-            return reason
         if isinstance(error, native.FullError):
             return self._refuse(str(error), environ)
         if isinstance(error, native.SwitchedOffError):

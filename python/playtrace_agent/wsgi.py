@@ -60,11 +60,16 @@ class TraceMiddleware:
             self._answering.settle()
         return self._answer(unit, self.app, environ, start_response)
 
-    def _refused(self, environ: WSGIEnvironment, start_response: StartResponse, error: Exception) -> Iterable[bytes]:
+    def _refused(
+        self, environ: WSGIEnvironment, start_response: StartResponse, why: BaseException | _native.Refused
+    ) -> Iterable[bytes]:
         """Answer a request that could not be opened natively."""
-        if not isinstance(error, Exception):
-            raise error
-        refused = self._opening.refused(error, environ)
+        if isinstance(why, tuple):
+            refused = self._opening.not_let_in(why, environ)
+        elif isinstance(why, Exception):
+            refused = self._opening.refused(why, environ)
+        else:
+            raise why
         return self.app(environ, _with_status(start_response, f"off; {refused}"))
 
 

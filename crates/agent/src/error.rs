@@ -124,13 +124,6 @@ create_exception!(
 
 create_exception!(_native, FullError, TraceError, "A limit is reached; whose verdict it concerns was told.");
 
-create_exception!(
-    _native,
-    RefusedError,
-    TraceError,
-    "Who asks may not have anything traced: why, and how many asked in vain, if that is to be said now."
-);
-
 /// `AgentError` and `PyErr` both become exceptions.
 pub(crate) fn raise(error: &AgentError) -> PyErr {
     let message = error.told();

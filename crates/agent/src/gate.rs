@@ -9,9 +9,9 @@ use playtrace_model::RunToken;
 use pyo3::prelude::*;
 
 use crate::agent::Agent;
-use crate::error::{AgentError, RefusedError, raise};
+use crate::error::{AgentError, raise};
 use crate::names;
-use crate::request::said;
+use crate::opening::said;
 use crate::run::now;
 use crate::seen::Seen;
 use crate::state::with_agent;
@@ -96,10 +96,17 @@ impl Agent {
     }
 }
 
-/// Lets a request in, or raises why not.
-pub(crate) fn let_in(py: Python<'_>, wanted: Wanted<'_>, environ: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Why a request is not let in, and how many were not, if that is to be said now.
+pub(crate) type Refused = (String, Option<u64>);
+
+/// Lets a request in, or says why not.
+pub(crate) fn let_in(
+    py: Python<'_>,
+    wanted: Wanted<'_>,
+    environ: &Bound<'_, PyAny>,
+) -> PyResult<Result<(), Refused>> {
     if with_agent(py, |agent| Ok(agent.gate.grant.is_open()))? {
-        return Ok(());
+        return Ok(Ok(()));
     }
     let (peer, signature) =
         (said(environ, names::remote_address(py))?, said(environ, names::signature_header(py))?);
@@ -110,24 +117,20 @@ pub(crate) fn let_in(py: Python<'_>, wanted: Wanted<'_>, environ: &Bound<'_, PyA
     let peer = peer.as_deref().map_or(Peer::Unknown, Peer::of);
     let let_in = with_agent(py, |agent| Ok(agent.let_in(wanted, peer, signature.as_deref())))?;
     match let_in {
-        Ok(()) => Ok(()),
-        Err(error @ AgentError::Refused(_)) => Err(refuse(py, &error)),
+        Ok(()) => Ok(Ok(())),
+        Err(error @ AgentError::Refused(_)) => refuse(py, &error).map(Err),
         Err(error) => Err(raise(&error)),
     }
 }
 
-/// Counts a request that is refused, and makes the exception.
-pub(crate) fn refuse(py: Python<'_>, error: &AgentError) -> PyErr {
-    let counted = with_agent(py, |agent| {
+/// Counts a request that is refused: why, and what is to be said.
+pub(crate) fn refuse(py: Python<'_>, error: &AgentError) -> PyResult<Refused> {
+    with_agent(py, |agent| {
         let counted = agent.gate.count(error);
         if counted.is_some() {
             // Best effort: the log says it, too.
             let _ = agent.tell_refused();
         }
-        Ok(counted)
-    });
-    match counted {
-        Ok(counted) => RefusedError::new_err((error.told(), counted)),
-        Err(fault) => fault,
-    }
+        Ok((error.told(), counted))
+    })
 }

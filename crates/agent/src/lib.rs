@@ -32,6 +32,7 @@ mod method;
 mod monitor;
 mod names;
 mod number;
+mod opening;
 mod passing;
 mod registry;
 mod request;
@@ -39,6 +40,7 @@ mod room;
 mod route;
 mod routes;
 mod run;
+mod scope;
 mod seen;
 mod sources;
 mod state;
@@ -51,7 +53,7 @@ mod untold;
 use pyo3::prelude::*;
 
 use crate::engine::OwnerObject;
-use crate::error::{FullError, RefusedError, SwitchedOffError, TraceError};
+use crate::error::{FullError, SwitchedOffError, TraceError};
 use crate::token::TokenObject;
 
 /// The native part of the agent.
@@ -69,7 +71,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     body::add_to(module)?;
     block::add_to(module)?;
     module.add("FullError", py.get_type::<FullError>())?;
-    module.add("RefusedError", py.get_type::<RefusedError>())?;
     module.add("SwitchedOffError", py.get_type::<SwitchedOffError>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     functions::add_to(module)?;
@@ -79,5 +80,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     greenlets::add_to(module)?;
     passing::add_to(module)?;
     dispatching::add_to(module)?;
+    opening::add_to(module)?;
+    scope::add_to(module)?;
     request::add_to(module)
 }

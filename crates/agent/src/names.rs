@@ -22,6 +22,7 @@ macro_rules! names {
 names! {
     answering = "_answering",
     app = "app",
+    client = "client",
     close = "close",
     collect = "collect",
     co_code = "co_code",
@@ -33,9 +34,12 @@ names! {
     file_wrapper = "wsgi.file_wrapper",
     gevent = "gevent",
     greenlet = "greenlet",
+    headers = "headers",
+    kind = "type",
     left_open = "left_open",
     method = "method",
     name = "name",
+    nothing = "",
     path = "path",
     path_info = "PATH_INFO",
     qualified_name = "__qualname__",
@@ -49,5 +53,6 @@ names! {
     slug_header = "HTTP_X_PROFILE_TRACE",
     step_header = "HTTP_X_PROFILE_TRACE_STEP",
     url_rule = "url_rule",
+    websocket = "WS",
     weakref_offset = "__weakrefoffset__",
 }

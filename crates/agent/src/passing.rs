@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use crate::agent::UnitId;
 use crate::callable::count;
 use crate::calling::{self, guarded};
+use crate::opening::{self, Opened};
 use crate::request::{self, Answering};
 use crate::token::TokenObject;
 use crate::{current, due, ending, entered, frames, method, names};
@@ -27,8 +28,8 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// What stands in the place of a middleware's `__call__`; `None` where the interpreter is too old for that.
 ///
 /// `rest` and `meet` are called now and then for a request without the header; `informs` says whether the log wants to know of traced ones,
-/// and is told by `opened(slug, environ, first)`, as it is of a run's first one in any case; `refused(middleware, environ, start_response, error)`
-/// answers one that can't be traced.
+/// and is told by `opened(slug, environ, first)`, as it is of a run's first one in any case; `refused(middleware, environ, start_response, why)`
+/// answers one that can't be traced: why is an exception, or the reason and the number that [`opening::Opened::Refused`] has.
 #[pyfunction]
 fn middleware_call(
     py: Python<'_>,
@@ -121,6 +122,18 @@ unsafe fn is_ordinary(slug: *mut ffi::PyObject) -> bool {
     !is_none && has_frame && !is_within
 }
 
+/// What became of a request with the header. Nothing in it drops.
+enum Asked {
+    Opened {
+        unit: UnitId,
+        first: bool,
+    },
+    /// `(reason, count)`, or the exception that was raised, ours; null where raising that failed.
+    Refused {
+        why: *mut ffi::PyObject,
+    },
+}
+
 /// A request that carries the header.
 ///
 /// # Safety
@@ -148,23 +161,24 @@ unsafe fn traced(
             calling::release(answering);
             return null_mut();
         }
-        let unit = guarded(|py| {
-            request::open_request(Bound::ref_from_ptr(py, &slug), Bound::ref_from_ptr(py, &environ))
+        let asked = guarded(|py| {
+            let opened =
+                opening::open_request(Bound::ref_from_ptr(py, &slug), Bound::ref_from_ptr(py, &environ))?;
+            Ok(match opened {
+                Opened::Unit((unit, first)) => Asked::Opened { unit, first },
+                Opened::Refused(reason) => Asked::Refused { why: reason.into_pyobject(py)?.into_ptr() },
+            })
         });
-        let answered = match unit {
-            None => {
-                let error = calling::take_error();
-                // It is set, or another one is in its place.
-                if error.is_null() {
-                    null_mut()
-                } else {
-                    let handed = [middleware, environ, start, error];
-                    let answer = method::call(refused, handed.as_ptr(), handed.len(), null_mut());
-                    calling::release(error);
-                    answer
-                }
+        let answered = match asked.unwrap_or_else(|| Asked::Refused { why: calling::take_error() }) {
+            // An error that was set is there, or another one is in its place.
+            Asked::Refused { why } if why.is_null() => null_mut(),
+            Asked::Refused { why } => {
+                let handed = [middleware, environ, start, why];
+                let answer = method::call(refused, handed.as_ptr(), handed.len(), null_mut());
+                calling::release(why);
+                answer
             }
-            Some((unit, first)) => {
+            Asked::Opened { unit, first } => {
                 if say(informs, opened, slug, environ, first) {
                     answer(answering, unit, app, environ, start)
                 } else {

@@ -1,4 +1,4 @@
-//! A traced request, by PEP 3333: opened from what the server says of it, answered by the app as work of its unit.
+//! A traced request, by PEP 3333: answered by the app as work of its unit.
 //!
 //! Natively, because each frame of Python's would take about as long as what is done in it. What runs the app's code lets the
 //! end of a daemon thread pass: see [`calling`].
@@ -6,22 +6,15 @@
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use playtrace_grant::Wanted;
-use playtrace_ledger::UnitKind;
-use playtrace_model::{RunToken, Slug};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
-use crate::agent::{UnitId, UnitSpec};
+use crate::agent::UnitId;
 use crate::calling::{self, guarded};
-use crate::error::AgentError;
-use crate::functions::units::open_of;
-use crate::{ending, gate, names};
-
-/// So many characters of a request's line go into the ledger.
-const LONGEST: usize = 200;
+use crate::opening::said;
+use crate::{ending, names};
 
 /// What the server's `start_response` takes, by these names, too.
 const NAMES: [&str; 3] = ["status", "headers", "exc_info"];
@@ -34,74 +27,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let class = module.py().get_type::<Answering>();
     let doc = c"answer(unit, app, environ, start_response, /)\n--\n\nCalls the app as work of a unit, which ends with the body.";
     calling::give(&class, c"answer", answer, ffi::METH_VARARGS, doc)?;
-    module.add_class::<Answering>()?;
-    module.add_function(wrap_pyfunction!(open_request, module)?)
-}
-
-/// Opens the unit of a request: its number, whether it is the run's first here. What the client says is looked at before anything
-/// else is done.
-#[pyfunction]
-pub(crate) fn open_request(slug: &Bound<'_, PyAny>, environ: &Bound<'_, PyAny>) -> PyResult<(UnitId, bool)> {
-    let py = environ.py();
-    let (slug, run, step) = match wanted(slug, environ)? {
-        Ok(wanted) => wanted,
-        Err(error) => return Err(gate::refuse(py, &error)),
-    };
-    gate::let_in(py, Wanted { slug: &slug, run: run.as_ref(), step }, environ)?;
-    let mut spec = UnitSpec::new(UnitKind::Request, "");
-    spec.step = step;
-    spec.what = line_of(environ)?;
-    open_of(py, &slug, &run.unwrap_or_else(RunToken::untokened), spec)
-}
-
-/// Slug, run and step of a request.
-type Names = (Slug, Option<RunToken>, Option<u32>);
-
-/// What a client wants, or which of it can't be.
-fn wanted(slug: &Bound<'_, PyAny>, environ: &Bound<'_, PyAny>) -> PyResult<Result<Names, AgentError>> {
-    let py = environ.py();
-    let (run, step) = (said(environ, names::run_header(py))?, said(environ, names::step_header(py))?);
-    // What is no text, or none that can be encoded, is no name either.
-    let text = |said: &Bound<'_, PyAny>| said.extract::<String>().unwrap_or_else(|_| "\0".to_owned());
-    let run = run.map(|run| RunToken::parse(&text(&run)).map_err(|_| AgentError::HeaderRun)).transpose();
-    let step = step.map(|step| number(&text(&step)).ok_or(AgentError::HeaderStep)).transpose();
-    let slug = Slug::parse(&text(slug)).map_err(AgentError::HeaderSlug);
-    Ok(slug.and_then(|slug| Ok((slug, run?, step?))))
-}
-
-/// What a server says under a name. PEP 3333 promises a dictionary; what is like one does as well.
-pub(crate) fn said<'py>(
-    environ: &Bound<'py, PyAny>,
-    name: &Bound<'py, PyString>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    match environ.cast_exact::<PyDict>() {
-        Ok(environ) => environ.get_item(name),
-        Err(_) => Ok(environ.call_method1("get", (name,))?.extract()?),
-    }
-}
-
-/// `GET /path`, for people.
-fn line_of(environ: &Bound<'_, PyAny>) -> PyResult<String> {
-    let py = environ.py();
-    let mut line = String::with_capacity(64);
-    for (before, name) in
-        [("", names::request_method(py)), (" ", names::script_name(py)), ("", names::path_info(py))]
-    {
-        line.push_str(before);
-        if let Some(part) = said(environ, name)? {
-            line.push_str(&part.str()?.to_string_lossy());
-        }
-    }
-    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
-        line.truncate(end);
-    }
-    Ok(line)
-}
-
-/// The step that a player said.
-fn number(text: &str) -> Option<u32> {
-    let digits = (1..10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    module.add_class::<Answering>()
 }
 
 /// How traced requests are answered.
