@@ -36,11 +36,12 @@ def main() -> int:
             if not options.scenario or name in options.scenario:
                 bench.measure(scenario, options.requests or scenario.requests)
     if not options.no_mutations:
-        for mutation in [_FAULTS[name] for name in options.mutation] or _FAULTS.values():
-            if mutation.on_other or not options.again:
+        for name, mutation in _FAULTS.items():
+            if name in options.mutation or not (options.mutation or (options.again and not mutation.on_other)):
                 bench.mutate(mutation)
-        if not options.mutation and not options.again:
-            bench.mutate_processes()
+        for name in processes.mutations():
+            if name in options.mutation or not (options.mutation or options.again):
+                bench.mutate_processes(name)
     print(results.table(bench.rows))
     # A part of it leaves what is known of the rest.
     part = options.scenario or options.mutation or options.no_mutations or options.only_mutations or options.again
@@ -106,13 +107,12 @@ class Bench:
         caught = _said("mutant", self._stress(edited, name).run(mutation.scenario, count, mutant=True), mutation.says)
         self.rows += results.of_mutation(mutation.name, caught, control, mutation.says)
 
-    def mutate_processes(self) -> None:
+    def mutate_processes(self, mutation: str) -> None:
         """Run that load with an agent with one fault, which is put in at run time, and with the right one."""
-        for mutation in processes.mutations():
-            print(f"==> mutation {mutation}", flush=True)
-            control = _said("control", self.processes(processes.FEW))
-            caught = _said("mutant", self.processes(processes.FEW, mutation))
-            self.rows += results.of_mutation(mutation, caught, control)
+        print(f"==> mutation {mutation}", flush=True)
+        control = _said("control", self.processes(processes.FEW))
+        caught = _said("mutant", self.processes(processes.FEW, mutation))
+        self.rows += results.of_mutation(mutation, caught, control)
 
 
 def _said(what: str, outcome: Outcome, says: str = "") -> Outcome:
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--again", action="store_true", help=again)
     parser.add_argument("--no-mutations", action="store_true")
     parser.add_argument("--only-mutations", action="store_true")
-    parser.add_argument("--mutation", action="append", default=[], choices=list(_FAULTS), help=only)
+    parser.add_argument("--mutation", action="append", default=[], choices=[*_FAULTS, *processes.mutations()], help=only)
     return parser
 
 
