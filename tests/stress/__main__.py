@@ -142,7 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--again", action="store_true", help=again)
     parser.add_argument("--no-mutations", action="store_true")
     parser.add_argument("--only-mutations", action="store_true")
-    parser.add_argument("--mutation", action="append", default=[], choices=[*_FAULTS, *processes.mutations()], help=only)
+    faults = [*_FAULTS, *processes.mutations()]
+    parser.add_argument("--mutation", action="append", default=[], choices=faults, help=only)
     return parser
 
 
