@@ -88,6 +88,31 @@ def test_differences_are_accepted_one_by_one() -> None:
     assert any("are allowed" in failure for failure in few.failures())
 
 
+def test_a_partial_run_adds_to_what_was_known(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    difference = Difference("b", "a.py", 3, VERSION, "statements", "only ours")
+
+    def rows() -> list[tuple[str, float]]:
+        return [(row["id"], row["value"]) for row in json.loads(file.read_text(encoding="utf-8"))["rows"]]
+
+    def ids() -> list[str]:
+        return [name.split(", ")[1] for name, _ in rows() if name.startswith("files, ")]
+
+    def write(tally: compare.Tally, *, partial: bool = True) -> dict[str, float]:
+        results.write(results.Outcome([tally], {}, {"b": "1.0"}), file, partial=partial)
+        return {name: value for name, value in rows() if "," not in name}
+
+    first = compare.Tally("b", ORACLE, statements=100, files=2, differences=[difference])
+    # A part can't tell what is stale.
+    assert write(first) == {"not accepted": 1, "accepted": 0, "statements": 100}
+    assert write(compare.Tally("a", ORACLE, statements=50)) == {"not accepted": 1, "accepted": 0, "statements": 150}
+    assert ids() == ["a", "b"]
+    assert write(replace(first, differences=[]))["not accepted"] == 0
+    assert ids() == ["a", "b"]
+    assert write(first, partial=False) == {"not accepted": 1, "accepted": 0, "not needed": 0, "statements": 100}
+    assert ids() == ["b"]
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--python", action="append", choices=places.VERSIONS, help="only this Python (repeatable)")
     parser.add_argument("--coverage", action="append", choices=list(places.COVERAGES), help="only this coverage.py")
     parser.add_argument("--package", action="append", help="only this package (repeatable)")
+    parser.add_argument("--results", type=Path, default=results.FILE, help="where what was compared is added")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="of the oracle")
     parser.add_argument("--show", type=int, default=20, help="how many differences of a package to print")
     arguments = parser.parse_args()
@@ -43,8 +44,10 @@ def main() -> int:
             print(tally, flush=True)
             for difference in tally.differences[: arguments.show]:
                 print(f"  {difference}", flush=True)
+            if partial:
+                results.write(outcome, arguments.results, partial=True)
     if not partial:
-        results.write(outcome)
+        results.write(outcome, arguments.results)
     wrong = outcome.failures(partial)
     for line in wrong:
         print(line)

@@ -7,6 +7,7 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.parity.results import row
 from tests.source_parity.accepted import LIMIT, Difference
@@ -50,26 +51,58 @@ class Outcome:
         return wrong
 
 
-def write(outcome: Outcome, file: Path = FILE) -> None:
-    """Write the rows."""
-    how = "make parity"
-    rows = [
-        row("not accepted", len(outcome.not_accepted()), "differences", 0, "lower"),
-        row("accepted", round(outcome.accepted_per_100_000(), 2), "in 100,000 statements", LIMIT, "lower"),
-        row("not needed", len(outcome.not_needed()), "accepted differences that were not seen", 0, "lower"),
-        row("statements", outcome.statements(), "statements, each oracle's counted for itself", None, "higher"),
+def write(outcome: Outcome, file: Path = FILE, *, partial: bool = False) -> None:
+    """Write the rows. What a partial run did not compare keeps the rows that it had: all of it takes many hours."""
+    known = json.loads(file.read_text(encoding="utf-8")) if partial and file.exists() else {"versions": {}, "rows": []}
+    compared = {name: of_tally(tally, outcome) for tally in outcome.tallies for name in [_name(tally)]}
+    kept: dict[str, list[dict[str, Any]]] = {}
+    for entry in known["rows"]:
+        _, comma, name = entry["id"].partition(", ")
+        if comma and name not in compared:
+            kept.setdefault(name, []).append(entry)
+    by_name = kept | compared
+    rows = [entry for name in sorted(by_name, key=_order) for entry in by_name[name]]
+    statements = sum(entry["value"] for entry in rows if str(entry["id"]).startswith("statements, "))
+    unknown = sum(entry.get("not accepted", 0) for entry in rows)
+    accepted = len(outcome.accepted) * 100_000 / max(statements, 1)
+    # A partial run can't tell.
+    stale = None if partial else len(outcome.not_needed())
+    totals = [
+        row("not accepted", unknown, "differences", 0, "lower"),
+        row("accepted", round(accepted, 2), "in 100,000 statements", LIMIT, "lower"),
+        row("statements", statements, "statements, each oracle's counted for itself", None, "higher"),
     ]
-    for tally in outcome.tallies:
-        name = f"{tally.package}, Python {tally.oracle.python}, coverage.py {tally.oracle.coverage}"
-        rows.append(row(f"mismatches, {name}", len(tally.differences), "differences", 0, "lower"))
-        rows.append(row(f"files, {name}", tally.files, "files", None, "higher"))
-        rows.append(row(f"statements, {name}", tally.statements, "statements", None, "higher"))
-        rows.append(row(f"symbols, {name}", tally.symbols, "definitions and lambdas", None, "higher"))
-    described = sorted({tally.oracle.described for tally in outcome.tallies})
+    if stale is not None:
+        totals.insert(2, row("not needed", stale, "accepted differences that were not seen", 0, "lower"))
+    oracles = {tally.oracle.described for tally in outcome.tallies} | set(known["versions"].get("oracles", ()))
     document = {
         "machine": {"cpus": os.cpu_count(), "system": platform.system(), "architecture": platform.machine()},
-        "versions": {"oracles": described, **outcome.releases},
-        "rows": [{**entry, "how": how} for entry in rows],
+        "versions": {"oracles": sorted(oracles), **outcome.releases},
+        "rows": [{**entry, "how": "make parity"} for entry in [*totals, *rows]],
     }
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh.replace(file)
+
+
+def of_tally(tally: Tally, outcome: Outcome) -> list[dict[str, Any]]:
+    """Return the rows of a package with an oracle."""
+    name = _name(tally)
+    unknown = sum(difference.known() not in outcome.accepted for difference in tally.differences)
+    return [
+        row(f"mismatches, {name}", len(tally.differences), "differences", 0, "lower") | {"not accepted": unknown},
+        row(f"files, {name}", tally.files, "files", None, "higher"),
+        row(f"statements, {name}", tally.statements, "statements", None, "higher"),
+        row(f"symbols, {name}", tally.symbols, "definitions and lambdas", None, "higher"),
+    ]
+
+
+def _name(tally: Tally) -> str:
+    return f"{tally.package}, Python {tally.oracle.python}, coverage.py {tally.oracle.coverage}"
+
+
+def _order(name: str) -> tuple[str, str, str]:
+    """By Python, then by coverage.py, then by package."""
+    package, python, coverage = name.split(", ")
+    return python, coverage, package
