@@ -68,6 +68,7 @@ asyncio.run(main())
         ("'p', run='a b'", "X-Profile-Trace-Run is not a run token"),
         ("'p', step='-1'", "X-Profile-Trace-Step is not a step"),
         ("'p', more=[(b'x-profile-trace', b'q')]", "the character at position 1 can't stand in a profile's slug"),
+        ("'p' * 7000", "a profile's slug has at most 128 characters [PT-AGENT-001]"),
         ("'p\\xe9'", ""),
     ],
 )

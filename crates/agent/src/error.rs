@@ -3,7 +3,7 @@
 use playtrace_covdata::CovdataError;
 use playtrace_grant::{GrantError, Refusal};
 use playtrace_ledger::LedgerError;
-use playtrace_model::{InvalidRunToken, InvalidSlug};
+use playtrace_model::{InvalidRunToken, InvalidSlug, Slug};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -103,6 +103,8 @@ fn without_text(invalid: &InvalidSlug) -> String {
         InvalidSlug::Character { position, .. } => format!(
             "the character at position {position} can't stand in a profile's slug; use letters, digits, '-', '_' and '.', the first one a letter, a digit or '_'"
         ),
+        // Servers hand on a part of it at most: see `scope`.
+        InvalidSlug::TooLong { .. } => format!("a profile's slug has at most {} characters", Slug::MAX_LEN),
         // These name nothing but what is reserved.
         known => known.to_string(),
     }

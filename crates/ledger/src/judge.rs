@@ -1,6 +1,7 @@
 //! From records to a verdict.
 
 mod facts;
+mod jobs;
 mod losses;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -221,74 +222,6 @@ impl Judging {
                 }
             }
         }
-    }
-
-    fn jobs(&mut self, facts: &Facts) {
-        for (job, function) in facts.promised_jobs() {
-            let units = facts.units.values().filter(|unit| unit.job.as_ref() == Some(job)).count();
-            if facts.withdrawn.contains(job) {
-                continue;
-            }
-            let name = format!("job {job} ({function})");
-            let dropped = self.dropped(facts, job, &name);
-            if units + dropped > 0 {
-                // A job that is retried or repeated is started more than once.
-                let starts = facts.starts.get(job).copied().unwrap_or_default();
-                if starts > units {
-                    self.wait_for(format!(
-                        "data lost: {name} was started {starts} times, but its work horses left {units} records"
-                    ));
-                }
-                let owed = 1 + facts.again.get(job).copied().unwrap_or_default();
-                let missing = owed.saturating_sub(units + dropped);
-                if missing > 0 {
-                    self.wait_for(format!(
-                        "{name} was enqueued again (a retry, say), and of its {owed} executions {missing} did not start"
-                    ));
-                }
-                continue;
-            }
-            let seen = facts.job_states.get(job);
-            let worker = seen.map(|(_, worker)| worker.as_str()).filter(|worker| !worker.is_empty());
-            match (facts.job_starts.get(job), seen) {
-                (Some(worker), _) => self.wait_for(format!(
-                    "data lost: {name} was started by worker {worker}, but its work horse left no record"
-                )),
-                // It may be on its way still: the worker's record comes by another way than the player's poll.
-                (None, Some((state, _))) if !facts.enqueued.contains_key(job) => {
-                    let reason = format!(
-                        "not traced: {name} is {state}, but no process of the app says that it enqueued it, and no \
-                         worker that it ran it (do they all call the install() of their queue, playtrace_agent.rq.install(), say?)"
-                    );
-                    self.pending.push(Pending { reason: reason.clone(), running: false });
-                    self.lower(Status::Failed, reason);
-                }
-                (None, Some((state, _))) => {
-                    let reason = format!(
-                        "not traced: {name} is {state}, but worker {} has no agent that listens \
-                         (is ENABLE_PROFILE_COVERAGE set there, and was it restarted since?)",
-                        worker.unwrap_or("(unnamed)")
-                    );
-                    self.pending.push(Pending { reason: reason.clone(), running: false });
-                    self.lower(Status::Failed, reason);
-                }
-                (None, None) => self.wait_for(format!("{name} was enqueued and has not been started")),
-            }
-        }
-    }
-
-    /// Tells what workers took and did not run; returns how often they did.
-    fn dropped(&mut self, facts: &Facts, job: &str, name: &str) -> usize {
-        let dropped = facts.dropped.get(job).map_or(&[][..], Vec::as_slice);
-        for (reason, asked) in dropped {
-            let what = format!("{name} did not run: {reason}");
-            if *asked {
-                self.verdict.notes.push(what);
-            } else {
-                self.lower(Status::Partial, what);
-            }
-        }
-        dropped.len()
     }
 
     fn children(&mut self, facts: &Facts) {

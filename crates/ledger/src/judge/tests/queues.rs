@@ -51,3 +51,50 @@ fn an_execution_that_a_job_asks_for_itself_is_owed_besides() {
     let whole = judged(vec![player(0, vec![], passed()), enqueuer(), first(), second()]);
     assert_eq!(whole.verdict.status, Status::Complete, "{:?}", whole.verdict.reasons);
 }
+
+#[test]
+fn past_a_limit_a_job_without_a_record_may_have_run() {
+    let limited = |mut more: Vec<Record>| {
+        more.push(Record::Refused { reason: "the shard is large".to_owned(), count: 1 });
+        writer(7, Role::Worker, more)
+    };
+    let said = |worker, seen: Vec<Record>| {
+        judged(vec![player(0, seen, passed()), writer(9, Role::Web, vec![enqueue("j1")]), worker])
+    };
+    let start = || Record::JobStart { job: "j1".to_owned(), worker: "w".to_owned() };
+    let seen = || Record::Job {
+        job: "j1".to_owned(),
+        state: "finished".to_owned(),
+        function: "app.build".to_owned(),
+        worker: "w".to_owned(),
+    };
+    for (worker, seen, reason) in [
+        (
+            limited(vec![]),
+            vec![],
+            "not traced, as a limit was reached, or not started: job j1 (app.build) was enqueued and left no record",
+        ),
+        (
+            limited(vec![]),
+            vec![seen()],
+            "not traced: job j1 (app.build) is finished and left no record, as a limit was reached",
+        ),
+        (
+            limited(vec![start()]),
+            vec![],
+            "not traced, as a limit was reached, or data lost: job j1 (app.build) was started by worker w, but",
+        ),
+        (
+            limited(vec![open_job("1", "j1"), closed("1", &[1]), start(), start()]),
+            vec![],
+            "not traced, as a limit was reached, or data lost: job j1 (app.build) was started 2 times, but",
+        ),
+        (
+            limited(vec![open_job("1", "j1"), closed("1", &[1]), retry("j1")]),
+            vec![],
+            "of its 2 executions 1 left no record, as a limit was reached, or did not start",
+        ),
+    ] {
+        assert_reason(&said(worker, seen), Status::Partial, reason);
+    }
+}
