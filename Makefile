@@ -15,7 +15,8 @@ ON_OTHER := $(patsubst %,python/tests/test_%.py,always attribution beside_others
 	pool_results pools processes process_load loky) $(wildcard python/tests/test_harmless_*.py)
 # CPython 3.11, where coverage.py is the source of lines.
 OLDER := .tools/older-python/bin/python
-ON_OLDER := $(patsubst %,python/tests/test_%.py,coverage_engine coverage_engine_beside coverage_engine_reach imports rq)
+ON_OLDER := $(patsubst %,python/tests/test_%.py,coverage_engine coverage_engine_beside coverage_engine_reach imports rq) \
+	python/tests/test_asgi_servers.py::test_profiles_at_once_by_the_coverage_engine
 PROGRAM := target/release/playtrace
 PATHS := python demo tests benches docker docs
 
