@@ -13,9 +13,14 @@ OTHER := .tools/other-python/bin/python
 ON_OTHER := $(patsubst %,python/tests/test_%.py,always attribution beside_others code_lifetime empty_context future_plumbing last_words onimport stretches \
 	granularity imports initializers left_out multiprocessing passing resumed_elsewhere wsgi asgi asgi_pieces asgi_servers \
 	pool_results pools processes process_load loky) $(wildcard python/tests/test_harmless_*.py)
+# Of these, what a second interpreter adds nothing to: every server in every way of starting it, and loads that show that
+# they would see a fault. `make matrix` runs all that a line of it names, on each.
+ONLY_HERE := not (the_load_sees or by_the_coverage_engine or test_asgi_servers.py and \
+	(started_by_us and not two-workers-without or at_once and (uvicorn-two or uvicorn-reload or gunicorn or granian])))
 # CPython 3.11, where coverage.py is the source of lines.
 OLDER := .tools/older-python/bin/python
-ON_OLDER := $(patsubst %,python/tests/test_%.py,coverage_engine coverage_engine_beside coverage_engine_reach imports rq)
+ON_OLDER := $(patsubst %,python/tests/test_%.py,coverage_engine coverage_engine_beside coverage_engine_reach imports rq) \
+	python/tests/test_asgi_servers.py::test_profiles_at_once_by_the_coverage_engine
 PROGRAM := target/release/playtrace
 PATHS := python demo tests benches docker docs
 
@@ -53,18 +58,18 @@ stack: setup  ## Run the demo's services in the foreground and print their URLs
 test: setup check  ## Unit, property and end-to-end tests
 	@echo '==> Rust tests'
 	@PLAYTRACE_TEST_PYTHON=$(CURDIR)/$(PYTHON) cargo test --release --locked --workspace --quiet
-	@echo '==> agent tests, two files at once; beside them, on other CPythons, those that depend on the interpreter'
+	@echo '==> agent tests, three files at once, the longest first; beside them, on other CPythons, those that depend on the interpreter'
 	@cargo xtask other
 	@export PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM); \
 		log=.tools/other-pythons.log; \
 		others() { \
 			other=0; \
-			if [ -x $(OTHER) ]; then $(OTHER) -m pytest -p no:cacheprovider $(ON_OTHER) || other=1; fi; \
+			if [ -x $(OTHER) ]; then $(OTHER) -m pytest -p no:cacheprovider $(ON_OTHER) -k "$(ONLY_HERE)" || other=1; fi; \
 			if [ -x $(OLDER) ]; then $(OLDER) -m pytest -p no:cacheprovider $(ON_OLDER) || other=1; fi; \
 			return $$other; \
 		}; \
 		others >"$$log" 2>&1 & \
-		$(PYTHON) -m pytest python/tests -n 2 --dist loadfile || failed=1; \
+		$(PYTHON) -m pytest python/tests -n 3 --dist loadfile --no-loadscope-reorder || failed=1; \
 		wait $$! || failed=1; \
 		cat "$$log"; \
 		exit $${failed:-0}

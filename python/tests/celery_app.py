@@ -26,7 +26,8 @@ app.conf.update(
     worker_hijack_root_logger=False,
     task_publish_retry=False,
     task_protocol=int(os.environ.get("TEST_PROTOCOL", "2")),
-    broker_transport_options={"visibility_timeout": 3600},
+    # Seconds. Once in as many a worker looks whether it is asked to end.
+    broker_transport_options={"visibility_timeout": 3600, "polling_interval": 0.1},
 )
 if os.environ.get("TEST_BEAT"):
     app.conf.beat_schedule = {"nobody's": {"task": "celery_app.plain", "schedule": 0.2, "args": ("nobody_beat",)}}

@@ -27,6 +27,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 #: Seconds. Beside a compiler, a driver that starts ten interpreters may get a hundredth of a processor.
 PATIENCE = 200
+#: The files that take longest, each more than ten seconds. Several processes run a file each; where one of these is
+#: begun last, the others wait for it.
+LONGEST = [
+    *("asgi_servers", "wsgi_frameworks", "celery", "limits_jobs", "rq_cases", "hostile_servers", "gunicorn"),
+    *("rq", "code_lifetime", "greenlet_servers", "processes", "run_command", "run_rq", "huey"),
+    *("rq_ends", "loky", "harmless_daemons", "process_load", "attribution", "multiprocessing", "settings"),
+    *("harmless_deaths", "pools", "routes", "limits", "harmless_watchers", "harmless_interpreter"),
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest. With xdist, that wants `--no-loadscope-reorder`."""
+    ranks = {f"test_{name}": rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 def descendants(pid: int) -> dict[int, str]:

@@ -212,13 +212,14 @@ def test_more_requests_at_once_than_slots(workspace: Workspace, granularity: str
         """,
         env={"PROFILE_COVERAGE_GRANULARITY": granularity},
     )
+    contexts, closed = outcome.wrote.contexts(), outcome.wrote.of_kind("p", "closed", "r")
     for step in range(100):
         odd = bool(step % 2)
         if granularity == "request":
-            assert outcome.wrote.contexts()[f"profile:p:{step}"] == {"part.py": [2, 3, 8] if odd else [2, 4, 12]}
+            assert contexts[f"profile:p:{step}"] == {"part.py": [2, 3, 8] if odd else [2, 4, 12]}
         else:
             expected = {1, 7} if odd else {1, 11}
-            found = [record.get("entered", {}).get(str(step)) for record in outcome.wrote.of_kind("p", "closed", "r")]
+            found = [record.get("entered", {}).get(str(step)) for record in closed]
             lines = {line for files in found if files for line in numbits_to_nums(bytes.fromhex(files["part.py"]))}
             assert lines == expected
 

@@ -79,6 +79,7 @@ from celery import Celery
 playtrace_agent.celery.install()
 app = Celery("app", broker=os.environ["TEST_REDIS"] + "/0", backend=os.environ["TEST_REDIS"] + "/1")
 app.conf.update(broker_connection_retry_on_startup=True, worker_hijack_root_logger=False)
+app.conf.broker_transport_options = {"polling_interval": 0.1}  # how soon it sees that it is to end, in seconds
 TASKS = {name: app.task(getattr(work, name), name=name) for name in ("plain", "block")}
 app.finalize()
 
