@@ -218,14 +218,22 @@ from multiprocessing.pool import ThreadPool
 for directory in "ab":
     os.mkdir(directory)
 with ThreadPoolExecutor(3, initializer=starts.start, initargs=("a",)) as pool:
-    barriers = [threading.Barrier(2) for _ in range(2)]
+    barriers = [threading.Barrier(2) for _ in range(3)]
+    # One after the other: each has begun and waits before the next thread is made.
+    def crossing(barrier):
+        pool.submit(starts.crosses, barrier)
+        while not barrier.n_waiting:
+            time.sleep(0.001)
     with playtrace_agent.trace("first"):
-        pool.submit(starts.one, 1).result()
-    waiting = [pool.submit(barrier.wait) for barrier in barriers]
+        crossing(barriers[0])
+    crossing(barriers[1])
     with playtrace_agent.trace("third"):
-        pool.submit(starts.crosses, barriers[0]).result()
+        crossing(barriers[2])
     with playtrace_agent.trace("idle"):
-        pool.submit(starts.crosses, barriers[1]).result()
+        last = pool.submit(starts.one, 1)
+    for barrier in barriers:
+        barrier.wait()
+    last.result()
 with playtrace_agent.trace("made"):
     pool = ThreadPool(2, starts.start, ("b",))
     pool.map(starts.one, range(4))

@@ -209,6 +209,7 @@ def _check(workspace: Workspace, name: str, cap: Cap) -> None:
     # Each job that is not traced is named. That there was no room is said once, however many they are.
     left = [reason for reason in judged.reasons if any(job in reason for job in jobs)]
     assert {job for job in jobs if any(job in reason for reason in left)} == jobs - set(traced)
+    assert all(reason.startswith("not traced") and "a limit was reached" in reason for reason in left), left
     rest = [reason for reason in judged.reasons if reason not in left]
     if cap.told == "q":
         assert (judged.status, judged.reasons) == ("complete", [])

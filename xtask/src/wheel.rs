@@ -7,6 +7,9 @@ use crate::stamp::Stamp;
 use crate::venv::Venv;
 use crate::{Failure, step};
 
+/// What ends up in it of the Python package; its tests do not.
+const PACKAGE: [&str; 4] = ["README.md", "playtrace_agent", "playtrace_agent.data", "pyproject.toml"];
+
 /// The crates that end up in the wheel.
 const CRATES: [&str; 6] = ["agent", "covdata", "grant", "ledger", "model", "tracer"];
 
@@ -15,7 +18,8 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Failure> {
     let dist = root.join("dist");
     fs_err::create_dir_all(&dist).map_err(|error| error.to_string())?;
     let mut inputs: Vec<PathBuf> = CRATES.iter().map(|name| root.join("crates").join(name)).collect();
-    inputs.extend(["Cargo.toml", "Cargo.lock", "python"].map(|name| root.join(name)));
+    inputs.extend(["Cargo.toml", "Cargo.lock"].map(|name| root.join(name)));
+    inputs.extend(PACKAGE.map(|name| root.join("python").join(name)));
     let stamp = Stamp::new(dist.join(".made-from"), &[], &inputs)?;
     if stamp.is_fresh()
         && let Some(wheel) = built(&dist)?
