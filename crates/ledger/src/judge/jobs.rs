@@ -45,9 +45,6 @@ impl Judging {
                 (Some(worker), _) => self.wait_for(format!(
                     "{lost}: {name} was started by worker {worker}, but its work horse left no record"
                 )),
-                (None, Some((state, _))) if limited => self.wait_for(format!(
-                    "not traced: {name} is {state} and left no record, as a limit was reached"
-                )),
                 // It may be on its way still: the worker's record comes by another way than the player's poll.
                 (None, Some((state, _))) if !facts.enqueued.contains_key(job) => {
                     let reason = format!(
@@ -57,6 +54,9 @@ impl Judging {
                     self.pending.push(Pending { reason: reason.clone(), running: false });
                     self.lower(Status::Failed, reason);
                 }
+                (None, Some((state, _))) if limited => self.wait_for(format!(
+                    "not traced: {name} is {state} and left no record, as a limit was reached"
+                )),
                 (None, Some((state, _))) => {
                     let reason = format!(
                         "not traced: {name} is {state}, but worker {} has no agent that listens \

@@ -97,4 +97,7 @@ fn past_a_limit_a_job_without_a_record_may_have_run() {
     ] {
         assert_reason(&said(worker, seen), Status::Partial, reason);
     }
+    // That nobody says to have enqueued it, no limit explains.
+    let foreign = judged(vec![player(0, vec![seen()], passed()), limited(vec![])]);
+    assert_reason(&foreign, Status::Failed, "no process of the app says that it enqueued it");
 }
