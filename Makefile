@@ -14,7 +14,7 @@ ON_OTHER := $(patsubst %,python/tests/test_%.py,always attribution beside_others
 	granularity imports initializers left_out multiprocessing passing resumed_elsewhere wsgi asgi asgi_pieces asgi_servers \
 	pool_results pools processes process_load loky) $(wildcard python/tests/test_harmless_*.py)
 # Of these, what a second interpreter adds nothing to: every server in every way of starting it, and loads that show that
-# they would see a fault. `make matrix` runs all that a line of it names, on each.
+# they would see a fault. `make matrix` runs the former on each.
 ONLY_HERE := not (the_load_sees or by_the_coverage_engine or test_asgi_servers.py and \
 	(started_by_us and not two-workers-without or at_once and (uvicorn-two or uvicorn-reload or gunicorn or granian])))
 # CPython 3.11, where coverage.py is the source of lines.

@@ -110,7 +110,7 @@ def _environ(scope: Scope) -> Environ | None:
 def _saying(send: Send, said: bytes) -> Send:
     """Return a ``send`` that adds the trace status to an answer's headers."""
 
-    # The server's own coroutine: one of ours around it would take longer than all of this.
+    # The server's own coroutine, without one of ours around it.
     def sending(message: Message) -> Awaitable[Any]:
         return send(_with_status(message, said))
 

@@ -219,11 +219,13 @@ for directory in "ab":
     os.mkdir(directory)
 with ThreadPoolExecutor(3, initializer=starts.start, initargs=("a",)) as pool:
     barriers = [threading.Barrier(2) for _ in range(3)]
-    # One after the other: each has begun and waits before the next thread is made.
+    # One after the other: each has begun, and is at its barrier's second turn, before the next thread is made.
+    def crosses_twice(barrier):
+        barrier.wait()
+        barrier.wait()
     def crossing(barrier):
-        pool.submit(starts.crosses, barrier)
-        while not barrier.n_waiting:
-            time.sleep(0.001)
+        pool.submit(crosses_twice, barrier)
+        barrier.wait()
     with playtrace_agent.trace("first"):
         crossing(barriers[0])
     crossing(barriers[1])

@@ -54,7 +54,7 @@ class Outcome:
 def write(outcome: Outcome, file: Path = FILE, *, partial: bool = False) -> None:
     """Write the rows. What a partial run did not compare keeps the rows that it had: all of it takes many hours."""
     known = json.loads(file.read_text(encoding="utf-8")) if partial and file.exists() else {"versions": {}, "rows": []}
-    compared = {name: of_tally(tally, outcome) for tally in outcome.tallies for name in [_name(tally)]}
+    compared = {_name(tally): of_tally(tally, outcome) for tally in outcome.tallies}
     kept: dict[str, list[dict[str, Any]]] = {}
     for entry in known["rows"]:
         _, comma, name = entry["id"].partition(", ")

@@ -103,7 +103,7 @@ fn without_text(invalid: &InvalidSlug) -> String {
         InvalidSlug::Character { position, .. } => format!(
             "the character at position {position} can't stand in a profile's slug; use letters, digits, '-', '_' and '.', the first one a letter, a digit or '_'"
         ),
-        // Servers hand on a part of it at most: see `scope`.
+        // Of an ASGI scope's value only a part is read: see `scope`.
         InvalidSlug::TooLong { .. } => format!("a profile's slug has at most {} characters", Slug::MAX_LEN),
         // These name nothing but what is reserved.
         known => known.to_string(),

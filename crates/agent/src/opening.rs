@@ -27,7 +27,7 @@ pub(crate) enum Opened {
     Unit((UnitId, bool)),
     /// Who asks may not have it: why, and how many asked in vain, if that is to be said now.
     ///
-    /// No exception: strangers ask as often as they like, and raising and catching one takes as long as all the rest.
+    /// No exception: strangers ask as often as they like, and one would be made, raised and caught each time.
     Refused((String, Option<u64>)),
 }
 

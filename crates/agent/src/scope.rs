@@ -1,7 +1,8 @@
 //! Headers as ASGI has them: what a scope says of tracing, as the environ that PEP 3333 would have for it, and an answer's trace status.
 //!
-//! Every request comes by here, and strangers' as often as they like: Python takes several times as long. What has other types than
-//! most servers' and frameworks' is left to it (`NotImplemented`): reading that may run anybody's code.
+//! Strangers come by here as often as they like: adding a status takes half as long as in Python, reading a scope with the header four
+//! fifths, one without it as long. What has other types than most servers' and frameworks' is left to Python (`NotImplemented`):
+//! reading that may run anybody's code.
 
 use std::borrow::Cow;
 
