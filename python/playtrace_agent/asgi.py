@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from . import leftovers, runtime, units
-from .opening import ADDRESS, RUN_HEADER, SIGNATURE_HEADER, SLUG_HEADER, STATUS_HEADER, STEP_HEADER, Opening
+from .opening import (
+    ADDRESS,
+    RUN_HEADER,
+    SIGNATURE_HEADER,
+    SLUG_HEADER,
+    STATUS_HEADER,
+    STEP_HEADER,
+    Opening,
+    log,
+    say_opened,
+)
 from .steps import Outside, Within
 
 if TYPE_CHECKING:
@@ -20,7 +31,11 @@ if TYPE_CHECKING:
     Receive: TypeAlias = Callable[[], Awaitable[Message]]
     Send: TypeAlias = Callable[[Message], Awaitable[None]]
     App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+    #: A request's unit, if it has one; its answer's trace status, empty where another middleware says it; what is to be
+    #: said: whether it is its run's first here, or how many were refused.
+    _Opened: TypeAlias = tuple[int | None, bytes, int | None]
 
+_OFF = b"off; "
 _STATUS = STATUS_HEADER.lower().encode()
 #: Headers as ASGI has them, with PEP 3333's names.
 _HEADERS = {
@@ -40,32 +55,40 @@ class TraceMiddleware:
         """Wrap ``app``; ``refusal`` says why nothing may be traced: it is asked until it has nothing to say."""
         self.app = app
         self._on = runtime.start("web")
+        #: Opens a request's unit, if it has the header.
+        self._open: Callable[[Scope], _Opened | None] = _open_none
         #: Is called for requests without the header: all that these pay for.
         self._untraced: Callable[[], object] | None = None
         if self._on:
             self._opening = Opening(refusal)
             self._untraced = self._opening.untraced
-            self._environ_of = runtime.native.environ_of
+            self._settle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Answer a request; what has no such header (``lifespan`` has none) goes straight to the app."""
-        environ = self._environ_of(scope) if self._on else None
-        if environ is NotImplemented:
-            environ = _environ(scope)
-        if environ is None:
+        try:
+            opened = self._open(scope)
+        except Exception as error:  # noqa: BLE001 - the request comes first
+            opened = None, _off(self._opening.refused(error, _environ(scope) or {})), None
+            self._untraced = self._opening.untraced
+        if opened is NotImplemented:
+            opened = self._open_here(scope)
+        if opened is None:
             if self._on and scope.get("type") == "lifespan":
                 return await self._live(scope, receive, send)
             if self._untraced is not None:
                 self._untraced()
             return await self.app(scope, receive, send)
-        if self._opening.is_open(environ[SLUG_HEADER], environ):
-            return await self.app(scope, receive, send)
-        unit, refused = self._opening.open(environ[SLUG_HEADER], environ)
-        self._untraced = self._opening.untraced
-        if unit is None:
-            return await self.app(scope, receive, _saying(send, f"off; {refused}".encode()))
+        number, status, told = opened
+        if number is None:
+            if told is not None:
+                self._opening.say_refused(status.removeprefix(_OFF).decode(), told, _environ(scope) or {})
+            return await self.app(scope, receive, _saying(send, status) if status else send)
+        unit = units.Unit(number)
         outside = Outside()
         try:
+            if told is not None:
+                self._begin(scope, bool(told))
             send = outside.sending(send, _saying_on)
             return await Within(unit, self.app, scope, outside.receiving(receive), send)
         finally:
@@ -74,6 +97,31 @@ class TraceMiddleware:
                 runtime.guard("letting go of a request", lambda: leftovers.let_go(unit))
             finally:
                 units.end(unit)
+
+    def _open_here(self, scope: Scope) -> _Opened | None:
+        """Open a request's unit where another middleware may have done so, types are others, or a refusal is asked."""
+        environ = _environ(scope)
+        if environ is None:
+            return None
+        slug = environ[SLUG_HEADER]
+        if self._opening.is_open(slug, environ):
+            return None, b"", None
+        unit, refused = self._opening.open(slug, environ)
+        self._settle()
+        return unit, b"on" if refused is None else _off(refused), None
+
+    def _settle(self) -> None:
+        """Open natively from now on, where nothing else is to be asked any more."""
+        self._untraced = self._opening.untraced
+        self._open = runtime.native.open_scope if self._opening.is_settled() else _open_elsewhere
+
+    def _begin(self, scope: Scope, first: bool) -> None:
+        """Do what there is to do once a request's unit was opened natively."""
+        self._opening.let_in()
+        self._untraced = self._opening.untraced
+        if first or log.isEnabledFor(logging.INFO):
+            environ = _environ(scope) or {}
+            say_opened(environ[SLUG_HEADER], environ, first)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app live. uvicorn ends by a signal, without ``atexit``: what is in no shard yet is written here."""
@@ -84,13 +132,26 @@ class TraceMiddleware:
             units.flush()
 
 
+def _open_none(_scope: Scope) -> None:
+    """Open nothing: the agent is off."""
+
+
+def _open_elsewhere(_scope: Scope) -> Any:
+    """Leave it to Python's way."""
+    return NotImplemented
+
+
+def _off(reason: str) -> bytes:
+    return _OFF + reason.encode()
+
+
 def wrap(app: App) -> App:
     """Return the app with the middleware around it, or as it is where the agent is off."""
     return TraceMiddleware(app) if runtime.start("web") else app
 
 
 def _environ(scope: Scope) -> Environ | None:
-    """Return what PEP 3333 would say of a request with the header, for scopes of any types: see `scope.rs`."""
+    """Return what PEP 3333 would say of a request with the header."""
     found: Environ = {}
     for name, value in scope.get("headers") or ():
         known = _HEADERS.get(name)

@@ -63,9 +63,9 @@ class Opening:
             if isinstance(opening[0], str):
                 return None, self.not_let_in(opening, environ)
             unit, first = opening
-            self._let_in()
+            self.let_in()
             if first or log.isEnabledFor(logging.INFO):
-                opened(slug, environ, first)
+                say_opened(slug, environ, first)
         except Exception as error:  # noqa: BLE001 - the request comes first
             return None, self.refused(error, environ)
         return units.Unit(unit), None
@@ -74,8 +74,12 @@ class Opening:
         """Return why a request is not let in, fit for a header."""
         reason, count = refused
         if count is not None:
-            log.warning("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
+            self.say_refused(reason, count, environ)
         return reason
+
+    def say_refused(self, reason: str, count: int, environ: Environ) -> None:
+        """Say why a request is not let in, and that it is one of so many."""
+        log.warning("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
 
     def refused(self, error: Exception, environ: Environ) -> str:
         """Return why a request is not traced, fit for a header, where opening it raised that."""
@@ -83,11 +87,11 @@ class Opening:
         if isinstance(error, native.FullError):
             return self._refuse(str(error), environ)
         if isinstance(error, native.SwitchedOffError):
-            self._let_in()
+            self.let_in()
             runtime.say_unsaid()
             return _for_header(str(error))
         if isinstance(error, (ValueError, native.TraceError)):
-            self._let_in()
+            self.let_in()
             return self._refuse(str(error), environ)
         runtime.let_through(error)
         return self._refuse(f"the agent failed: {error!r}", environ)
@@ -96,7 +100,7 @@ class Opening:
         """Say whether nothing is asked any more before a request is opened."""
         return self._refusal is None
 
-    def _let_in(self) -> None:
+    def let_in(self) -> None:
         """Note that there may be something to listen for from now on. Whoever is refused changes nothing."""
         if self.untraced is self._meet:
             self.untraced = runtime.rest if self._meet is None else self._rest_and_meet
@@ -113,7 +117,7 @@ class Opening:
         return _for_header(reason)
 
 
-def opened(slug: str, environ: Environ, first: bool) -> None:
+def say_opened(slug: str, environ: Environ, first: bool) -> None:
     """Say that a request is traced, if anybody wants to know, and do what there is to do at a run's first one."""
 
     def say() -> None:

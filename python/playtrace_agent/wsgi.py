@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from . import anyone, runtime, units
-from .opening import SLUG_HEADER, STATUS_HEADER, Opening, log, opened
+from .opening import SLUG_HEADER, STATUS_HEADER, Opening, log, say_opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -84,7 +84,9 @@ def _answer_natively() -> None:
         if hasattr(call, "__wrapped__"):
             return
         native = runtime.native
-        natively = native.middleware_call(call, runtime.rest, anyone.meet, log.isEnabledFor, opened, _CLASS._refused)
+        natively = native.middleware_call(
+            call, runtime.rest, anyone.meet, log.isEnabledFor, say_opened, _CLASS._refused
+        )
         if natively is not None:
             _CLASS.__call__ = functools.update_wrapper(natively, call)  # type: ignore[method-assign]
 

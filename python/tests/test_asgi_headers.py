@@ -2,79 +2,155 @@
 
 from __future__ import annotations
 
-import collections
 import itertools
+import json
+from collections import Counter
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from signing import SECRET
 
 from playtrace_agent import _native, asgi
 
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+STATUS = b"x-profile-trace-status"
+
+#: Opens each request twice: natively, and as what Python makes of its scope.
+DRIVER = r"""
+import json, sys
+from types import MappingProxyType
+import collections
+from playtrace_agent import _native, asgi, runtime, units
+from signing import headers
+
+assert runtime.start("web")
 SLUG, RUN, STEP = b"x-profile-trace", b"x-profile-trace-run", b"x-profile-trace-step"
 SIGNATURE, STATUS = b"x-profile-trace-signature", b"x-profile-trace-status"
+numbers = iter(range(1_000_000))
+
+
+def signed(slug, run):
+    # Each is good once only.
+    found = headers(slug, run, str(next(numbers)))
+    return [(name.lower().encode(), value.encode()) for name, value in found.items()]
+
 
 HEADERS = [
-    [],
-    [(b"host", b"x"), (b"x-profile-traces", b"p"), (STATUS, b"on"), (b"X-Profile-Trace", b"p")],
-    [(RUN, b"r"), (STEP, b"1")],
-    [(SLUG, b"p")],
-    [(b"host", b"x"), (SLUG, b"p"), (RUN, b"r"), (STEP, b"2"), (SIGNATURE, b"v1=1,2,3"), (b"a", b"b")],
-    [[SLUG, b"p"], [RUN, b""]],
-    [(SLUG, b"p"), (SLUG, b"q"), (SLUG, b"s"), (RUN, b"r"), (RUN, b"r")],
-    [(SLUG, bytes(range(256))), (RUN, "größe".encode())],
-    [(SLUG, b"p" * 1000), (RUN, b"\xff" * 1000)],
+    lambda: [],
+    lambda: [(b"host", b"x"), (b"x-profile-traces", b"p"), (STATUS, b"on"), (b"X-Profile-Trace", b"p")],
+    lambda: [(RUN, b"r"), (STEP, b"1")],
+    lambda: [(SLUG, b"p")],
+    lambda: [(b"host", b"x"), (SLUG, b"p"), (RUN, b"r"), (STEP, b"2"), (SIGNATURE, b"v1=1,2,3"), (b"a", b"b")],
+    lambda: [(b"host", b"x"), *signed("p", "r"), (b"a", b"b")],
+    lambda: [[SLUG, b"p"], [RUN, b""]],
+    lambda: [[name, value] for name, value in signed("q", "r")],
+    lambda: [(SLUG, b"p"), (SLUG, b"q"), (SLUG, b"s"), (RUN, b"r"), (RUN, b"r")],
+    lambda: [*signed("p", "r"), (RUN, b"r")],
+    lambda: [*signed("p", "r"), (STEP, b"1")],
+    lambda: [*signed("p", "r"), (SIGNATURE, b"v1=1")],
+    lambda: [(SLUG, bytes(range(256))), (RUN, "größe".encode())],
+    lambda: [(SLUG, b"\xc3\xa4")],
+    lambda: [(SLUG, b"p"), (RUN, b"\xff")],
+    lambda: [(SLUG, b"p"), (STEP, b"-1")],
+    lambda: [(SLUG, b"p"), (SIGNATURE, b"\xff\xfe")],
+    lambda: [(SLUG, b"p" * 7000)],
+    lambda: [(SLUG, b"p"), (RUN, b"9" * 7000)],
+    lambda: [(SLUG, b"p"), (STEP, b"9" * 7000)],
+    lambda: [(SLUG, b"p"), (SIGNATURE, b"9" * 7000)],
 ]
-REST: list[dict[str, Any]] = [
+REST = [
     {},
     {"method": "GET", "path": "/x", "client": ("192.0.2.1", 1)},
-    {"method": None, "path": "/ä", "client": ["192.0.2.1", 1]},
+    {"method": None, "path": "/\u00e4" * 200, "client": ["192.0.2.1", 1]},
+    {"method": "PUT", "path": "/\ud800", "client": ("203.0.113.1", 1)},
     {"type": "websocket", "path": "", "client": None},
+    {"client": (5, 1)},
 ]
 
 
-@pytest.mark.parametrize(("headers", "rest"), [*itertools.product(HEADERS, REST)])
-def test_a_scope_is_read_as_python_reads_it(headers: Any, rest: dict[str, Any]) -> None:
-    scope = {**rest, "headers": headers}
-    assert _native.environ_of(scope) == asgi._environ(scope)
+def natively(scope):
+    return _native.open_scope(scope)
 
 
-def test_a_scope_without_headers() -> None:
-    assert _native.environ_of({"type": "lifespan"}) is None is asgi._environ({"type": "lifespan"})
+def in_python(scope):
+    environ = asgi._environ(scope)
+    if environ is None:
+        return None
+    first, second = _native.open_request(environ["HTTP_X_PROFILE_TRACE"], environ)
+    if isinstance(first, int):
+        return first, b"on", int(second)
+    return None, b"off; " + first.encode(), second
 
 
-@pytest.mark.parametrize("name", [SLUG, RUN, STEP, SIGNATURE])
-def test_what_is_too_long_for_anything_is_not_read_to_its_end(name: bytes) -> None:
-    asked = [] if name == SLUG else [(SLUG, b"p")]
-    found = _native.environ_of({"headers": [*asked, (name, b"9" * 7000)]})
-    assert found is not None
-    assert found["HTTP_" + name.decode().upper().replace("-", "_")] == "9" * 1000
+def opened(way, make, rest):
+    found = way({**rest, "headers": make()})
+    if found is None or found is NotImplemented:
+        return repr(found)
+    unit, status, _ = found
+    if unit is not None:
+        units.end(unit)
+    return f"{unit is not None} {status.decode()}"
+
+
+made = [[opened(way, make, rest) for way in (natively, in_python)] for make in HEADERS for rest in REST]
 
 
 class Text(str):
     __slots__ = ()
 
 
+OTHERS = [
+    MappingProxyType({"headers": [(SLUG, b"p")]}),
+    collections.OrderedDict(headers=[(SLUG, b"p")]),
+    {"headers": ((SLUG, b"p"),)},
+    {"headers": None},
+    {"headers": iter([(SLUG, b"p")])},
+    {"headers": [(SLUG, b"p", b"more")]},
+    {"headers": [(SLUG, "p")]},
+    {"headers": [(bytearray(SLUG), b"p")]},
+    {"headers": [b"ab"]},
+    {"headers": [(SLUG, b"p")], "path": Text("/x")},
+    {"headers": [(SLUG, b"p")], "method": 1},
+    {"headers": [(SLUG, b"p")], "client": "unix:"},
+    {"headers": [(SLUG, b"p")], "client": ()},
+]
+others = [repr(_native.open_scope(scope)) for scope in OTHERS]
+print(json.dumps([made, others, repr(_native.open_scope({"type": "lifespan"}))]))
+"""
+
+
 @pytest.mark.parametrize(
-    "scope",
-    [
-        MappingProxyType({"headers": [(SLUG, b"p")]}),
-        collections.OrderedDict(headers=[(SLUG, b"p")]),
-        {"headers": ((SLUG, b"p"),)},
-        {"headers": None},
-        {"headers": iter([(SLUG, b"p")])},
-        {"headers": [(SLUG, b"p", b"more")]},
-        {"headers": [(SLUG, "p")]},
-        {"headers": [(bytearray(SLUG), b"p")]},
-        {"headers": [b"ab"]},
-        {"headers": [(SLUG, b"p")], "path": Text("/x")},
-        {"headers": [(SLUG, b"p")], "method": 1},
-        {"headers": [(SLUG, b"p")], "client": "unix:"},
-        {"headers": [(SLUG, b"p")], "client": ()},
-    ],
+    "limit",
+    [{}, {"PROFILE_TRACE_SECRET": SECRET}, {"PROFILE_TRACE_ALLOW": "192.0.2.0/24"}],
+    ids=["open", "secret", "networks"],
 )
-def test_a_scope_of_other_types_is_left_to_python(scope: Any) -> None:
-    assert _native.environ_of(scope) is NotImplemented
+def test_a_scope_is_opened_as_its_environ_is(workspace: Workspace, limit: dict[str, str]) -> None:
+    env: dict[str, str | None] = {**limit, "PYTHONPATH": str(Path(__file__).parent)}
+    outcome = workspace.run(DRIVER, env=env)
+    made, others, lifespan = json.loads(outcome.out)
+    assert all(natively == in_python for natively, in_python in made), made
+    answers = {answer for answer, _ in made}
+    assert {"None", "True on"} < answers, answers
+    refused = {answer[-13:-1] for answer in answers if "off" in answer}
+    assert refused >= {"PT-AGENT-001", "PT-AGENT-002", "PT-AGENT-006"}
+    assert bool(limit) == any(code.startswith("PT-GRANT") for code in refused)
+    # The same requests, the same steps of the same runs, each by both ways.
+    records = workspace.look().records
+    units = Counter(
+        (slug, run, record["what"], "step" in record)
+        for slug, run in itertools.product("pq", "r_")
+        for record in records(slug, run)
+        if "what" in record
+    )
+    assert units
+    assert all(times % 2 == 0 for times in units.values()), units
+    # What has other types is left to Python.
+    assert set(others) == {"NotImplemented"}
+    assert lifespan == "None"
 
 
 MESSAGES: list[dict[str, Any]] = [

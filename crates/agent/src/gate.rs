@@ -10,8 +10,7 @@ use pyo3::prelude::*;
 
 use crate::agent::Agent;
 use crate::error::{AgentError, raise};
-use crate::names;
-use crate::opening::said;
+use crate::opening::{Part, Request};
 use crate::run::now;
 use crate::seen::Seen;
 use crate::state::with_agent;
@@ -103,17 +102,12 @@ pub(crate) type Refused = (String, Option<u64>);
 pub(crate) fn let_in(
     py: Python<'_>,
     wanted: Wanted<'_>,
-    environ: &Bound<'_, PyAny>,
+    request: &impl Request,
 ) -> PyResult<Result<(), Refused>> {
     if with_agent(py, |agent| Ok(agent.gate.grant.is_open()))? {
         return Ok(Ok(()));
     }
-    let (peer, signature) =
-        (said(environ, names::remote_address(py))?, said(environ, names::signature_header(py))?);
-    // What is no text is neither an address nor a signature.
-    let text =
-        |said: Option<Bound<'_, PyAny>>| said.map(|said| said.extract().unwrap_or_else(|_| "?".to_owned()));
-    let (peer, signature): (Option<String>, Option<String>) = (text(peer), text(signature));
+    let (peer, signature) = (request.said(Part::Address)?, request.said(Part::Signature)?);
     let peer = peer.as_deref().map_or(Peer::Unknown, Peer::of);
     let let_in = with_agent(py, |agent| Ok(agent.let_in(wanted, peer, signature.as_deref())))?;
     match let_in {

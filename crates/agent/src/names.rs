@@ -39,7 +39,6 @@ names! {
     left_open = "left_open",
     method = "method",
     name = "name",
-    nothing = "",
     path = "path",
     path_info = "PATH_INFO",
     qualified_name = "__qualname__",
@@ -53,6 +52,5 @@ names! {
     slug_header = "HTTP_X_PROFILE_TRACE",
     step_header = "HTTP_X_PROFILE_TRACE_STEP",
     url_rule = "url_rule",
-    websocket = "WS",
     weakref_offset = "__weakrefoffset__",
 }

@@ -1,15 +1,18 @@
-//! Headers as ASGI has them: what a scope says of tracing, as the environ that PEP 3333 would have for it, and an answer's trace status.
+//! Requests as ASGI has them: opened from what a scope says, and an answer's trace status.
 //!
-//! Strangers come by here as often as they like: adding a status takes half as long as in Python, reading a scope with the header four
-//! fifths, one without it as long. What has other types than most servers' and frameworks' is left to Python (`NotImplemented`):
-//! reading that may run anybody's code.
+//! Strangers come by here as often as they like: from a scope to the refusal, nothing of Python's is made or called. What has other types
+//! than most servers' and frameworks' is left to Python (`NotImplemented`): reading that may run anybody's code.
 
 use std::borrow::Cow;
 
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::names;
+use crate::agent::UnitId;
+use crate::opening::{self, Opened, Part, Request};
+use crate::token::TokenObject;
+use crate::{current, names};
 
 /// How all of ours begin, as ASGI has names: lowercase.
 const BEGINNING: &[u8] = b"x-profile-trace";
@@ -25,67 +28,115 @@ const WITH_HEADERS: [&str; 3] = ["http.response.start", "websocket.accept", "web
 
 /// Adds what reads scopes to the module.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(environ_of, module)?)?;
+    module.add_function(wrap_pyfunction!(open_scope, module)?)?;
     module.add_function(wrap_pyfunction!(with_status, module)?)
 }
 
-/// What a scope says, where it has the header; `None` where it has not.
+/// What became of a request that is to be traced: its unit, if it is; the trace status of its answer; what is to be told: 1 if it is
+/// its run's first one here, 0 if not; or how many were refused, if that is to be said now.
+type Outcome<'py> = (Option<UnitId>, Bound<'py, PyBytes>, Option<u64>);
+
+/// Opens the unit of a request, if it has the header; `None` where it has not.
 #[pyfunction]
-fn environ_of<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+fn open_scope<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = scope.py();
-    let other = || Ok(py.NotImplemented().into_bound(py));
-    let Ok(scope) = scope.cast_exact::<PyDict>() else { return other() };
-    let none = || Ok(py.None().into_bound(py));
-    let Some(headers) = scope.get_item(names::headers(py))? else { return none() };
-    let Ok(headers) = headers.cast_exact::<PyList>() else { return other() };
-    let mut found: Option<Bound<'py, PyDict>> = None;
-    let mut is_asked = false;
+    let request = match asked(scope)? {
+        Read::Untraced => return Ok(py.None().into_bound(py)),
+        Read::Asked(request) if !is_within(py) => request,
+        _ => return Ok(py.NotImplemented().into_bound(py)),
+    };
+    let outcome: Outcome<'py> = match opening::open(py, &request)? {
+        Opened::Unit((unit, first)) => (Some(unit), PyBytes::new(py, b"on"), Some(first.into())),
+        Opened::Refused((why, count)) => (None, PyBytes::new(py, format!("off; {why}").as_bytes()), count),
+    };
+    outcome.into_bound_py_any(py)
+}
+
+/// Whether a middleware around this one may have opened the request: apps may be wrapped within each other.
+fn is_within(py: Python<'_>) -> bool {
+    current::value(py).is_some_and(|held| held.is_exact_instance_of::<TokenObject>())
+}
+
+/// What a scope says of tracing.
+enum Read<'py> {
+    Asked(Scope<'py>),
+    Untraced,
+    /// It may say something, in other types than most.
+    Unreadable,
+}
+
+/// A header's value.
+enum Value<'py> {
+    Once(Bound<'py, PyBytes>),
+    /// WSGI servers join what comes twice with a comma, which none of them may have: then it is refused. However often it comes, nothing
+    /// is put together here.
+    Repeated,
+}
+
+/// What the scope of a request with the header says.
+struct Scope<'py> {
+    /// By [`Part`].
+    values: [Option<Value<'py>>; 4],
+    /// `None` for a websocket.
+    method: Option<Bound<'py, PyString>>,
+    path: Option<Bound<'py, PyString>>,
+    /// `None` for clients on a Unix socket.
+    host: Option<Bound<'py, PyAny>>,
+}
+
+/// Reads a scope.
+fn asked<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
+    let py = scope.py();
+    let Ok(scope) = scope.cast_exact::<PyDict>() else { return Ok(Read::Unreadable) };
+    let Some(headers) = scope.get_item(names::headers(py))? else { return Ok(Read::Untraced) };
+    let Ok(headers) = headers.cast_exact::<PyList>() else { return Ok(Read::Unreadable) };
+    let mut values = [const { None }; 4];
     for header in headers {
-        let Some((name, value)) = parts(&header) else { return other() };
+        let Some((name, value)) = pair(&header) else { return Ok(Read::Unreadable) };
         let (Ok(name), Ok(value)) = (name.cast_exact::<PyBytes>(), value.cast_exact::<PyBytes>()) else {
-            return other();
+            return Ok(Read::Unreadable);
         };
         let Some(rest) = name.as_bytes().strip_prefix(BEGINNING) else { continue };
-        let known = match rest {
-            b"" => names::slug_header(py),
-            b"-run" => names::run_header(py),
-            b"-step" => names::step_header(py),
-            b"-signature" => names::signature_header(py),
+        let part = match rest {
+            b"" => Part::Slug,
+            b"-run" => Part::Run,
+            b"-step" => Part::Step,
+            b"-signature" => Part::Signature,
             _ => continue,
         };
-        is_asked |= rest.is_empty();
-        let environ = found.get_or_insert_with(|| PyDict::new(py));
-        if environ.contains(known)? {
-            // WSGI servers join what comes twice with a comma, which none of them may have: then it is refused. However often it
-            // comes, nothing is put together here.
-            environ.set_item(known, ",")?;
-        } else {
-            let value = value.as_bytes();
-            environ.set_item(known, latin_1(py, value.get(..READ).unwrap_or(value)))?;
+        let known = &mut values[part as usize];
+        *known = Some(if known.is_none() { Value::Once(value.clone()) } else { Value::Repeated });
+    }
+    if values[Part::Slug as usize].is_none() {
+        return Ok(Read::Untraced);
+    }
+    let said = |key| Ok::<_, PyErr>(scope.get_item(key)?.filter(|said| !said.is_none()));
+    let (method, path, client) = (said(names::method(py))?, said(names::path(py))?, said(names::client(py))?);
+    let text = |said: Option<Bound<'py, PyAny>>| said.map(Bound::cast_into_exact::<PyString>).transpose();
+    let (Ok(method), Ok(path)) = (text(method), text(path)) else { return Ok(Read::Unreadable) };
+    let host = match client.map(|client| pair(&client).map(|(host, _)| host)) {
+        Some(None) => return Ok(Read::Unreadable),
+        host => host.flatten(),
+    };
+    Ok(Read::Asked(Scope { values, method, path, host }))
+}
+
+impl Request for Scope<'_> {
+    fn said(&self, part: Part) -> PyResult<Option<Cow<'_, str>>> {
+        if part == Part::Address {
+            return Ok(self.host.as_ref().map(opening::text));
         }
+        Ok(self.values[part as usize].as_ref().map(|value| match value {
+            Value::Once(value) => latin_1(value.as_bytes()),
+            Value::Repeated => Cow::Borrowed(","),
+        }))
     }
-    let Some(environ) = found.filter(|_| is_asked) else { return none() };
-    // A websocket has no method.
-    let line = [
-        (names::path_info(py), names::path(py), names::nothing(py)),
-        (names::request_method(py), names::method(py), names::websocket(py)),
-    ];
-    for (name, key, otherwise) in line {
-        match scope.get_item(key)?.filter(|said| !said.is_none()) {
-            None => environ.set_item(name, otherwise)?,
-            Some(said) if said.is_exact_instance_of::<PyString>() => environ.set_item(name, said)?,
-            Some(_) => return other(),
-        }
+
+    fn line(&self) -> PyResult<String> {
+        let text = |text: &Bound<'_, PyString>| text.to_string_lossy().into_owned();
+        let method = self.method.as_ref().map_or("WS".to_owned(), text);
+        Ok(format!("{method} {}", self.path.as_ref().map(text).unwrap_or_default()))
     }
-    match scope.get_item(names::client(py))? {
-        Some(client) if !client.is_none() => match parts(&client).map(|(host, _)| host) {
-            Some(host) => environ.set_item(names::remote_address(py), host)?,
-            None => return other(),
-        },
-        // A Unix socket's clients have none.
-        _ => {}
-    }
-    Ok(environ.into_any())
 }
 
 /// A message to the server with the trace status, if it carries an answer's headers.
@@ -103,7 +154,7 @@ fn with_status<'py>(message: &Bound<'py, PyAny>, said: &Bound<'py, PyBytes>) -> 
     let Ok(headers) = headers.cast_exact::<PyList>() else { return other() };
     let mut is_said = false;
     for header in headers {
-        let Some((name, _)) = parts(&header) else { return other() };
+        let Some((name, _)) = pair(&header) else { return other() };
         let Ok(name) = name.cast_exact::<PyBytes>() else { return other() };
         is_said |= name.as_bytes().eq_ignore_ascii_case(STATUS);
     }
@@ -118,7 +169,7 @@ fn with_status<'py>(message: &Bound<'py, PyAny>, said: &Bound<'py, PyBytes>) -> 
 }
 
 /// Both of a pair, if it is one that servers make.
-fn parts<'py>(pair: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+fn pair<'py>(pair: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     if let Ok(pair) = pair.cast_exact::<PyTuple>() {
         return (pair.len() == 2).then(|| pair.get_item(0).ok().zip(pair.get_item(1).ok())).flatten();
     }
@@ -127,10 +178,10 @@ fn parts<'py>(pair: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py,
 }
 
 /// Bytes as HTTP has them, as PEP 3333 has text.
-fn latin_1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    let text = match std::str::from_utf8(bytes) {
+fn latin_1(bytes: &[u8]) -> Cow<'_, str> {
+    let bytes = bytes.get(..READ).unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
         Ok(text) if text.is_ascii() => Cow::Borrowed(text),
         _ => Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect()),
-    };
-    PyString::new(py, &text)
+    }
 }
