@@ -92,6 +92,11 @@ fn asked<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
     let Ok(headers) = headers.cast_exact::<PyList>() else { return Ok(Read::Unreadable) };
     let mut values = [const { None }; 4];
     for header in headers {
+        match is_ours(&header) {
+            Some(true) => {}
+            Some(false) => continue,
+            None => return Ok(Read::Unreadable),
+        }
         let Some((name, value)) = pair(&header) else { return Ok(Read::Unreadable) };
         let (Ok(name), Ok(value)) = (name.cast_exact::<PyBytes>(), value.cast_exact::<PyBytes>()) else {
             return Ok(Read::Unreadable);
@@ -119,6 +124,18 @@ fn asked<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
         host => host.flatten(),
     };
     Ok(Read::Asked(Scope { values, method, path, host }))
+}
+
+/// Whether a header's name begins like ours; `None` if that can't be said. Each header of each request comes by here.
+fn is_ours(header: &Bound<'_, PyAny>) -> Option<bool> {
+    let begins = |name: &Bound<'_, PyAny>| {
+        name.cast_exact::<PyBytes>().map(|name| name.as_bytes().starts_with(BEGINNING)).ok()
+    };
+    match header.cast_exact::<PyTuple>() {
+        Ok(header) if header.len() == 2 => header.get_borrowed_item(0).ok().and_then(|name| begins(&name)),
+        Ok(_) => None,
+        Err(_) => pair(header).and_then(|(name, _)| begins(&name)),
+    }
 }
 
 impl Request for Scope<'_> {
