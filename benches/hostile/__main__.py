@@ -1,6 +1,6 @@
 """`make bench-hostile`: a server is flooded with hostile headers, with the agent on and off, and others are timed.
 
-    python -m benches.hostile [--rounds N]
+    python -m benches.hostile [--rounds N] [--only SERVER]
 
 All servers stand at once, and are flooded in turn; only one has anything to do at a time. A server answers as many as
 it can: what is compared is how long a request without a header takes meanwhile, and what processor time each takes. The
@@ -44,15 +44,14 @@ PER_CENT = 10.0
 SECONDS = 0.8
 
 _GUNICORN = ("gunicorn", "--worker-class", "gthread", "--threads", "8", "--keep-alive", "300", "--timeout", "300")
+_UVICORN = ("uvicorn", "--port", "PORT", "--no-access-log", "--log-level", "warning")
 SERVERS = {
     "gunicorn": (*_GUNICORN, "--bind", "127.0.0.1:PORT", "benches.hostile.app:wsgi"),
-    "uvicorn": (
-        *("uvicorn", "--port", "PORT", "--no-access-log"),
-        "--log-level",
-        "warning",
-        "benches.hostile.app:asgi",
-    ),
+    "uvicorn": (*_UVICORN, "benches.hostile.app:asgi"),
+    "gunicorn, Flask": (*_GUNICORN, "--bind", "127.0.0.1:PORT", "benches.hostile.app:flask_app"),
+    "uvicorn, FastAPI": (*_UVICORN, "benches.hostile.app:fastapi_app"),
 }
+_VERSIONS = ("gunicorn", "uvicorn", "flask", "fastapi")
 _OFF: dict[str, str] = {}
 _OPEN = {"ENABLE_PROFILE_COVERAGE": "1"}
 _SECRET = {**_OPEN, "PROFILE_TRACE_SECRET": headers.SECRET}
@@ -119,12 +118,14 @@ def main() -> int:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(prog="python -m benches.hostile", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--only", action="append", choices=list(SERVERS), help="only this server (repeatable)")
     parser.add_argument("--out", type=Path, default=FILE)
     given = parser.parse_args()
     load = [round(load, 1) for load in os.getloadavg()]
     rows = []
     with tempfile.TemporaryDirectory(prefix="bench-hostile-") as name:
-        for server, command in SERVERS.items():
+        for server in given.only or SERVERS:
+            command = SERVERS[server]
             rows += rows_of(server, flooded(Path(name) / server, command, given.rounds))
         rows += inside(Path(name) / "inside")
     document = {
@@ -136,7 +137,7 @@ def main() -> int:
             "load after": [round(load, 1) for load in os.getloadavg()],
             "rounds": given.rounds,
         },
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in SERVERS}},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}},
         "rows": rows,
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,13 @@
-"""The app that is flooded: it does next to nothing, so that what the agent does is seen."""
+"""The apps that are flooded: two that do next to nothing, which shows what the agent does, and two of frameworks."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import fastapi
+import flask
 import playtrace_agent.asgi
+import playtrace_agent.flask
 import playtrace_agent.wsgi
 
 
@@ -27,3 +30,22 @@ async def _asgi(scope: Any, receive: Any, send: Any) -> None:
 
 wsgi = playtrace_agent.wsgi.TraceMiddleware(_wsgi)
 asgi = playtrace_agent.asgi.TraceMiddleware(_asgi)
+
+flask_app = flask.Flask(__name__)
+
+
+@flask_app.get("/<page>")
+def _flask(page: str) -> flask.Response:
+    return flask.jsonify(page=page, work=_work().decode())
+
+
+playtrace_agent.flask.init_app(flask_app)
+_fastapi_app = fastapi.FastAPI()
+
+
+@_fastapi_app.get("/{page}")
+async def _fastapi(page: str) -> dict[str, str]:
+    return {"page": page, "work": _work().decode()}
+
+
+fastapi_app = playtrace_agent.asgi.TraceMiddleware(_fastapi_app)

@@ -9,6 +9,7 @@ import platform
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.export_parity import compare
 from tests.export_parity.cases import CASES
@@ -32,7 +33,9 @@ def main() -> int:
     parser.add_argument("--python", action="append", choices=places.VERSIONS, help="only this Python (repeatable)")
     parser.add_argument("--coverage", action="append", choices=list(places.COVERAGES), help="only this coverage.py")
     parser.add_argument("--package", action="append", choices=PACKAGES, help="only this package (repeatable)")
+    parser.add_argument("--results", type=Path, default=FILE, help="where what was compared is added")
     arguments = parser.parse_args()
+    is_partial = bool(arguments.python or arguments.coverage or arguments.package)
     try:
         oracles = [
             places.oracle(python, coverage)
@@ -56,26 +59,41 @@ def main() -> int:
             print(tally, flush=True)
             for difference in tally.differences[:20]:
                 print(f"  {difference}", flush=True)
-    if not (arguments.python or arguments.coverage or arguments.package):
-        write(tallies)
+            if is_partial:
+                write([tally], arguments.results, partial=True)
+    if not is_partial:
+        write(tallies, arguments.results)
     return 1 if any(tally.differences for tally in tallies) else 0
 
 
-def write(tallies: list[compare.Tally]) -> None:
-    """Write the results."""
-    rows = []
+def write(tallies: list[compare.Tally], file: Path, *, partial: bool = False) -> None:
+    """Write the rows. What a partial run did not compare keeps the rows that it had: all of it takes many hours."""
+    known = json.loads(file.read_text(encoding="utf-8")) if partial and file.exists() else {"versions": {}, "rows": []}
+    rows = {entry["id"]: entry for entry in known["rows"]}
     for tally in tallies:
         name = f"{tally.package}, Python {tally.oracle.python}, coverage.py {tally.oracle.coverage}"
-        rows.append(row(f"mismatches, {name}", len(tally.differences), "differences", 0, "lower"))
-        rows.append(row(f"statements, {name}", tally.statements, "statements", None, "higher"))
-        rows.append(row(f"reports, {name}", tally.reports, "reports", None, "higher"))
+        for entry in (
+            row(f"mismatches, {name}", len(tally.differences), "differences", 0, "lower"),
+            row(f"statements, {name}", tally.statements, "statements", None, "higher"),
+            row(f"reports, {name}", tally.reports, "reports", None, "higher"),
+        ):
+            rows[entry["id"]] = {**entry, "how": HOW}
+    oracles = {tally.oracle.described for tally in tallies} | set(known["versions"].get("oracles", ()))
     document = {
         "machine": {"cpus": os.cpu_count(), "system": platform.system(), "architecture": platform.machine()},
-        "versions": {"oracles": sorted({tally.oracle.described for tally in tallies}), **places.releases()},
-        "rows": [{**entry, "how": HOW} for entry in rows],
+        "versions": {"oracles": sorted(oracles), **places.releases()},
+        "rows": sorted(rows.values(), key=_order),
     }
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh.replace(file)
+
+
+def _order(entry: dict[str, Any]) -> list[str]:
+    """By Python, then by coverage.py, then by package."""
+    _, package, python, coverage = entry["id"].split(", ")
+    return [python, coverage, package]
 
 
 if __name__ == "__main__":
