@@ -8,15 +8,11 @@ SHELL := bash
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
-# CPython 3.13 beside 3.12, or the other way round; the tests that depend most on the interpreter run there, too.
+# CPython 3.13 beside 3.12, or the other way round; the tests that depend most on the interpreter run there, too. What
+# starts servers or pools of processes takes minutes, and runs on each Python by `make matrix`.
 OTHER := .tools/other-python/bin/python
 ON_OTHER := $(patsubst %,python/tests/test_%.py,always attribution beside_others code_lifetime empty_context future_plumbing last_words onimport stretches \
-	granularity imports initializers left_out multiprocessing passing resumed_elsewhere wsgi asgi asgi_pieces asgi_servers \
-	pool_results pools processes process_load loky) $(wildcard python/tests/test_harmless_*.py)
-# Of these, what a second interpreter adds nothing to: every server in every way of starting it, and loads that show that
-# they would see a fault. `make matrix` runs the former on each.
-ONLY_HERE := not (the_load_sees or by_the_coverage_engine or test_asgi_servers.py and \
-	(started_by_us and not two-workers-without or at_once and (uvicorn-two or uvicorn-reload or gunicorn or granian])))
+	granularity imports left_out passing resumed_elsewhere wsgi asgi asgi_pieces processes) $(wildcard python/tests/test_harmless_*.py)
 # CPython 3.11, where coverage.py is the source of lines.
 OLDER := .tools/older-python/bin/python
 ON_OLDER := $(patsubst %,python/tests/test_%.py,coverage_engine coverage_engine_beside coverage_engine_reach imports rq) \
@@ -64,7 +60,7 @@ test: setup check  ## Unit, property and end-to-end tests
 		log=.tools/other-pythons.log; \
 		others() { \
 			other=0; \
-			if [ -x $(OTHER) ]; then $(OTHER) -m pytest -p no:cacheprovider $(ON_OTHER) -k "$(ONLY_HERE)" || other=1; fi; \
+			if [ -x $(OTHER) ]; then $(OTHER) -m pytest -p no:cacheprovider $(ON_OTHER) || other=1; fi; \
 			if [ -x $(OLDER) ]; then $(OLDER) -m pytest -p no:cacheprovider $(ON_OLDER) || other=1; fi; \
 			return $$other; \
 		}; \
