@@ -161,8 +161,11 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(tmp_path_factory.mktemp("redis"))
 
 
-@pytest.mark.parametrize("name", CAPS)
-@pytest.mark.parametrize("queue", ["rq", "celery", "huey"])
+#: Celery's worker takes longest: of its limits one that is met before a job is traced, and one that is met meanwhile.
+CASES = [(queue, name) for queue in ("rq", "huey") for name in CAPS] + [("celery", "MAX_RUNS"), ("celery", "MAX_SHARD")]
+
+
+@pytest.mark.parametrize(("queue", "name"), CASES)
 def test_a_limit_within_a_job(workspace: Workspace, redis_url: str, queue: str, name: str) -> None:
     cap, way = CAPS[name], QUEUES[queue]
     with redis.Redis.from_url(f"{redis_url}/2") as connection:

@@ -10,8 +10,9 @@ use crate::{Failure, step};
 /// What the demo and the tests need.
 const REQUIREMENTS: [&str; 2] = ["demo", "dev"];
 
-/// What no process of the tests imports, or a single one: a pattern of compileall's.
-const NOT_COMPILED: &str = "/(tests?|mypy|mypyc|pip)/";
+/// What no process of the tests imports, or next to none: a pattern of compileall's.
+const NOT_COMPILED: &str =
+    "/(tests?|mypy|mypyc|pip|setuptools|pygments|twisted|autobahn|gis|locale|mssql|mysql|oracle|postgresql)/";
 
 /// A virtual environment.
 pub(crate) struct Venv {
