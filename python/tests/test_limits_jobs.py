@@ -162,7 +162,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 #: Celery's worker takes longest: of its limits one that is met before a job is traced, and one that is met meanwhile.
-CASES = [(queue, name) for queue in ("rq", "huey") for name in CAPS] + [("celery", "MAX_RUNS"), ("celery", "MAX_SHARD")]
+CASES = [(queue, name) for queue in ("rq", "huey") for name in CAPS] + [("celery", "MIN_FREE"), ("celery", "MAX_SHARD")]
 
 
 @pytest.mark.parametrize(("queue", "name"), CASES)
