@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,20 @@ TOOLS = surroundings.REPOSITORY / ".tools" / "actionlint"
 collect_ignore_glob = ["parity/corpus/*"]
 
 
+def once[T](factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:
+    """What `make` returns, made by one of xdist's processes for all; `make` gets a directory that it may use."""
+    root = factory.getbasetemp()
+    # Each process has a directory of its own below the one that they share.
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    made = root / f"{name}.pickle"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.is_file():
+            made.write_bytes(pickle.dumps(make(factory.mktemp(name))))
+        found: T = pickle.loads(made.read_bytes())
+        return found
+
+
 @pytest.fixture(scope="session")
 def little(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's profiles with some more, cut out of them, that do one thing each."""
@@ -61,12 +77,17 @@ class Run:
 
 @pytest.fixture(scope="session")
 def cold(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """Each profile replayed alone against web processes that have served nobody yet.
+    """Each profile replayed alone against a web process that has served nobody yet.
 
     On a stack of its own: other tests may look at the shared one's processes meanwhile.
     """
+    return once(tmp_path_factory, "cold", replayed_cold)
+
+
+def replayed_cold(out: Path) -> dict[str, Run]:
+    """Replay each profile."""
     runs: dict[str, Run] = {}
-    with Stack(options(tmp_path_factory.mktemp("cold"), playtrace=None)) as running:
+    with Stack(options(out, playtrace=None, workers=1)) as running:
         for number, slug in enumerate(surroundings.slugs()):
             if number > 0:
                 running.restart_web()

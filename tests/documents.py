@@ -86,6 +86,19 @@ def commands(document: Path) -> list[Command]:
     return [command for block in blocks(document, "bash") for command in block.commands()]
 
 
+def script_of(page: Path) -> str:
+    """The page's `bash` blocks as one script, that says in which block it failed; what needs an engine is left out."""
+    return "\n".join([f"trap 'echo \"{page.name}:$block\" >&2' ERR", *map(_piece_of, blocks(page, "bash"))])
+
+
+def _piece_of(block: Block) -> str:
+    """One block."""
+    commands = block.commands()
+    mine = [command.text for command in commands if not command.needs_docker]
+    text = block.text if len(mine) == len(commands) else "\n".join(mine)
+    return f"block={block.line}\n{text}"
+
+
 def every_document() -> list[Path]:
     """All that people are told to read, the customers' pages and the notes of each directory."""
     root = surroundings.REPOSITORY

@@ -280,3 +280,14 @@ def flat(contexts: dict[str, Lines]) -> set[tuple[str, str, int]]:
         for path, numbers in lines.items()
         for line in numbers
     }
+
+
+def only_cold_differs(one: dict[str, Lines], other: dict[str, Lines], cold_only: list[tuple[str, range]]) -> None:
+    """Fail when two runs of a profile differ in a line that is not of a cold-only function."""
+    left, right = flat(without(one, cold_only)), flat(without(other, cold_only))
+    assert left == right, f"only one: {sorted(left - right)}, only other: {sorted(right - left)}"
+
+
+def profile_only(contexts: dict[str, Lines]) -> dict[str, Lines]:
+    """Without what imports ran: which profile is the first to import a module is chance."""
+    return {context: lines for context, lines in contexts.items() if context != "import"}

@@ -39,11 +39,17 @@ def test_all_of_it_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_flood_is_answered_and_measured(tmp_path: Path) -> None:
-    found = flooded(tmp_path, SERVERS["uvicorn"], 1)
+    found = flooded(tmp_path, SERVERS["uvicorn"], 1, seconds=0.2)
     assert found.keys() == WAYS.keys()
     for one in found.values():
         assert len(one.latency) == len(one.work) == len(one.rate) == 1
         assert min(*one.latency, *one.work, *one.rate) > 0
+
+
+def test_each_server_has_its_app() -> None:
+    apps = [command[-1] for command in SERVERS.values()]
+    code = "import pkgutil, sys\nfor name in sys.argv[1:]: assert callable(pkgutil.resolve_name(name)), name"
+    subprocess.run([sys.executable, "-c", code, *apps], env=environment(), cwd=ROOT, check=True)
 
 
 def test_rows_compare_with_the_agent_off() -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Run
 from tests.oracle import surroundings
-from tests.support import COLD_ONLY_FILE, Ended, Verdict, coverage, run
+from tests.oracle.run import read_contexts
+from tests.support import COLD_ONLY_FILE, Ended, Verdict, coverage, only_cold_differs, profile_only, run
 
 EXPECTED: dict[str, dict[str, Any]] = tomllib.loads(COLD_ONLY_FILE.read_text(encoding="utf-8"))["profiles"]
 COLUMNS = ["profile", "verdict", "requests", "jobs", "files", "lines", "symbols", "only-here symbols"]
@@ -21,9 +23,9 @@ COLUMNS = ["profile", "verdict", "requests", "jobs", "files", "lines", "symbols"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Path]:
-    """The demo's driver, run as `make demo` does, and its `out`."""
+    """The demo's driver, run as `make demo` does but with all profiles at once, and its `out`."""
     out = tmp_path_factory.mktemp("demo") / "out"
-    argv: list[str | Path] = [sys.executable, surroundings.DEMO / "run_demo.py", "--out", out]
+    argv: list[str | Path] = [sys.executable, surroundings.DEMO / "run_demo.py", "--out", out, "--jobs", "5"]
     argv += ["--redis-server", surroundings.redis_server(), "--playtrace", surroundings.program()]
     return run(argv, {**os.environ, "NO_COLOR": "1"}, timeout=200).expect(0), out
 
@@ -70,6 +72,17 @@ def test_what_it_names_is_there(demo: tuple[Ended, Path]) -> None:
         assert not list((out / "coverage").glob(f"{slug}.coverage.*")), "shards go after a safe merge"
     for name in ("matrix.json", "matrix.md", "coverage-symbols.json", "stack.json"):
         assert (out / name).is_file()
+
+
+def test_all_at_once_give_the_same_lines_as_each_alone(
+    demo: tuple[Ended, Path], cold: dict[str, Run], cold_only: list[tuple[str, range]]
+) -> None:
+    _, out = demo
+    for slug in EXPECTED:
+        together = read_contexts(out / "coverage" / f"{slug}.coverage")
+        only_cold_differs(profile_only(together), profile_only(cold[slug].contexts), cold_only)
+        artifact = out / "artifacts" / f"{slug}.coverage"
+        assert artifact.read_bytes() == (out / "coverage" / f"{slug}.coverage").read_bytes()
 
 
 def test_the_maps_tell_profiles_apart(demo: tuple[Ended, Path]) -> None:

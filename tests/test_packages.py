@@ -36,11 +36,11 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def installed(request: pytest.FixtureRequest, wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs' directory of a new environment with both packages, installed without an index."""
     home = tmp_path_factory.mktemp("clean") / "venv"
+    venv.create(home, with_pip=False, symlinks=True)
     if request.param == "pip":
-        venv.create(home, with_pip=True, symlinks=True)
-        install: list[str | Path] = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index"]
+        install: list[str | Path] = [sys.executable, "-m", "pip", "--python", home / "bin" / "python", "install"]
+        install += ["--quiet", "--no-index"]
     else:
-        venv.create(home, with_pip=False, symlinks=True)
         uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-index", "--no-cache"]
         install = [*uv, "--python", str(home / "bin" / "python")]
     subprocess.run([*install, *wheels], check=True, cwd=home, env={**CLEAN, "HOME": str(home)})

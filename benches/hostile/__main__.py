@@ -48,8 +48,8 @@ _UVICORN = ("uvicorn", "--port", "PORT", "--no-access-log", "--log-level", "warn
 SERVERS = {
     "gunicorn": (*_GUNICORN, "--bind", "127.0.0.1:PORT", "benches.hostile.app:wsgi"),
     "uvicorn": (*_UVICORN, "benches.hostile.app:asgi"),
-    "gunicorn, Flask": (*_GUNICORN, "--bind", "127.0.0.1:PORT", "benches.hostile.app:flask_app"),
-    "uvicorn, FastAPI": (*_UVICORN, "benches.hostile.app:fastapi_app"),
+    "gunicorn, Flask": (*_GUNICORN, "--bind", "127.0.0.1:PORT", "benches.hostile.frameworks:flask_app"),
+    "uvicorn, FastAPI": (*_UVICORN, "benches.hostile.frameworks:fastapi_app"),
 }
 _VERSIONS = ("gunicorn", "uvicorn", "flask", "fastapi")
 _OFF: dict[str, str] = {}
@@ -79,18 +79,18 @@ class Flooded:
     work: list[float] = field(default_factory=list)
     rate: list[float] = field(default_factory=list)
 
-    def measure(self) -> None:
-        """Flood it for a while."""
+    def measure(self, seconds: float) -> None:
+        """Flood it for so long."""
         if self.flood.stdin is None or self.flood.stdout is None:
             raise RuntimeError("it was started without pipes")
         connection, took, untraced = Connection(self.port), [], 0
         spent, begin = spent_by(self.server), time.perf_counter()
         self._say()
-        while (now := time.perf_counter()) < begin + SECONDS:
+        while (now := time.perf_counter()) < begin + seconds:
             connection.ask(_PLAIN)
             untraced += 1
             # It takes a moment until the flood is there.
-            if now > begin + SECONDS / 8:
+            if now > begin + seconds / 8:
                 took.append(time.perf_counter() - now)
         self._say()
         answered = untraced + int(self.flood.stdout.readline())
@@ -147,7 +147,7 @@ def main() -> int:
     return 0
 
 
-def flooded(work: Path, command: Sequence[str], rounds: int) -> dict[str, Flooded]:
+def flooded(work: Path, command: Sequence[str], rounds: int, seconds: float = SECONDS) -> dict[str, Flooded]:
     """Flood a server in each way, in turn; every other round the other way round."""
     with ExitStack() as ends:
         found: dict[str, Flooded] = {}
@@ -173,7 +173,7 @@ def flooded(work: Path, command: Sequence[str], rounds: int) -> dict[str, Floode
         # The first round warms up.
         for turn in range(rounds + 1):
             for one in list(found.values())[:: 1 if turn % 2 == 0 else -1]:
-                one.measure()
+                one.measure(seconds)
         for one in found.values():
             del one.latency[0], one.work[0], one.rate[0]
     return found

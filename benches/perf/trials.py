@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +60,12 @@ class Trial:
         return f"{percent[0]} % ({percent[1]} to {percent[2]}), twins within {self.stray * 100:.2f} %: {word}"
 
 
-def trial(planted: float, rounds: int) -> Trial:
-    """Measure once, on a server of its own."""
+def trial(planted: float, rounds: int, **changes: str) -> Trial:
+    """Measure once, on a server of its own; `changes` are of its environment."""
     with tempfile.TemporaryDirectory(prefix="bench-perf-") as name:
         work = Path(name)
         _write_profile(work)
-        with _server(planted, work) as url:
+        with _server(planted, work, changes) as url:
             command: list[str | Path] = [
                 surroundings.program(),
                 "perf",
@@ -105,10 +105,10 @@ def _write_profile(work: Path) -> None:
 
 
 @contextmanager
-def _server(planted: float, work: Path) -> Iterator[str]:
+def _server(planted: float, work: Path, changes: Mapping[str, str]) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--bind", f"127.0.0.1:{port}"]
-    env = {**os.environ, "BENCH_PERF_PLANTED": str(planted), "PYTHONPATH": str(surroundings.REPOSITORY)}
+    env = {**os.environ, "BENCH_PERF_PLANTED": str(planted), "PYTHONPATH": str(surroundings.REPOSITORY), **changes}
     with (work / "server.log").open("wb") as log:
         process = subprocess.Popen([*command, "benches.perf.app"], cwd=work, env=env, stdout=log, stderr=log)
     try:

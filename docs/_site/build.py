@@ -26,8 +26,10 @@ def environment() -> Path:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return python
     print("==> installing Sphinx (pinned, with hashes)", flush=True)
-    venv.create(ENVIRONMENT, clear=True, with_pip=True)
-    pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    # This Python's pip installs: an environment that has its own takes a third longer to make.
+    venv.create(ENVIRONMENT, clear=True, with_pip=False)
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python]
+    pip += ["--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "--require-hashes", "-r", REQUIREMENTS], check=True)
     stamp.write_text(wanted, encoding="utf-8")
     return python
