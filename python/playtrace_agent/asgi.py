@@ -161,7 +161,7 @@ def _environ(scope: Scope) -> Environ | None:
             found[known] = "," if known in found else value.decode("latin-1")
     if SLUG_HEADER not in found:
         return None
-    found |= {"REQUEST_METHOD": scope.get("method") or "WS", "PATH_INFO": scope.get("path", "")}
+    found |= {"REQUEST_METHOD": scope.get("method") or "WS", "PATH_INFO": scope.get("path") or ""}
     client = scope.get("client")
     if client:
         found[ADDRESS] = client[0]

@@ -79,7 +79,7 @@ class Opening:
 
     def say_refused(self, reason: str, count: int, environ: Environ) -> None:
         """Say why a request is not let in, and that it is one of so many."""
-        log.warning("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
+        _warn("not traced: %s: %s (%d so far in process %d)", _what(environ), reason, count, os.getpid())
 
     def refused(self, error: Exception, environ: Environ) -> str:
         """Return why a request is not traced, fit for a header, where opening it raised that."""
@@ -113,7 +113,7 @@ class Opening:
         """Log a reason, once, and make it fit into a header."""
         if reason not in _said and len(_said) < _REMEMBERED:
             _said.add(reason)
-            log.warning("not traced: %s: %s", _what(environ), reason)
+            _warn("not traced: %s: %s", _what(environ), reason)
         return _for_header(reason)
 
 
@@ -123,10 +123,16 @@ def say_opened(slug: str, environ: Environ, first: bool) -> None:
     def say() -> None:
         if log.isEnabledFor(logging.INFO):
             runtime.say(logging.INFO, "header seen: profile %s, process %d, %s", slug, os.getpid(), _what(environ))
-        if first:
-            units.say_began(slug, environ.get(RUN_HEADER))
 
     runtime.guard("saying that a request is traced", say)
+    if first:
+        # Whatever the log does, the verdict is told.
+        runtime.guard("saying that a run begins", lambda: units.say_began(slug, environ.get(RUN_HEADER)))
+
+
+def _warn(message: str, *args: object) -> None:
+    """Log why a request is not traced. It is answered, whatever the app's handlers and filters make of that."""
+    runtime.guard("saying why a request is not traced", lambda: log.warning(message, *args))
 
 
 def _for_header(reason: str) -> str:

@@ -297,9 +297,12 @@ def guard(doing: str, work: Callable[[], object]) -> None:
 
 
 def say_fault(doing: str, error: Exception) -> None:
-    """Log that a piece of the agent failed."""
+    """Log that a piece of the agent failed. Where it is the log that fails, nobody can be told."""
     let_through(error)
-    say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)
+    try:
+        say(logging.WARNING, "data may be incomplete: %s in process %d: %s", doing, os.getpid(), error)
+    except Exception as again:  # noqa: BLE001 - an app's handler or filter may raise anything
+        let_through(again)
 
 
 def let_through(error: Exception) -> None:

@@ -68,6 +68,7 @@ REST = [
     {"method": None, "path": "/\u00e4" * 200, "client": ["192.0.2.1", 1]},
     {"method": "PUT", "path": "/\ud800", "client": ("203.0.113.1", 1)},
     {"type": "websocket", "path": "", "client": None},
+    {"type": "websocket", "path": None},
     {"client": (5, 1)},
 ]
 
