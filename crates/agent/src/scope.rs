@@ -1,7 +1,7 @@
 //! Requests as ASGI has them: opened from what a scope says, and an answer's trace status.
 //!
-//! Strangers come by here as often as they like: from a scope to the refusal, nothing of Python's is made or called. What has other types
-//! than most servers' and frameworks' is left to Python (`NotImplemented`): reading that may run anybody's code.
+//! Strangers come by here as often as they like: from a scope to the refusal no function of Python's is called, and no environ made. What
+//! has other types than most servers' and frameworks' is left to Python (`NotImplemented`): reading that may run anybody's code.
 
 use std::borrow::Cow;
 
@@ -41,8 +41,8 @@ type Outcome<'py> = (Option<UnitId>, Bound<'py, PyBytes>, Option<u64>);
 fn open_scope<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = scope.py();
     let request = match asked(scope)? {
-        Read::Untraced => return Ok(py.None().into_bound(py)),
-        Read::Asked(request) if !is_within(py) => request,
+        Asked::Untraced => return Ok(py.None().into_bound(py)),
+        Asked::Traced(request) if !is_within(py) => request,
         _ => return Ok(py.NotImplemented().into_bound(py)),
     };
     let outcome: Outcome<'py> = match opening::open(py, &request)? {
@@ -58,8 +58,8 @@ fn is_within(py: Python<'_>) -> bool {
 }
 
 /// What a scope says of tracing.
-enum Read<'py> {
-    Asked(Scope<'py>),
+enum Asked<'py> {
+    Traced(Scope<'py>),
     Untraced,
     /// It may say something, in other types than most.
     Unreadable,
@@ -85,21 +85,21 @@ struct Scope<'py> {
 }
 
 /// Reads a scope.
-fn asked<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
+fn asked<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Asked<'py>> {
     let py = scope.py();
-    let Ok(scope) = scope.cast_exact::<PyDict>() else { return Ok(Read::Unreadable) };
-    let Some(headers) = scope.get_item(names::headers(py))? else { return Ok(Read::Untraced) };
-    let Ok(headers) = headers.cast_exact::<PyList>() else { return Ok(Read::Unreadable) };
+    let Ok(scope) = scope.cast_exact::<PyDict>() else { return Ok(Asked::Unreadable) };
+    let Some(headers) = scope.get_item(names::headers(py))? else { return Ok(Asked::Untraced) };
+    let Ok(headers) = headers.cast_exact::<PyList>() else { return Ok(Asked::Unreadable) };
     let mut values = [const { None }; 4];
     for header in headers {
         match is_ours(&header) {
             Some(true) => {}
             Some(false) => continue,
-            None => return Ok(Read::Unreadable),
+            None => return Ok(Asked::Unreadable),
         }
-        let Some((name, value)) = pair(&header) else { return Ok(Read::Unreadable) };
+        let Some((name, value)) = pair(&header) else { return Ok(Asked::Unreadable) };
         let (Ok(name), Ok(value)) = (name.cast_exact::<PyBytes>(), value.cast_exact::<PyBytes>()) else {
-            return Ok(Read::Unreadable);
+            return Ok(Asked::Unreadable);
         };
         let Some(rest) = name.as_bytes().strip_prefix(BEGINNING) else { continue };
         let part = match rest {
@@ -113,17 +113,17 @@ fn asked<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
         *known = Some(if known.is_none() { Value::Once(value.clone()) } else { Value::Repeated });
     }
     if values[Part::Slug as usize].is_none() {
-        return Ok(Read::Untraced);
+        return Ok(Asked::Untraced);
     }
     let said = |key| Ok::<_, PyErr>(scope.get_item(key)?.filter(|said| !said.is_none()));
     let (method, path, client) = (said(names::method(py))?, said(names::path(py))?, said(names::client(py))?);
     let text = |said: Option<Bound<'py, PyAny>>| said.map(Bound::cast_into_exact::<PyString>).transpose();
-    let (Ok(method), Ok(path)) = (text(method), text(path)) else { return Ok(Read::Unreadable) };
+    let (Ok(method), Ok(path)) = (text(method), text(path)) else { return Ok(Asked::Unreadable) };
     let host = match client.map(|client| pair(&client).map(|(host, _)| host)) {
-        Some(None) => return Ok(Read::Unreadable),
+        Some(None) => return Ok(Asked::Unreadable),
         host => host.flatten(),
     };
-    Ok(Read::Asked(Scope { values, method, path, host }))
+    Ok(Asked::Traced(Scope { values, method, path, host }))
 }
 
 /// Whether a header's name begins like ours; `None` if that can't be said. Each header of each request comes by here.
