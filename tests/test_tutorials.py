@@ -57,13 +57,13 @@ def type_tutorial(page: Path, tmp_path: Path, directory: str) -> str:
         "redis-server": str(surroundings.redis_server()),
         "python3 -m venv .venv": f"{make_environment}\necho {site} > .venv/{packages}/all.pth",
         # Into the environment that the page makes, although it sees the tests' own.
-        '"$PLAYTRACE_CHECKOUT"/dist': '--force-reinstall --no-deps "$PLAYTRACE_CHECKOUT"/dist',
+        '"$PLAYTRACE_CHECKOUT"/dist': '--force-reinstall "$PLAYTRACE_CHECKOUT"/dist',
         "python3.12": f"python{sys.version_info.major}.{sys.version_info.minor}",
     }
     for old, new in changes.items():
         text = text.replace(old, new)
     env = {key: value for key, value in os.environ.items() if not key.startswith(("PROFILE_", "ENABLE_"))}
-    env |= {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
+    env |= {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
     env["GUNICORN_CMD_ARGS"] = f"--config {DEMO / 'gunicorn.conf.py'}"
     shell = subprocess.Popen(
         ["bash", "-mEeuo", "pipefail", "-c", text],

@@ -36,9 +36,9 @@ class Scenario:
     among: tuple[str, ...] = plan.FEATURES
     alone: int = plan.ALONE
     granularity: str = "profile"
-    # How many requests make it a stress, and how many a test.
+    # How many requests make it a stress, and how many a test: each feature comes several times.
     requests: int = 20_000
-    short: int = 300
+    short: int = 150
     # Whether requests overlap within a process, too.
     threads: bool = False
     # Whether the verdict of each run must be *complete*.
@@ -75,10 +75,10 @@ GEVENT = Scenario(
     needs=("gevent",),
     among=plan.GREEN,
     threads=True,
-    short=150,
+    short=80,
 )
-FORKING = Scenario("rq-forking", ("tests.stress.queues.rq", "work"), way="job", queue="rq", workers=4, short=80)
-SIMPLE = Scenario("rq-simple", ("tests.stress.queues.rq", "simple"), way="job", queue="rq", workers=3, short=150)
+FORKING = Scenario("rq-forking", ("tests.stress.queues.rq", "work"), way="job", queue="rq", workers=4, short=40)
+SIMPLE = Scenario("rq-simple", ("tests.stress.queues.rq", "simple"), way="job", queue="rq", workers=3, short=80)
 # What `make test` runs in its short form; of the others the agent's own tests are one.
 SCENARIOS = (SYNC, GTHREAD, UVICORN, GEVENT, FORKING, SIMPLE)
 
