@@ -36,8 +36,9 @@ TOOLS = surroundings.REPOSITORY / ".tools" / "actionlint"
 # The files that take longest, the longest first. Several processes run a file each; where one of these is begun last,
 # the others wait for it. `profiles` makes what `oracle` and `demo` want, too.
 LONGEST = [
-    *("oracle", "profiles", "docs", "stress", "tutorials", "site", "demo", "packages", "doctor", "nights"),
-    *("workflows", "processes", "bench_hostile", "bench_perf"),
+    *("oracle", "profiles", "docs", "doctor", "stress", "tutorials", "site", "packages", "workflows", "bad_input"),
+    *("demo", "kill_moments", "processes", "perf", "export", "docker", "release", "nights", "topology", "customer"),
+    *("bench_hostile", "kills", "data", "source_parity", "bench_perf", "check", "signed", "flows"),
 ]
 
 # What parity runs under both tracers; not a test of ours.
