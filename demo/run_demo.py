@@ -23,7 +23,8 @@ from stack import APP, DEMO, Stack, StackOptions, find_redis_server
 from stack_services import StackError
 
 # The programs' own exit codes for "done, and a verdict is failed" and "… is partial" (docs/messages.md).
-_VERDICT_CODES = (0, 1, 3)
+_CODES = {"failed": 1, "partial": 3}
+_VERDICT_CODES = (0, *_CODES.values())
 _INTERRUPTED = 130
 
 
@@ -66,6 +67,12 @@ def expected_verdicts() -> dict[str, Expected]:
     return {slug: Expected(row["verdict"], row.get("reason_contains")) for slug, row in profiles.items()}
 
 
+def batch_code() -> int:
+    """What a batch of all profiles must end with: `failed` comes before `partial`."""
+    verdicts = {expected.verdict for expected in expected_verdicts().values()}
+    return next((code for verdict, code in _CODES.items() if verdict in verdicts), 0)
+
+
 def differences(coverage_dir: Path) -> list[str]:
     """Every way in which the verdicts are not the expected ones."""
     found = []
@@ -83,14 +90,14 @@ def differences(coverage_dir: Path) -> list[str]:
     return found
 
 
-def play_and_map(stack: Stack, playtrace: Path, jobs: int) -> None:
-    """The customer's commands, one after the other."""
+def play_and_map(stack: Stack, playtrace: Path, jobs: int) -> int:
+    """The customer's commands, one after the other; the exit code of the batch."""
     out = stack.out
     env = {**os.environ, **stack.exports()}
     say(f"replaying {len(expected_verdicts())} profiles against {stack.app_url}")
     batch: list[str | Path] = [playtrace.with_name("wctl"), "run-profile-coverage-batch", "--jobs", str(jobs)]
     batch += ["--service-url", stack.service_url, "--base-url", stack.app_url, "--artifacts-dir", out / "artifacts"]
-    run(batch, env, _VERDICT_CODES)
+    code = run(batch, env, _VERDICT_CODES)
     stack.check()
     config = APP / "coverage.profile-playback.ini"
     inventory = out / "coverage-symbols.json"
@@ -102,6 +109,7 @@ def play_and_map(stack: Stack, playtrace: Path, jobs: int) -> None:
     run([*reports, "--output-dir", out, "--format", "json,html"], env, _VERDICT_CODES)
     matrix: list[str | Path] = [playtrace, "matrix", "--reports-dir", out / "reports", "--inventory", inventory]
     run([*matrix, "--data-dir", stack.coverage_dir, "--output-dir", out], env, _VERDICT_CODES)
+    return code
 
 
 def tell_outputs(out: Path) -> None:
@@ -141,7 +149,7 @@ def main(arguments: Sequence[str]) -> int:
         say("starting Redis, gunicorn, RQ workers and the playback service")
         options = StackOptions(given.out, find_redis_server(given.redis_server), playtrace)
         with Stack(options) as stack:
-            play_and_map(stack, playtrace, given.jobs)
+            code = play_and_map(stack, playtrace, given.jobs)
             say("stopping the services")
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -150,6 +158,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     wrong = differences(stack.coverage_dir)
+    if code != (due := batch_code()):
+        wrong.append(f"the batch ended with exit code {code} instead of {due}")
     tell_outputs(stack.out)
     if wrong:
         print("\nnot as expected (demo/expected.toml):", *wrong, sep="\n  ", file=sys.stderr)

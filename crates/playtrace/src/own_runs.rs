@@ -152,14 +152,18 @@ fn sweep(kind: &Kind, dir: &Path, root: Option<&Path>, mut list: &File) {
         // It may write into its sandbox: that is for the next one.
         return;
     }
-    let mut listed = String::new();
+    let (mut listed, mut again) = (String::new(), String::new());
     let known = list.rewind().and_then(|()| list.read_to_string(&mut listed));
     if let (Ok(_), Some(root)) = (known, root) {
-        for dir in listed.lines().map(Path::new).filter(|dir| is_sandbox(dir, root)) {
-            let _ = fs_err::remove_dir_all(dir);
+        for line in listed.lines().filter(|line| is_sandbox(Path::new(line), root)) {
+            // A request that came just before the kill, and is in no ledger yet, may make it once more: that is for the next one.
+            if fs_err::remove_dir_all(line).is_ok() {
+                again.push_str(line);
+                again.push('\n');
+            }
         }
     }
-    let _ = list.set_len(0);
+    let _ = list.set_len(0).and_then(|()| list.write_all(again.as_bytes()));
 }
 
 /// Whether a directory that a file names is one that a player made below `root`. The whole group can write such files, so it has to

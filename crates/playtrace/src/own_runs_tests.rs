@@ -114,6 +114,24 @@ fn what_a_killed_one_left_goes_with_the_next() {
 }
 
 #[test]
+fn a_sandbox_that_the_app_makes_once_more_goes_with_the_one_after() {
+    let world = World::new();
+    let mut own = world.own();
+    let dir = sandbox(&world);
+    own.add_directory(dir.clone());
+    kill(own);
+    drop(world.own());
+    assert!(!dir.exists());
+    fs_err::create_dir(&dir).unwrap();
+    drop(world.own());
+    assert!(!dir.exists());
+    // Nobody made it again: it is not looked at any more.
+    drop(world.own());
+    let list = world.coverage().join(".playtrace/.test.lock");
+    assert_eq!(fs_err::read_to_string(list).unwrap(), "");
+}
+
+#[test]
 fn what_another_one_is_at_work_on_stays() {
     let world = World::new();
     let mut other = world.own();
