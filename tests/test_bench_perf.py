@@ -8,8 +8,9 @@ import pytest
 from benches.perf.__main__ import row
 from benches.perf.trials import Trial, trial
 
-# What is planted is nothing, or far more than what server and connection take: short requests will do.
-SHORT = {"BENCH_PERF_ITERATIONS": "40000"}
+# Where nothing is planted, short requests will do; what is to be found must be more than what server and connection
+# take, and than what other processes on the machine do to that.
+SHORT, LONGER = ({"BENCH_PERF_ITERATIONS": iterations} for iterations in ("40000", "160000"))
 
 
 def test_where_nothing_is_planted_perf_is_not_wrong() -> None:
@@ -23,9 +24,13 @@ def test_where_nothing_is_planted_perf_is_not_wrong() -> None:
 
 
 def test_a_large_slowdown_is_found_even_here() -> None:
-    # Three times the work: no machine is so busy that this can't be told from nothing.
-    found = trial(2.0, rounds=8, **SHORT)
-    assert found.low > 1.3, found
+    # Three times the work: no machine is so busy that this can't be told from nothing, at least at the second look.
+    found = []
+    for _ in range(2):
+        found.append(trial(2.0, rounds=8, **LONGER))
+        if found[-1].low > 1.3:
+            return
+    pytest.fail("; ".join(str(one) for one in found))
 
 
 def test_a_row_counts_what_is_right_and_says_where_nothing_can_be_told() -> None:

@@ -58,10 +58,11 @@ def test_a_replay_that_is_not_traced_leaves_no_data(stack: Stack) -> None:
     before = everything()
     ended = playtrace(stack, "play", little_profiles.REQUEST).expect(0)
     assert "Verdict: passed" in ended.out
-    assert everything() == before
+    assert everything() <= before
     context = playtrace(stack, "play", little_profiles.REQUEST, "--verbose").expect(0)
     assert "X-Profile-Trace" not in context.text
-    assert everything() == before
+    assert everything() <= before
     # The same profile does leave data when it is traced: what is looked for would be found.
     playtrace(stack, "play", little_profiles.REQUEST, "--trace-code").expect(0)
-    assert everything() > before
+    # Runs of other tests may have been merged and removed meanwhile.
+    assert everything() - before
