@@ -57,7 +57,7 @@ def test_rows_compare_with_the_agent_off() -> None:
     for way in WAYS:
         slow = 2.0 if way == "secret" else 1.0
         found[way] = Flooded(0, 0, None, [slow] * 8, [slow] * 8, [1.0] * 8)  # type: ignore[arg-type]
-    met = {row["id"]: (row["value"], row["met"]) for row in rows_of("s", found)}
+    met = {row["id"]: (row["value"], row["met"]) for row in rows_of("s", [found, found])}
     assert met == {
         "s, secret: an untraced request under a flood": (2.0, False),
         "s, secret: the server's processor time for each request of a flood": (2.0, False),

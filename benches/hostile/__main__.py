@@ -1,10 +1,11 @@
 """`make bench-hostile`: a server is flooded with hostile headers, with the agent on and off, and others are timed.
 
-    python -m benches.hostile [--rounds N] [--only SERVER]
+    python -m benches.hostile [--servers N] [--rounds N] [--only SERVER]
 
-All servers stand at once, and are flooded in turn; only one has anything to do at a time. A server answers as many as
-it can: what is compared is how long a request without a header takes meanwhile, and what processor time each takes. The
-latter can be told on a busy machine, too.
+The servers of a set stand at once, and are flooded in turn; only one has anything to do at a time. Then comes another
+set, since two servers of the same program differ by some per cent for as long as they live. A server answers as many
+as it can: what is compared is how long a request without a header takes meanwhile, and what processor time each takes.
+The latter can be told on a busy machine, too.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ def spent_by(server: int) -> float:
 def main() -> int:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(prog="python -m benches.hostile", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--servers", type=int, default=6, help="sets of servers, one after the other (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=6, help="of each set (%(default)s)")
     parser.add_argument("--only", action="append", choices=list(SERVERS), help="only this server (repeatable)")
     parser.add_argument("--out", type=Path, default=FILE)
     given = parser.parse_args()
@@ -126,7 +128,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-hostile-") as name:
         for server in given.only or SERVERS:
             command = SERVERS[server]
-            rows += rows_of(server, flooded(Path(name) / server, command, given.rounds))
+            sets = [flooded(Path(name) / server / str(n), command, given.rounds) for n in range(given.servers)]
+            rows += rows_of(server, sets)
         rows += inside(Path(name) / "inside")
     document = {
         "machine": {
@@ -135,6 +138,7 @@ def main() -> int:
             "architecture": platform.machine(),
             "load": load,
             "load after": [round(load, 1) for load in os.getloadavg()],
+            "servers": given.servers,
             "rounds": given.rounds,
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}},
@@ -194,22 +198,17 @@ def _end(flood: subprocess.Popen[str]) -> None:
     flood.communicate(timeout=30)
 
 
-def rows_of(server: str, found: dict[str, Flooded]) -> list[dict[str, Any]]:
-    """The rows of one server."""
+def rows_of(server: str, sets: Sequence[dict[str, Flooded]]) -> list[dict[str, Any]]:
+    """The rows of one server; each of the sets had processes of its own."""
     made = []
-    control = {
-        "latency": ratios(found["off again"].latency, found["off"].latency),
-        "work": ratios(found["off again"].work, found["off"].work),
-    }
+    control = {what: ratios(sets, what, "off again", "off") for what in _WHAT}
     for way, off in (("secret", "off"), ("open", "off, malformed")):
-        for what, measured in (
-            ("latency", ratios(found[way].latency, found[off].latency)),
-            ("work", ratios(found[way].work, found[off].work)),
-        ):
+        for what in _WHAT:
+            measured = ratios(sets, what, way, off)
             verdict = judge(measured, control[what], TARGET, 1.0)
-            rates = {name: round(median(found[name].rate)) for name in (way, off)}
-            takes = {name: round(median(found[name].latency) * 1e3, 3) for name in (way, off)}
-            spent = {name: round(median(found[name].work) * 1e6, 1) for name in (way, off)}
+            rates = {name: round(typical(sets, name, "rate")) for name in (way, off)}
+            takes = {name: round(typical(sets, name, "latency") * 1e3, 3) for name in (way, off)}
+            spent = {name: round(typical(sets, name, "work") * 1e6, 1) for name in (way, off)}
             made.append(
                 {
                     "id": f"{server}, {way}: {_WHAT[what]}",
@@ -236,9 +235,15 @@ _WHAT = {
 }
 
 
-def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
-    """Of each round."""
-    return estimate([[one / other for one, other in zip(ours, theirs, strict=True)]])
+def ratios(sets: Sequence[dict[str, Flooded]], what: str, ours: str, theirs: str) -> Estimate:
+    """Of each round, by set: two servers of the same program differ by some per cent for as long as they live."""
+    pairs = [(getattr(found[ours], what), getattr(found[theirs], what)) for found in sets]
+    return estimate([[one / other for one, other in zip(*pair, strict=True)] for pair in pairs])
+
+
+def typical(sets: Sequence[dict[str, Flooded]], way: str, what: str) -> float:
+    """The median of all rounds."""
+    return float(median(value for found in sets for value in getattr(found[way], what)))
 
 
 def inside(work: Path) -> list[dict[str, Any]]:

@@ -124,12 +124,12 @@ impl<'a> Visitor<'a> for Search<'a> {
         match expr {
             Expr::Lambda(lambda) => self.lambda(lambda),
             // Other comprehensions are part of the code around them (PEP 709). What the first `for` goes over is
-            // evaluated outside.
+            // evaluated outside. Names in it have no `<locals>`.
             Expr::Generator(generator) => {
                 if let Some(first) = generator.generators.first() {
                     self.visit_expr(&first.iter);
                 }
-                let scope = format!("{}<genexpr>.<locals>.", self.scope);
+                let scope = format!("{}<genexpr>.", self.scope);
                 self.inside(scope, |search| {
                     search.visit_expr(&generator.elt);
                     for (at, part) in generator.generators.iter().enumerate() {
