@@ -87,7 +87,7 @@ bench-export: setup  ## How long coverage.py's reports of Django take, by covera
 	@exec $(PYTHON) -m benches.export
 
 .PHONY: bench-hostile
-bench-hostile: setup  ## What hostile headers cost a real server, and untraced requests: benches/results/hostile.json (7 minutes)
+bench-hostile: setup  ## What hostile headers cost a real server, and untraced requests: benches/results/hostile.json (a quarter of an hour)
 	@exec $(PYTHON) -m benches.hostile
 
 .PHONY: bench-perf
