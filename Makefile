@@ -8,8 +8,8 @@ SHELL := bash
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
-# CPython 3.13 beside 3.12, or the other way round; the tests that depend most on the interpreter run there, too. What
-# starts servers or pools of processes takes minutes, and runs on each Python by `make matrix`.
+# CPython 3.13 beside 3.12, or the other way round; the tests that depend most on the interpreter run there, too.
+# What starts servers or pools of processes takes minutes: `make matrix` runs what its lines name of that, on each.
 OTHER := .tools/other-python/bin/python
 ON_OTHER := $(patsubst %,python/tests/test_%.py,always attribution beside_others code_lifetime empty_context future_plumbing last_words onimport stretches \
 	granularity imports left_out passing resumed_elsewhere wsgi asgi asgi_pieces processes) $(wildcard python/tests/test_harmless_*.py)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 #: Rounds of PBKDF2 in a request: a tenth of a second and more. What server and connection take besides is not burnt
-#: once more, and must be next to nothing: a planted 10 % would be less. Those who
-#: plant more set `BENCH_PERF_ITERATIONS`.
+#: once more, and must be next to nothing: a planted 10 % would be less. Who plants more, or nothing, sets
+#: `BENCH_PERF_ITERATIONS`.
 ITERATIONS = int(os.environ.get("BENCH_PERF_ITERATIONS", "400000"))
 
 _App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

@@ -186,7 +186,7 @@ def is_steady(pages: list[dict[str, int]]) -> bool:
     if len(pages) < 2:
         return False
     before, after = pages[-2:]
-    return sum(after[pid] - before[pid] for pid in before.keys() & after.keys()) < PAGES_GROWN
+    return before.keys() == after.keys() and sum(after.values()) - sum(before.values()) < PAGES_GROWN
 
 
 @pytest.mark.parametrize("server", SERVERS)

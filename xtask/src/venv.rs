@@ -10,9 +10,9 @@ use crate::{Failure, step};
 /// What the demo and the tests need.
 const REQUIREMENTS: [&str; 2] = ["demo", "dev"];
 
-/// What no process of the tests imports, or next to none: a pattern of compileall's.
+/// What few processes of the tests import, if any (twisted and autobahn: daphne's; of lexers: pytest's two): a pattern of compileall's.
 const NOT_COMPILED: &str =
-    "/(tests?|mypy|mypyc|pip|setuptools|pygments|twisted|autobahn|gis|locale|mssql|mysql|oracle|postgresql)/";
+    "/(tests?|mypy|mypyc|pip|setuptools|lexers|twisted|autobahn|gis|locale|mssql|mysql|oracle|postgresql)/";
 
 /// A virtual environment.
 pub(crate) struct Venv {
