@@ -7,6 +7,8 @@ from typing import Any
 import playtrace_agent.asgi
 import playtrace_agent.wsgi
 
+from .paths import asgi_by_path, wsgi_by_path
+
 
 def work() -> bytes:
     """Do what a request asks for."""
@@ -28,3 +30,5 @@ async def _asgi(scope: Any, receive: Any, send: Any) -> None:
 
 wsgi = playtrace_agent.wsgi.TraceMiddleware(_wsgi)
 asgi = playtrace_agent.asgi.TraceMiddleware(_asgi)
+wsgi_ways = wsgi_by_path(wsgi, _wsgi)
+asgi_ways = asgi_by_path(asgi, _asgi)

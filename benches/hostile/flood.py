@@ -1,6 +1,6 @@
 """Sends hostile requests as fast as they are answered: `python -m benches.hostile.flood PORT KIND`.
 
-A line on its input begins, another one ends; then it says how many were answered.
+A line on its input, a path, begins; another one ends; then it says how many were answered.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import sys
 import threading
 
 from . import headers
+from .paths import PATHS
 
 CONNECTIONS = 4
 _PREPARED = 600
 _KINDS = {"hostile": headers.hostile, "malformed": headers.malformed}
 
 
-def request_of(found: dict[str, str]) -> bytes:
+def request_of(path: str, found: dict[str, str]) -> bytes:
     """Return a request that keeps its connection."""
-    lines = ["GET /x HTTP/1.1", "Host: app", *(f"{name}: {value}" for name, value in found.items()), "", ""]
+    lines = [f"GET {path} HTTP/1.1", "Host: app", *(f"{name}: {value}" for name, value in found.items()), "", ""]
     return "\r\n".join(lines).encode("latin-1")
 
 
@@ -65,11 +66,11 @@ class Connection:
 def main() -> None:
     """Flood, whenever asked to."""
     port, prepare = int(sys.argv[1]), _KINDS[sys.argv[2]]
-    requests = [request_of(prepare(number)) for number in range(_PREPARED)]
-    for _ in sys.stdin:
-        over, counts = threading.Event(), [0] * CONNECTIONS
+    of_path = {path: [request_of(path, prepare(number)) for number in range(_PREPARED)] for path in PATHS}
+    for path in sys.stdin:
+        over, counts, requests = threading.Event(), [0] * CONNECTIONS, of_path[path.strip()]
 
-        def send(which: int, over: threading.Event, counts: list[int]) -> None:
+        def send(which: int, over: threading.Event, counts: list[int], requests: list[bytes]) -> None:
             connection, number = Connection(port), which
             while not over.is_set():
                 connection.ask(requests[number % _PREPARED])
@@ -77,7 +78,7 @@ def main() -> None:
                 counts[which] += 1
             connection.socket.close()
 
-        threads = [threading.Thread(target=send, args=(which, over, counts)) for which in range(CONNECTIONS)]
+        threads = [threading.Thread(target=send, args=(which, over, counts, requests)) for which in range(CONNECTIONS)]
         for thread in threads:
             thread.start()
         sys.stdin.readline()

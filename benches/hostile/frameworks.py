@@ -8,16 +8,19 @@ import playtrace_agent.asgi
 import playtrace_agent.flask
 
 from .app import work
+from .paths import asgi_by_path, wsgi_by_path
 
-flask_app = flask.Flask(__name__)
+_flask_app = flask.Flask(__name__)
 
 
-@flask_app.get("/<page>")
+@_flask_app.get("/<page>")
 def _flask(page: str) -> flask.Response:
     return flask.jsonify(page=page, work=work().decode())
 
 
-playtrace_agent.flask.init_app(flask_app)
+_direct = _flask_app.wsgi_app
+playtrace_agent.flask.init_app(_flask_app)
+flask_ways = wsgi_by_path(_flask_app.wsgi_app, _direct)
 _fastapi_app = fastapi.FastAPI()
 
 
@@ -26,4 +29,4 @@ async def _fastapi(page: str) -> dict[str, str]:
     return {"page": page, "work": work().decode()}
 
 
-fastapi_app = playtrace_agent.asgi.TraceMiddleware(_fastapi_app)
+fastapi_ways = asgi_by_path(playtrace_agent.asgi.TraceMiddleware(_fastapi_app), _fastapi_app)

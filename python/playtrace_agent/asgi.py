@@ -170,26 +170,24 @@ def _environ(scope: Scope) -> Environ | None:
 
 def _saying(send: Send, said: bytes) -> Send:
     """Return a ``send`` that adds the trace status to an answer's headers."""
+    with_status = runtime.native.with_status
 
-    # The server's own coroutine, without one of ours around it.
+    # The server's own coroutine, without one of ours around it. Strangers can have it called as often as they like: this
+    # frame is the only one.
     def sending(message: Message) -> Awaitable[Any]:
-        return send(_with_status(message, said))
+        made = with_status(message, said)
+        return send(_with_status_of(message, said) if made is NotImplemented else made)
 
     return sending
 
 
 def _saying_on(message: Message) -> Message:
-    return _with_status(message, b"on")
-
-
-def _with_status(message: Message, said: bytes) -> Message:
-    """Return a message to the server with the trace status, if it carries an answer's headers."""
-    made = runtime.native.with_status(message, said)
-    return _with_status_of(message, said) if made is NotImplemented else made
+    made = runtime.native.with_status(message, b"on")
+    return _with_status_of(message, b"on") if made is NotImplemented else made
 
 
 def _with_status_of(message: Message, said: bytes) -> Message:
-    """Do the same for messages of any types."""
+    """Do what is done natively for messages of any types."""
     if not isinstance(message, dict) or message.get("type") not in _WITH_HEADERS:
         return message
     try:

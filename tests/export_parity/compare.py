@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 from tests.export_parity import answers, pages
@@ -81,18 +83,19 @@ def measure(
         if before is None or not before.knows(case, our):
             ours[case.name] = our
             asked.append(case)
-    # What is to be remembered is asked one by one: who ends it half-way keeps the half.
-    for batch in [[case] for case in asked] if before else [asked]:
-        for case, their in zip(batch, by_coverage(oracle, home, batch, data, work / "theirs"), strict=True):
-            if before:
-                before.keep(case, their)
-            found = differences(their, ours.pop(case.name))
-            tally.differences += [f"{package}, {case.name}: {text}" for text in found]
+    for case, their in zip(asked, by_coverage(oracle, home, asked, data, work / "theirs"), strict=True):
+        # Now, not at the end: who ends it half-way keeps the half.
+        if before:
+            before.keep(case, their)
+        found = differences(their, ours.pop(case.name))
+        tally.differences += [f"{package}, {case.name}: {text}" for text in found]
     return tally
 
 
 def by_coverage(oracle: Oracle, home: Path, cases: Sequence[Case], data: Path, work: Path) -> Iterator[Any]:
     """What coverage.py writes for each case, made comparable."""
+    if not cases:
+        return
     work.mkdir(exist_ok=True)
     jobs = []
     for number, case in enumerate(cases):
@@ -103,17 +106,25 @@ def by_coverage(oracle: Oracle, home: Path, cases: Sequence[Case], data: Path, w
             arguments += ["-d" if case.format == "html" else "-o", str(out)]
         jobs.append({"arguments": arguments, "stdout": f"{out}.stdout"})
     command = [str(oracle.interpreter), str(DRIVER)]
-    done = subprocess.run(command, input=json.dumps(jobs), cwd=home, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{oracle.described} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    for number, case in enumerate(cases):
-        out = work / str(number)
-        if case.format == "html":
-            yield pages.theirs(out)
-        else:
-            yield case.normal(read(Path(f"{out}.stdout") if case.command == "report" else out))
-        # Pages of large packages are many.
-        remove(out)
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as said,
+        subprocess.Popen(command, cwd=home, stdin=PIPE, stdout=PIPE, stderr=said, text=True) as driver,
+    ):
+        if driver.stdin is None or driver.stdout is None:
+            raise RuntimeError("it was started without pipes")
+        with driver.stdin:
+            json.dump(jobs, driver.stdin)
+        for number, case in enumerate(cases):
+            if driver.stdout.readline() != "done\n":
+                said.seek(0)
+                raise RuntimeError(f"{oracle.described} ended with {driver.wait()}:\n{said.read()[-2000:]}")
+            out = work / str(number)
+            if case.format == "html":
+                yield pages.theirs(out)
+            else:
+                yield case.normal(read(Path(f"{out}.stdout") if case.command == "report" else out))
+            # Pages of large packages are many.
+            remove(out)
 
 
 def by_playtrace(program: Path, oracle: Oracle, home: Path, case: Case, data: Path, work: Path) -> Any:

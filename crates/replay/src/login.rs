@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use html5gum::{DefaultEmitter, Token, Tokenizer};
 use reqwest::header::LOCATION;
-use scraper::{Html, Selector};
 use url::Url;
 
 use crate::ReplayError;
@@ -88,14 +88,19 @@ async fn send(request: reqwest::RequestBuilder, method: &str, url: &Url) -> Resu
 
 /// The values of the inputs with these names, the first of each name.
 fn hidden_inputs(html: &str, names: &[String]) -> BTreeMap<String, String> {
-    // A constant selector: it is valid.
-    let Ok(inputs) = Selector::parse("input[name][value]") else { return BTreeMap::new() };
     let mut found = BTreeMap::new();
-    for input in Html::parse_document(html).select(&inputs) {
-        if let (Some(name), Some(value)) = (input.attr("name"), input.attr("value"))
-            && names.iter().any(|wanted| wanted == name)
+    let mut emitter = DefaultEmitter::default();
+    // What a script or a text area holds are no tags.
+    emitter.naively_switch_states(true);
+    for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
+        let Token::StartTag(tag) = token else { continue };
+        let said =
+            |name: &[u8]| tag.attributes.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        if **tag.name == *b"input"
+            && let (Some(name), Some(value)) = (said(b"name"), said(b"value"))
+            && names.contains(&name)
         {
-            found.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            found.entry(name).or_insert(value);
         }
     }
     found
@@ -109,8 +114,12 @@ mod tests {
     fn tokens_are_read_as_a_browser_reads_them() {
         let page = r#"<!-- <input name="csrf_token" value="in a comment"> -->
             <form><input value='a&amp;b"c' type=hidden name=csrf_token><input name="email"></form>
-            <form><input name="csrf_token" value="second"></form>"#;
-        let found = hidden_inputs(page, &["csrf_token".to_owned(), "absent".to_owned()]);
-        assert_eq!(found, BTreeMap::from([("csrf_token".to_owned(), "a&b\"c".to_owned())]));
+            <script>document.write("<input name=csrf_token value=written>")</script>
+            <form><INPUT Name="csrf_token" value="second"></form>
+            <textarea><input name="next" value="typed"></textarea><input name=next value=/home>"#;
+        let found = hidden_inputs(page, &["csrf_token", "next", "absent"].map(str::to_owned));
+        let expected = [("csrf_token", "a&b\"c"), ("next", "/home")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(found, BTreeMap::from(expected));
     }
 }
