@@ -51,11 +51,18 @@ stack: setup  ## Run the demo's services in the foreground and print their URLs
 	@exec $(PYTHON) demo/stack.py --playtrace $(PROGRAM) --redis-server .tools/redis-server --out out/stack
 
 .PHONY: test
-test: setup check  ## Unit, property and end-to-end tests
+test: program  ## Unit, property and end-to-end tests
+	@cargo xtask venv
+	@mkdir -p .tools
+	@# What takes one processor, beside what takes one; what needs cargo's lock comes last in it.
+	@$(MAKE) --no-print-directory check >.tools/check.log 2>&1 & \
+		cargo xtask tests || failed=1; \
+		wait $$! || failed=1; \
+		cat .tools/check.log; \
+		exit $${failed:-0}
 	@echo '==> Rust tests'
 	@PLAYTRACE_TEST_PYTHON=$(CURDIR)/$(PYTHON) cargo test --release --locked --workspace --quiet
 	@echo '==> agent tests, three files at once, the longest first; beside them, on other CPythons, those that depend on the interpreter'
-	@cargo xtask other
 	@export PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM); \
 		log=.tools/other-pythons.log; \
 		others() { \
@@ -161,13 +168,13 @@ queues: setup  ## Celery, Dramatiq, Huey and arq: every pool, what does not end 
 .PHONY: check
 check:
 	@echo '==> formats, types, arrows, messages, inventory'
+	@$(PYTHON) -m ruff check --quiet $(PATHS)
+	@$(PYTHON) -m mypy --no-error-summary
+	@$(PROGRAM) check-profile-coverage --quiet
 	@cargo fmt --check
 	@cargo xtask arrows
 	@cargo xtask features
 	@cargo xtask messages --check
-	@$(PROGRAM) check-profile-coverage --quiet
-	@$(PYTHON) -m ruff check --quiet $(PATHS)
-	@$(PYTHON) -m mypy --no-error-summary
 
 .PHONY: lint
 lint: setup check  ## Everything that needs no run: clippy, docs, formats, types, arrows

@@ -100,3 +100,24 @@ def ratio_row(
         "cpu": round(cpu, 3),
         "control": round(control, 3),
     }
+
+
+def share_row(
+    ident: str, samples: Samples, again: Samples, peer: Samples, target: float, peers: dict[str, float], how: str
+) -> dict[str, Any]:
+    """How many times as long as a peer, which runs less often: how fast the machine is matters less so."""
+    control = statistics.median(again.wall) / statistics.median(samples.wall)
+    upper, cpu = samples.upper() / min(peer.wall), statistics.median(samples.cpu) / statistics.median(peer.cpu)
+    return {
+        "id": ident,
+        "value": round(statistics.median(samples.wall) / statistics.median(peer.wall), 5),
+        "unit": "times",
+        "target": round(target, 5),
+        "better": "lower",
+        "met": upper <= target if abs(control - 1) <= CLEAR else "not measured",
+        "peers": peers,
+        "how": how,
+        "upper": round(upper, 5),
+        "cpu": round(cpu, 5),
+        "control": round(control, 3),
+    }

@@ -43,7 +43,8 @@ def wsgi(app, path):
     return dict(seen)
 
 def asgi(app, path):
-    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"x-profile-trace", b"../p")]}
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b""}
+    scope["headers"] = [(b"x-profile-trace", b"../p")]
     seen = []
     async def send(message):
         seen.append(message)
@@ -98,7 +99,7 @@ def test_each_server_has_its_app() -> None:
 
 def test_rows_compare_with_what_is_past_the_agent() -> None:
     def server(times: float) -> dict[str, Seen]:
-        return {path: Seen([took] * 8, [took] * 8, [1.0] * 8) for path, took in zip(PATHS, (times, 1.0, 1.0))}
+        return {path: Seen([took] * 8, [took] * 8, [1.0] * 8) for path, took in zip(PATHS, (times, 1, 1), strict=True)}
 
     met = {row["id"]: (row["value"], row["met"]) for row in rows_of("s", [server(2.0), server(2.0)])}
     met |= {row["id"]: (row["value"], row["met"]) for row in rows_of("t", [server(1.0)])}

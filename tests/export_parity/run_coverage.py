@@ -10,6 +10,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from coverage.cmdline import main
 from coverage.parser import PythonParser
@@ -18,18 +19,20 @@ from coverage.python import PythonFileReporter
 
 def parse_once() -> None:
     """Have coverage.py parse a file once, and not for each report: it asks its parser the same each time."""
-    whole, known = PythonFileReporter.parser.fget, {}
+    # A property; typed as what it is anywhere else.
+    whole: Any = vars(PythonFileReporter)["parser"]
+    known: dict[tuple[str, str], PythonParser] = {}
 
-    def parser(self: PythonFileReporter) -> PythonParser:
+    def parser(self: Any) -> PythonParser:
         of_what = self.filename, self.coverage._exclude_regex("exclude")
         self._parser = self._parser or known.get(of_what)
         if self._parser is None:
-            known[of_what] = whole(self)
+            known[of_what] = whole.fget(self)
             # Only branches are found in it, and it is large.
             known[of_what]._ast_root = None
-        return self._parser
+        return known[of_what]
 
-    PythonFileReporter.parser = property(parser)
+    setattr(PythonFileReporter, "parser", property(parser))  # noqa: B010 - what is typed as a method is none
 
 
 def run() -> int:

@@ -12,8 +12,11 @@ mod wheel;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 
 use clap::{Parser, Subcommand};
+
+use venv::Venv;
 
 /// What went wrong, for the person at the terminal.
 pub(crate) type Failure = String;
@@ -32,6 +35,10 @@ enum Task {
     /// Make `.tools/other-python`, an environment for the agent's tests with the CPython that `.venv` is not made from, and
     /// `.tools/older-python`, one with CPython 3.11.
     Other,
+    /// Make `.venv`, and nothing else yet (part of `setup`).
+    Venv,
+    /// What `setup` and `other` do, at once: the wheel takes one processor, and so do environments.
+    Tests,
     /// Build the agent's wheel into `dist/` (part of `setup`).
     Wheel,
     /// Build the program's wheel, shell completions and manual pages into `dist/`; the program must be built.
@@ -53,6 +60,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Setup => setup(&root),
         Task::Other => other(&root),
+        Task::Venv => venv::make(&root).map(drop),
+        Task::Tests => tests(&root),
         Task::Wheel => venv::make(&root).and_then(|_| wheel::build(&root).map(drop)),
         Task::Packages => venv::make(&root).and_then(|_| wheel::packages(&root)),
         Task::Arrows => arrows::check(&root),
@@ -76,6 +85,21 @@ fn setup(root: &Path) -> Result<(), Failure> {
 }
 
 fn other(root: &Path) -> Result<(), Failure> {
+    let others = others(root)?;
+    install(root, &others)
+}
+
+fn tests(root: &Path) -> Result<(), Failure> {
+    let (set_up, others) = thread::scope(|scope| {
+        let others = scope.spawn(|| others(root));
+        (setup(root), others.join().unwrap_or_else(|_| Err("making the other environments failed".to_owned())))
+    });
+    set_up?;
+    install(root, &others?)
+}
+
+/// The environments with other CPythons that the agent is tested with, as far as this machine has them.
+fn others(root: &Path) -> Result<Vec<Venv>, Failure> {
     let other = venv::make_other(root)?;
     if other.is_none() {
         step::say("not run: this machine has no second CPython of 3.12 and 3.13 (`pyenv install 3.13`)");
@@ -86,9 +110,13 @@ fn other(root: &Path) -> Result<(), Failure> {
             "not run: this machine has no CPython 3.11, which coverage.py traces (`pyenv install 3.11`)",
         );
     }
-    for venv in [other, older].into_iter().flatten() {
+    Ok([other, older].into_iter().flatten().collect())
+}
+
+fn install(root: &Path, venvs: &[Venv]) -> Result<(), Failure> {
+    for venv in venvs {
         let wheel = wheel::build(root)?;
-        wheel::install(root, &venv, &wheel)?;
+        wheel::install(root, venv, &wheel)?;
     }
     Ok(())
 }
