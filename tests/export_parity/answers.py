@@ -24,16 +24,14 @@ class Answers:
     file: Path
     #: The digest of all that these answers depend on.
     of_what: str
-    #: Where the package is on this machine: what reports say of it is the same elsewhere.
-    home: Path
 
-    def knows(self, case: Case, report: Any) -> bool:
-        """Whether it answered with this report, when it was asked."""
-        return self._all().get(case.name) == self._digest(report)
+    def knows(self, case: Case, answer: str) -> bool:
+        """Whether it answered with the report of this digest, when it was asked."""
+        return self._all().get(case.name) == answer
 
-    def keep(self, case: Case, report: Any) -> None:
-        """Remember an answer."""
-        known = self._all() | {case.name: self._digest(report)}
+    def keep(self, case: Case, answer: str) -> None:
+        """Remember the digest of an answer."""
+        known = self._all() | {case.name: answer}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".part")
         part.write_text(json.dumps({"of": self.of_what, "reports": known}, indent=1) + "\n", encoding="utf-8")
@@ -45,10 +43,12 @@ class Answers:
         document = json.loads(self.file.read_text(encoding="utf-8"))
         return dict(document["reports"]) if document["of"] == self.of_what else {}
 
-    def _digest(self, report: Any) -> str:
-        text = json.dumps(report, sort_keys=True, ensure_ascii=True)
-        place = json.dumps(str(self.home), ensure_ascii=True).strip('"')
-        return hashlib.sha256(text.replace(place, "HOME").encode()).hexdigest()
+
+def digest(report: Any, home: Path) -> str:
+    """Return a report's digest; where the package is on this machine does not matter."""
+    text = json.dumps(report, sort_keys=True, ensure_ascii=True)
+    place = json.dumps(str(home), ensure_ascii=True).strip('"')
+    return hashlib.sha256(text.replace(place, "HOME").encode()).hexdigest()
 
 
 def known(package: str, oracle: Oracle, home: Path, files: Sequence[Path], contexts: int) -> Answers:
@@ -59,4 +59,4 @@ def known(package: str, oracle: Oracle, home: Path, files: Sequence[Path], conte
     for file in files:
         whole.update(f"{file.relative_to(home)}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
     name = f"{package}-python-{oracle.python}-coverage-{oracle.coverage}.json"
-    return Answers(HOME / name, whole.hexdigest(), home)
+    return Answers(HOME / name, whole.hexdigest())
