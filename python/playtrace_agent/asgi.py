@@ -172,8 +172,8 @@ def _saying(send: Send, said: bytes) -> Send:
     """Return a ``send`` that adds the trace status to an answer's headers."""
     with_status = runtime.native.with_status
 
-    # The server's own coroutine, without one of ours around it. Strangers can have it called as often as they like: this
-    # frame is the only one.
+    # The server's own coroutine, without one of ours around it. Strangers can have it called as often as they like:
+    # this frame is the only one.
     def sending(message: Message) -> Awaitable[Any]:
         made = with_status(message, said)
         return send(_with_status_of(message, said) if made is NotImplemented else made)

@@ -12,7 +12,6 @@ mod wheel;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
 
 use clap::{Parser, Subcommand};
 
@@ -35,10 +34,8 @@ enum Task {
     /// Make `.tools/other-python`, an environment for the agent's tests with the CPython that `.venv` is not made from, and
     /// `.tools/older-python`, one with CPython 3.11.
     Other,
-    /// Make `.venv`, and nothing else yet (part of `setup`).
-    Venv,
-    /// What `setup` and `other` do, at once: the wheel takes one processor, and so do environments.
-    Tests,
+    /// Make the environments of `setup` and `other`, without the agent: that needs no build.
+    Venvs,
     /// Build the agent's wheel into `dist/` (part of `setup`).
     Wheel,
     /// Build the program's wheel, shell completions and manual pages into `dist/`; the program must be built.
@@ -60,8 +57,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Setup => setup(&root),
         Task::Other => other(&root),
-        Task::Venv => venv::make(&root).map(drop),
-        Task::Tests => tests(&root),
+        Task::Venvs => venv::make(&root).and_then(|_| others(&root).map(drop)),
         Task::Wheel => venv::make(&root).and_then(|_| wheel::build(&root).map(drop)),
         Task::Packages => venv::make(&root).and_then(|_| wheel::packages(&root)),
         Task::Arrows => arrows::check(&root),
@@ -85,17 +81,11 @@ fn setup(root: &Path) -> Result<(), Failure> {
 }
 
 fn other(root: &Path) -> Result<(), Failure> {
-    let others = others(root)?;
-    install(root, &others)
-}
-
-fn tests(root: &Path) -> Result<(), Failure> {
-    let (set_up, others) = thread::scope(|scope| {
-        let others = scope.spawn(|| others(root));
-        (setup(root), others.join().unwrap_or_else(|_| Err("making the other environments failed".to_owned())))
-    });
-    set_up?;
-    install(root, &others?)
+    for venv in others(root)? {
+        let wheel = wheel::build(root)?;
+        wheel::install(root, &venv, &wheel)?;
+    }
+    Ok(())
 }
 
 /// The environments with other CPythons that the agent is tested with, as far as this machine has them.
@@ -111,14 +101,6 @@ fn others(root: &Path) -> Result<Vec<Venv>, Failure> {
         );
     }
     Ok([other, older].into_iter().flatten().collect())
-}
-
-fn install(root: &Path, venvs: &[Venv]) -> Result<(), Failure> {
-    for venv in venvs {
-        let wheel = wheel::build(root)?;
-        wheel::install(root, venv, &wheel)?;
-    }
-    Ok(())
 }
 
 /// The repository: the parent of this crate's directory. Cargo tells where that is now; what was built may have been copied.
