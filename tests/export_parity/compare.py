@@ -121,17 +121,21 @@ def by_coverage(oracle: Oracle, home: Path, cases: Sequence[Case], data: Path, w
             raise RuntimeError("it was started without pipes")
         with driver.stdin:
             json.dump(jobs, driver.stdin)
-        for number, case in enumerate(cases):
-            if driver.stdout.readline() != "done\n":
-                said.seek(0)
-                raise RuntimeError(f"{oracle.described} ended with {driver.wait()}:\n{said.read()[-2000:]}")
-            out = work / str(number)
-            if case.format == "html":
-                yield pages.theirs(out)
-            else:
-                yield case.normal(read(Path(f"{out}.stdout") if case.command == "report" else out))
-            # Pages of large packages are many.
-            remove(out)
+        try:
+            for number, case in enumerate(cases):
+                if driver.stdout.readline() != "done\n":
+                    said.seek(0)
+                    raise RuntimeError(f"{oracle.described} ended with {driver.wait()}:\n{said.read()[-2000:]}")
+                out = work / str(number)
+                if case.format == "html":
+                    yield pages.theirs(out)
+                else:
+                    yield case.normal(read(Path(f"{out}.stdout") if case.command == "report" else out))
+                # Pages of large packages are many.
+                remove(out)
+        finally:
+            # Where a comparison failed, it would go on for hours.
+            driver.kill()
 
 
 def by_playtrace(program: Path, oracle: Oracle, home: Path, case: Case, data: Path, work: Path) -> Any:

@@ -92,12 +92,24 @@ fn hidden_inputs(html: &str, names: &[String]) -> BTreeMap<String, String> {
     let mut emitter = DefaultEmitter::default();
     // What a script or a text area holds are no tags.
     emitter.naively_switch_states(true);
+    let mut templates = 0_u32;
     for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
-        let Token::StartTag(tag) = token else { continue };
+        let tag = match token {
+            // What a template holds is no part of the page.
+            Token::StartTag(tag) if **tag.name == *b"template" => {
+                templates += 1;
+                continue;
+            }
+            Token::EndTag(tag) if **tag.name == *b"template" => {
+                templates = templates.saturating_sub(1);
+                continue;
+            }
+            Token::StartTag(tag) if templates == 0 && **tag.name == *b"input" => tag,
+            _ => continue,
+        };
         let said =
             |name: &[u8]| tag.attributes.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
-        if **tag.name == *b"input"
-            && let (Some(name), Some(value)) = (said(b"name"), said(b"value"))
+        if let (Some(name), Some(value)) = (said(b"name"), said(b"value"))
             && names.contains(&name)
         {
             found.entry(name).or_insert(value);
@@ -113,6 +125,7 @@ mod tests {
     #[test]
     fn tokens_are_read_as_a_browser_reads_them() {
         let page = r#"<!-- <input name="csrf_token" value="in a comment"> -->
+            <template><input name="csrf_token" value="in a template"></template>
             <form><input value='a&amp;b"c' type=hidden name=csrf_token><input name="email"></form>
             <script>document.write("<input name=csrf_token value=written>")</script>
             <form><INPUT Name="csrf_token" value="second"></form>
