@@ -72,6 +72,9 @@ def test_a_difference_is_noticed() -> None:
     assert found == {"statements", "docstrings", "multiline", "regions", "definitions"}
     compare.compared(tally, "new_syntax.py", {"error": "no Python"}, ours)
     assert tally.differences[-1].what == "refused"
+    turned = {**ours, "regions": ours["regions"][::-1]}
+    compare.compared(tally, "new_syntax.py", {**theirs, "regions": compare.our_regions(ours)}, turned)
+    assert "in another order" in {difference.detail for difference in tally.differences}
 
 
 def test_differences_are_accepted_one_by_one() -> None:

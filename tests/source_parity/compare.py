@@ -103,6 +103,8 @@ def compared(tally: Tally, name: str, theirs: Facts, ours: Facts) -> None:
         for item in mine:
             if item not in theirs[kind]:
                 differ(first_number(item), kind, f"only ours: {item}")
+    if theirs["regions"] != our_regions(ours) and sorted(theirs["regions"]) == sorted(our_regions(ours)):
+        differ(1, "regions", "in another order")
     for line, what, detail in symbol_differences(theirs, ours):
         differ(line, what, detail)
 
@@ -114,7 +116,7 @@ def first_number(item: list[Any]) -> int:
 
 def our_regions(ours: Facts) -> list[list[Any]]:
     """Regions as the oracle lists them."""
-    return sorted([region["kind"], region["name"], region["start"], region["lines"]] for region in ours["regions"])
+    return [[region["kind"], region["name"], region["start"], region["lines"]] for region in ours["regions"]]
 
 
 def symbol_differences(theirs: Facts, ours: Facts) -> Iterator[tuple[int, str, str]]:

@@ -49,7 +49,7 @@ def facts(path: str) -> Facts:
         "excluded": sorted(parser.excluded),
         "docstrings": sorted(parser.raw_docstrings),
         "multiline": multiline(parser),
-        "regions": sorted([r.kind, r.name, r.start, sorted(r.lines)] for r in code_regions(text)),
+        "regions": [[r.kind, r.name, r.start, sorted(r.lines)] for r in code_regions(text)],
         "definitions": definitions,
         "lambdas": lambdas,
     }

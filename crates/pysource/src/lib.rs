@@ -25,6 +25,7 @@ mod error;
 mod exclude;
 mod file;
 mod fold;
+mod future;
 mod lambdas;
 mod layout;
 mod module_name;

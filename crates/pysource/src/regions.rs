@@ -21,6 +21,8 @@ pub(crate) struct RegionNode {
     /// Whether only `if`, `for`, `while`, `with` and `try` bodies lie between it and its parent: before 7.17 nothing
     /// else is looked into.
     pub(crate) in_bodies: bool,
+    /// Its place where `else` and `finally` come before the handlers: 7.17 goes through a `try` so.
+    pub(crate) place: usize,
 }
 
 /// The definitions of a file, in source order.
@@ -28,7 +30,18 @@ pub(crate) struct RegionNode {
 pub(crate) struct RegionNodes(pub(crate) Vec<RegionNode>);
 
 impl RegionNodes {
-    /// The regions, in source order.
+    /// Puts the definitions from `handlers` on behind those from `rest` on, which are the last ones so far.
+    pub(crate) fn handlers_last(&mut self, handlers: usize, rest: usize) {
+        let (in_handlers, in_rest) = (rest - handlers, self.0.len() - rest);
+        for node in &mut self.0[handlers..rest] {
+            node.place += in_rest;
+        }
+        for node in &mut self.0[rest..] {
+            node.place -= in_handlers;
+        }
+    }
+
+    /// The regions, in the order in which `release` lists them: that of the source but for [`RegionNode::place`].
     pub(crate) fn regions(&self, release: CoverageRelease) -> Vec<Region> {
         let mut found = Found { nodes: &self.0, regions: vec![None; self.0.len()] };
         let mut open: Vec<usize> = Vec::new();
@@ -47,7 +60,11 @@ impl RegionNodes {
         while let Some(done) = open.pop() {
             found.leave(done);
         }
-        found.regions.into_iter().flatten().collect()
+        let mut regions: Vec<(&RegionNode, Option<Region>)> = self.0.iter().zip(found.regions).collect();
+        if release >= CoverageRelease::V7_17 {
+            regions.sort_by_key(|(node, _)| node.place);
+        }
+        regions.into_iter().filter_map(|(_, region)| region).collect()
     }
 }
 
@@ -96,5 +113,27 @@ impl Found<'_> {
             }
         }
         self.regions[index] = Some(region);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use playtrace_model::MeasuredPath;
+
+    use crate::{CoverageRelease, PythonVersion, Rules, analyze};
+
+    /// The lines of the definitions, in the order of `coverage.regions.code_regions` under each release.
+    #[test]
+    fn definitions_in_a_try_come_as_each_release_lists_them() {
+        let text = include_bytes!("../../../corpus/source/try_parts.py");
+        let lines = |release| {
+            let rules = Rules::new(PythonVersion::V3_12, release);
+            let file = analyze(text, &MeasuredPath::new("try_parts.py"), "try_parts", &rules)
+                .expect("the file is Python");
+            file.regions().iter().map(|region| region.start).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(CoverageRelease::V7_11), [4, 27, 37]);
+        let walked = [4, 22, 24, 6, 14, 16, 11, 12, 18, 19, 27, 33, 31, 37, 39];
+        assert_eq!(lines(CoverageRelease::V7_17), walked);
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use playtrace_model::{SymbolDetails, SymbolKind, SymbolTrait};
 use ruff_python_ast::statement_visitor::{StatementVisitor, walk_body, walk_stmt};
-use ruff_python_ast::{Decorator, ExceptHandler, Expr, Identifier, Pattern, Stmt, StmtImportFrom, Suite};
+use ruff_python_ast::{Decorator, ExceptHandler, Expr, Identifier, Pattern, Stmt, Suite};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use crate::SourceText;
+use crate::future;
 use crate::regions::{RegionNode, RegionNodes};
 use crate::text::LineCursor;
 
@@ -67,7 +68,7 @@ impl Definitions {
             list: vec![module],
             regions: RegionNodes::default(),
             catch_alls: Vec::new(),
-            problem: misplaced_future(body),
+            problem: future::misplaced(body),
         };
         let globals = if has_global { Globals::of(body) } else { BTreeSet::new() };
         let mut collector = Collector {
@@ -174,6 +175,7 @@ impl Collector<'_> {
             body: self.body_lines(parts.body, span.1),
             parent: self.scope.checked_sub(1),
             in_bodies: self.place.in_bodies,
+            place: self.found.regions.0.len(),
         });
         let globals = if self.has_global { Globals::of(parts.body) } else { BTreeSet::new() };
         let mut inner = Collector {
@@ -337,12 +339,15 @@ impl StatementVisitor<'_> for Collector<'_> {
             Stmt::With(with) => self.part(&with.body, true),
             Stmt::Try(attempt) => {
                 self.part(&attempt.body, true);
+                let handlers = self.found.regions.0.len();
                 for handler in &attempt.handlers {
                     let ExceptHandler::ExceptHandler(handler) = handler;
                     self.part(&handler.body, false);
                 }
+                let rest = self.found.regions.0.len();
                 self.part(&attempt.orelse, false);
                 self.part(&attempt.finalbody, false);
+                self.found.regions.handlers_last(handlers, rest);
             }
             Stmt::Match(choice) => {
                 for case in &choice.cases {
@@ -358,7 +363,8 @@ impl StatementVisitor<'_> for Collector<'_> {
                 }
             }
             Stmt::ImportFrom(import)
-                if (self.place.conditional || self.scope != Definitions::MODULE) && is_future(import) =>
+                if (self.place.conditional || self.scope != Definitions::MODULE)
+                    && future::is_future(import) =>
             {
                 self.refuse(stmt, "from __future__ imports must occur at the beginning of the file");
             }
@@ -371,50 +377,6 @@ impl StatementVisitor<'_> for Collector<'_> {
             Stmt::Continue(_) if !self.place.in_loop => self.refuse(stmt, "'continue' not properly in loop"),
             _ => {}
         }
-    }
-}
-
-/// The features that `from __future__ import` knows (`__future__.all_feature_names`).
-const FUTURE_FEATURES: [&str; 10] = [
-    "nested_scopes",
-    "generators",
-    "division",
-    "absolute_import",
-    "with_statement",
-    "print_function",
-    "unicode_literals",
-    "barry_as_FLUFL",
-    "generator_stop",
-    "annotations",
-];
-
-/// `from __future__ import` stands before everything but the docstring, and names what there is.
-fn misplaced_future(body: &Suite) -> Option<(TextSize, &'static str)> {
-    let mut top_is_over = false;
-    for (at, stmt) in body.iter().enumerate() {
-        match stmt {
-            Stmt::ImportFrom(import) if is_future(import) => {
-                if let Some(problem) = future_problem(import, top_is_over) {
-                    return Some((stmt.start(), problem));
-                }
-            }
-            Stmt::Expr(first) if at == 0 && first.value.is_string_literal_expr() => {}
-            _ => top_is_over = true,
-        }
-    }
-    None
-}
-
-fn is_future(import: &StmtImportFrom) -> bool {
-    import.level == 0 && import.module.as_ref().is_some_and(|module| module.as_str() == "__future__")
-}
-
-fn future_problem(import: &StmtImportFrom, too_late: bool) -> Option<&'static str> {
-    let known = import.names.iter().all(|alias| FUTURE_FEATURES.contains(&alias.name.as_str()));
-    match (too_late, known) {
-        (true, _) => Some("from __future__ imports must occur at the beginning of the file"),
-        (false, false) => Some("a future feature that is not defined"),
-        (false, true) => None,
     }
 }
 

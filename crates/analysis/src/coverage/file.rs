@@ -106,7 +106,7 @@ impl<'a> FileCoverage<'a> {
         }
     }
 
-    /// The functions, or the classes, in the order of the source.
+    /// The functions, or the classes, in the order of coverage.py's tables.
     pub fn regions(&self, classes: bool) -> impl Iterator<Item = &Region> {
         self.input.regions.iter().filter(move |region| region.is_class == classes)
     }
