@@ -35,6 +35,9 @@ BODIES = (
 #: Bodies that are timed besides those of the row `cpu`.
 BESIDES = ("one-line", "recursion", "flat", "flask.loops", "flask.calls", "flask.template", "flask.flat", *WAITING)
 FIXED = ("trivial", "flask.trivial")
+#: Of these ways each process is its own twin with those bodies: it makes the same requests untraced, in turn. What is to be
+#: told there is less than two processes differ by.
+_OWN_TWINS = ("twin", "traced", "least")
 UNTRACED_VIEWS = ("flask.trivial", "flask.template", "flask.loops", "flask.calls")
 
 #: Which bodies each way is timed on, and in how many rounds: 1 is every round. What takes long is asked less often.
@@ -67,6 +70,7 @@ _UNTRACED_WAYS: _Ways = {
     "traced": (FIXED, 1),
     "least": (FIXED, 1),
 }
+_UNTRACED = "untraced"
 TRACED = ("agent", "traced", "request", "steps", "least", "least-silent", "ctrace", "sysmon")
 #: How often a body is run, three times over, before it is timed.
 _WARM = 3
@@ -116,7 +120,7 @@ def measure(setting: Setting, say: Callable[[str], None]) -> Measured:
     quick = setting.quick
     traced = _Stage("traced", _TRACED_WAYS, *((2, 3) if quick else (8, 5)), randomised=False)
     # Hundredths are told apart here: what addresses do must come out of the mean, and not be taken for a cost.
-    untraced = _Stage("untraced", _UNTRACED_WAYS, *((2, 3) if quick else (16, 3)), randomised=True)
+    untraced = _Stage(_UNTRACED, _UNTRACED_WAYS, *((2, 3) if quick else (16, 3)), randomised=True)
     for stage, samples in ((traced, measured.samples), (untraced, measured.untraced)):
         for group in range(stage.groups):
             say(f"{setting.version}: {stage.name} bodies, processes {group + 1} of {stage.groups}")
@@ -180,8 +184,17 @@ def _round(stage: _Stage, workers: Workers, samples: Samples, group: int, turn: 
             count = COUNTS.get(body, 1)
             if name in ("ctrace", "sysmon"):
                 count = min(count, 2)
-            seconds = workers.by_name[name].do("time", name=body, headers=headers(name.partition(" ")[0]), count=count)
-            samples.note(name, body, group, turn, seconds["wall" if body in WAITING else "cpu"] / count)
+            kinds = [(name, headers(name.partition(" ")[0]))]
+            if stage.name == _UNTRACED and body in FIXED and name in _OWN_TWINS:
+                kinds.append((_own_twin(name), {}))
+            for kind, sent in kinds[:: 1 if turn % 2 == 0 else -1]:
+                seconds = workers.by_name[name].do("time", name=body, headers=sent, count=count)
+                samples.note(kind, body, group, turn, seconds["wall" if body in WAITING else "cpu"] / count)
+
+
+def _own_twin(name: str) -> str:
+    """The name of a process's untraced requests."""
+    return f"{name}, untraced"
 
 
 def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
@@ -271,6 +284,7 @@ def _off(setting: Setting, measured: Measured, how: str) -> Row:
 
 
 def _fixed(setting: Setting, measured: Measured, how: str) -> list[Row]:
+    how = f"{how}: traced and untraced requests in turn in one process"
     beside, samples = measured.samples, measured.untraced
     made = []
     for name in FIXED:
@@ -279,9 +293,9 @@ def _fixed(setting: Setting, measured: Measured, how: str) -> list[Row]:
             made.append(not_measured(ident, measured.missing["traced"], how))
             continue
         peers = {peer: beside.more(peer, "twin", name).value for peer in ("ctrace", "sysmon") if beside.has(peer, name)}
-        control = samples.more("twin again", "twin", name)
-        found = row(ident, samples.more("traced", "twin", name), control, how, peers, null=0.0)
+        control = samples.more("twin", _own_twin("twin"), name)
+        found = row(ident, samples.more("traced", _own_twin("traced"), name), control, how, peers, null=0.0)
         if samples.has("least", name):
-            found.above(samples.more("least", "twin", name).value)
+            found.above(samples.more("least", _own_twin("least"), name).value)
         made.append(found)
     return made

@@ -17,43 +17,53 @@ from .setting import Setting
 _DEMO = ROOT / "demo"
 #: The table's row is `steps`; the others show what each granularity costs on the same work.
 _GRANULARITIES = ("profile", "steps", "symbol", "request")
+#: The process without the agent, whose replays are all untraced.
+_TWIN = "twin"
 
 
 def steps(setting: Setting, redis_server: Path, how: str, say: Callable[[str], None]) -> list[Row]:
-    """Ratios to twins, for all profiles together: seconds of the processor in the app and its jobs."""
+    """Ratios to the same process untraced, for all profiles together: seconds of the processor in the app and its jobs.
+
+    Two processes differ by some per cent for as long as they live, whatever runs in them: as much as is to be measured
+    here. So each is its own twin. What the agent takes from a process that traces nothing is the rows `never` and
+    `idle`; here it is a peer, `untraced`: beside the process without the agent, as well as two processes can be told.
+    """
     samples = Samples()
     missing: dict[str, str] = {}
-    # Processes differ more from each other than rounds do.
-    groups, rounds = (1, 2) if setting.quick else (8, 3)
-    names = ["twin d", "twin d again", *_GRANULARITIES]
+    groups, rounds = (1, 2) if setting.quick else (6, 3)
     for group in range(groups):
         say(f"{setting.version}: the demo's profiles, processes {group + 1} of {groups}")
         with Workers() as workers, _redis(setting, redis_server) as port:
-            for number, name in enumerate(names):
-                granularity = name if name in _GRANULARITIES else None
-                workers.add(
-                    name, _start(setting, name.replace(" ", "-"), granularity, f"redis://127.0.0.1:{port}/{number}")
-                )
+            for number, name in enumerate((_TWIN, *_GRANULARITIES)):
+                granularity = None if name == _TWIN else name
+                workers.add(name, _start(setting, name, granularity, f"redis://127.0.0.1:{port}/{number}"))
             workers.await_ready()
             missing |= workers.missing
             _rounds(workers, samples, group, rounds)
     made = []
+    how = f"{how}: traced and untraced replays in turn in one process"
     for name in _GRANULARITIES:
         ident = f"steps.{name}.{setting.version}"
         if name in missing:
             made.append(not_measured(ident, missing[name], how))
             continue
         profiles = samples.bodies(name)
-        control = samples.total_ratio("twin d again", "twin d", *profiles)
-        made.append(row(ident, samples.total_ratio(name, "twin d", *profiles), control, how))
+        control = samples.total_ratio(_TWIN, _untraced(_TWIN), *profiles)
+        peers = {"untraced": samples.total_ratio(_untraced(name), _untraced(_TWIN), *profiles).value}
+        made.append(row(ident, samples.total_ratio(name, _untraced(name), *profiles), control, how, peers))
     return made
+
+
+def _untraced(name: str) -> str:
+    """The name of a process's untraced replays."""
+    return f"{name}, untraced"
 
 
 def _rounds(workers: Workers, samples: Samples, group: int, rounds: int) -> None:
     """Replay profile by profile: what is compared is measured within seconds.
 
-    Of a process and a profile the quickest replay counts, as with bodies: whatever else the machine does makes one
-    slower, never quicker, and a session's sockets, files and jobs give it more to slow down than a loop has.
+    Of a process and a profile the quickest replay of each kind counts, as with bodies: whatever else the machine does
+    makes one slower, never quicker, and a session's sockets, files and jobs give it more to slow down than a loop has.
     """
     best: dict[tuple[str, str], float] = {}
     profiles = next(iter(workers.by_name.values())).do("profiles")
@@ -62,14 +72,16 @@ def _rounds(workers: Workers, samples: Samples, group: int, rounds: int) -> None
         for number, slug in enumerate(profiles):
             answers: object = None
             for name in turns(list(workers.by_name), turn + number):
-                replayed = workers.by_name[name].do("replay", slug=slug, traced=not name.startswith("twin"), run="one")
-                answers = answers or replayed["answers"]
-                if replayed["answers"] != answers:
-                    raise WorkerError(f"{name}: the demo app answers otherwise than elsewhere ({slug})")
-                if turn >= 0:
-                    best[name, slug] = min(replayed["seconds"], best.get((name, slug), replayed["seconds"]))
-    for (name, slug), seconds in best.items():
-        samples.note(name, slug, group, 0, seconds)
+                kinds = [(name, name != _TWIN), (_untraced(name), False)]
+                for kind, traced in kinds[:: 1 if (turn + number) % 2 == 0 else -1]:
+                    replayed = workers.by_name[name].do("replay", slug=slug, traced=traced, run="one")
+                    answers = answers or replayed["answers"]
+                    if replayed["answers"] != answers:
+                        raise WorkerError(f"{kind}: the demo app answers otherwise than elsewhere ({slug})")
+                    if turn >= 0:
+                        best[kind, slug] = min(replayed["seconds"], best.get((kind, slug), replayed["seconds"]))
+    for (kind, slug), seconds in best.items():
+        samples.note(kind, slug, group, 0, seconds)
 
 
 def _start(setting: Setting, name: str, granularity: str | None, redis: str) -> Worker:

@@ -67,6 +67,8 @@ impl Agent {
         self.process_unit = None;
         self.booted = false;
         self.gate.forget_counts();
+        // What went wrong there is the parent's to say.
+        self.unsaid.clear();
         // The maps are the parent's.
         self.kept = [None, None];
         self.trails.clear();
