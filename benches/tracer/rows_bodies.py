@@ -35,8 +35,8 @@ BODIES = (
 #: Bodies that are timed besides those of the row `cpu`.
 BESIDES = ("one-line", "recursion", "flat", "flask.loops", "flask.calls", "flask.template", "flask.flat", *WAITING)
 FIXED = ("trivial", "flask.trivial")
-#: Of these ways each process is its own twin with those bodies: it makes the same requests untraced, in turn. What is to be
-#: told there is less than two processes differ by.
+#: Of these ways each process is its own twin with those bodies: it makes the same requests untraced, in turn. What is
+#: to be told there is less than two processes differ by.
 _OWN_TWINS = ("twin", "traced", "least")
 UNTRACED_VIEWS = ("flask.trivial", "flask.template", "flask.loops", "flask.calls")
 

@@ -70,6 +70,9 @@ pub(super) struct Place {
     len: u32,
 }
 
+/// So many keys tell how many there will be: inputs that share their keys stay below, and a small table is a quick one.
+const TELLING: usize = 1 << 13;
+
 /// Lines get whole units, so that a set that grows a little stays where it is.
 const UNIT: usize = 8;
 
@@ -111,6 +114,14 @@ impl LineTable {
     /// What it takes in memory, about.
     fn size(&self) -> usize {
         self.bytes.len() + self.places.len() * 32
+    }
+
+    /// Makes room for `times` what there is, but not for more than `most` bytes. A table that grows by and by leaves as much
+    /// behind as it takes itself.
+    fn reserve(&mut self, times: usize, most: usize) {
+        let times = times.min(most / self.size().max(1)).saturating_sub(1);
+        self.places.reserve(self.places.len() * times);
+        self.bytes.reserve(self.bytes.len() * times);
     }
 
     /// The lines under the keys that `rename` gives, sorted by these; some may come more than once.
@@ -249,6 +260,16 @@ impl Gatherer {
     /// Keeps about `budget` bytes of rows in memory.
     pub(super) fn new(budget: usize) -> Self {
         Self { budget, ..Self::default() }
+    }
+
+    /// Whether there is enough to tell from it how much will come.
+    pub(super) fn is_telling(&self) -> bool {
+        self.lines.places.len() > TELLING
+    }
+
+    /// Makes room for `times` as much as was taken so far.
+    pub(super) fn expect(&mut self, times: usize) {
+        self.lines.reserve(times, self.budget);
     }
 
     /// Takes lines and arcs.

@@ -2,12 +2,14 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-
-use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{MergeOutcome, Union};
 use crate::data::{BUSY_SECONDS, Header, Ownership, Staged, State, Wal, open_locked, reserve, sidecar};
 use crate::{CovdataError, CoverageData};
+
+/// How many threads remove inputs. They wait for the disk, which gives back a file's blocks, and compute nothing.
+const REMOVERS: usize = 8;
 
 /// What becomes of inputs after a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +66,20 @@ pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBu
         Ok(meta) => remove(path, (meta.dev(), meta.ino()), state),
         Err(source) => Err(CovdataError::Io { action: "remove", path: (*path).clone(), source }),
     };
-    let kept = states.par_iter().filter_map(|input| remove(input).err().map(|why| (input.0.clone(), why)));
-    let mut kept: Vec<_> = kept.collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let inputs = std::iter::from_fn(|| states.get(next.fetch_add(1, Ordering::Relaxed)));
+        let kept = inputs.filter_map(|input| remove(input).err().map(|why| (input.0.clone(), why)));
+        kept.collect::<Vec<_>>()
+    };
+    let mut kept = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..REMOVERS.min(states.len())).map(|_| scope.spawn(work)).collect();
+        let mut kept = work();
+        for thread in others {
+            kept.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        kept
+    });
     kept.sort_by(|(a, _), (b, _)| a.cmp(b));
     kept
 }
@@ -103,8 +117,11 @@ fn remove(path: &Path, identity: (u64, u64), read: &State) -> Result<(), Covdata
     }
     fs_err::remove_file(path).map_err(fault)?;
     for suffix in ["-journal", "-wal", "-shm"] {
-        // Mostly there is none; what is left of one belongs to the file that is gone.
-        let _ = fs_err::remove_file(sidecar(path, suffix));
+        // What is left of one belongs to the file that is gone. Mostly there is none, and to look takes no lock on the directory.
+        let beside = sidecar(path, suffix);
+        if beside.symlink_metadata().is_ok() {
+            let _ = fs_err::remove_file(beside);
+        }
     }
     drop(lock);
     drop(file);

@@ -93,9 +93,13 @@ pub(super) fn no_room(source: io::Error) -> CovdataError {
     CovdataError::Io { action: "keep rows in a temporary file in", path: std::env::temp_dir(), source }
 }
 
+/// So many inputs are taken for small ones: their threads wait for the disk more than they compute.
+const MANY: usize = 512;
+
 /// How many threads read so many inputs.
 pub(super) fn threads_for(inputs: usize) -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).clamp(1, inputs.max(1))
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (if inputs < MANY { cores } else { 2 * cores }).clamp(1, inputs.max(1))
 }
 
 /// Reads with one thread for each of the `gatherers`.
@@ -106,14 +110,20 @@ pub(super) fn read_all(
     progress: &(dyn Fn() + Sync),
 ) -> io::Result<(Vec<Gatherer>, Vec<Read>)> {
     let next = AtomicUsize::new(0);
+    let share = inputs.len().div_ceil(gatherers.len().max(1));
     let work = |mut gatherer: Gatherer| -> io::Result<(Gatherer, Vec<Read>)> {
         let (mut reader, mut raw) = (Reader::default(), Raw::default());
         let mut read = Vec::new();
+        let mut has_room = gatherer.is_telling();
         loop {
             let input = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = inputs.get(input) else { return Ok((gatherer, read)) };
             let facts = read_one(path, input, prune_branches, &mut reader, &mut raw, &mut gatherer)?;
             read.push((input, facts));
+            if !has_room && gatherer.is_telling() {
+                gatherer.expect(share.div_ceil(read.len()));
+                has_room = true;
+            }
             progress();
         }
     };
