@@ -60,12 +60,11 @@ def _untraced(name: str) -> str:
 
 
 def _rounds(workers: Workers, samples: Samples, group: int, rounds: int) -> None:
-    """Replay profile by profile: what is compared is measured within seconds.
+    """Replay profile by profile: a process's two replays follow each other, and are compared round by round.
 
-    Of a process and a profile the quickest replay of each kind counts, as with bodies: whatever else the machine does
-    makes one slower, never quicker, and a session's sockets, files and jobs give it more to slow down than a loop has.
+    A shared machine changes its speed by a half within minutes: of three replays the quickest would say more of that
+    than of the agent.
     """
-    best: dict[tuple[str, str], float] = {}
     profiles = next(iter(workers.by_name.values())).do("profiles")
     # The first turn warms up: it imports what is imported late, and meets all code.
     for turn in range(-1, rounds):
@@ -79,9 +78,7 @@ def _rounds(workers: Workers, samples: Samples, group: int, rounds: int) -> None
                     if replayed["answers"] != answers:
                         raise WorkerError(f"{kind}: the demo app answers otherwise than elsewhere ({slug})")
                     if turn >= 0:
-                        best[kind, slug] = min(replayed["seconds"], best.get((kind, slug), replayed["seconds"]))
-    for (kind, slug), seconds in best.items():
-        samples.note(kind, slug, group, 0, seconds)
+                        samples.note(kind, slug, group, turn, replayed["seconds"])
 
 
 def _start(setting: Setting, name: str, granularity: str | None, redis: str) -> Worker:

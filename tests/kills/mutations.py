@@ -12,7 +12,7 @@ from coverage.numbits import nums_to_numbits
 from tests.kills.scenarios import SCRIPT, Scenario, Tamper
 from tests.stress.mutations import Edit, Fault
 
-_RUN = "crates/agent/src/run.rs"
+_FLUSH = "crates/agent/src/run/flush.rs"
 _UNFLUSHED = "crates/agent/src/unflushed.rs"
 
 
@@ -68,7 +68,7 @@ MUTATIONS = (
         "forgotten-before-written",
         (
             Edit(
-                _RUN,
+                _FLUSH,
                 "let new = self.labelled(place, sources, &fresh);",
                 "if let Some(map) = &mut self.unflushed { map.clear(); } "
                 "let new = self.labelled(place, sources, &fresh);",
