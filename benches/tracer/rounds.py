@@ -56,6 +56,11 @@ class Samples:
         return self._paired(name, base, bodies, lambda pairs: sum(a - b for a, b in pairs) / len(pairs) * 1e6)
 
 
+def own_twin(name: str) -> str:
+    """The name of what a traced process does untraced, where it is its own twin."""
+    return f"{name}, untraced"
+
+
 def turns(names: Sequence[str], turn: int) -> list[str]:
     """The order of a round: each process comes at each place in turn, in both directions."""
     order = [*names[turn % len(names) :], *names[: turn % len(names)]]

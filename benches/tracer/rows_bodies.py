@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .inside.packaged import BODIES as PACKAGED
 from .processes import WorkerError, Workers
 from .results import Row, not_measured, row
-from .rounds import Samples, turns
+from .rounds import Samples, own_twin, turns
 from .setting import Setting
 from .traced_lines import same_lines
 
@@ -186,15 +186,10 @@ def _round(stage: _Stage, workers: Workers, samples: Samples, group: int, turn: 
                 count = min(count, 2)
             kinds = [(name, headers(name.partition(" ")[0]))]
             if stage.name == _UNTRACED and body in FIXED and name in _OWN_TWINS:
-                kinds.append((_own_twin(name), {}))
+                kinds.append((own_twin(name), {}))
             for kind, sent in kinds[:: 1 if turn % 2 == 0 else -1]:
                 seconds = workers.by_name[name].do("time", name=body, headers=sent, count=count)
                 samples.note(kind, body, group, turn, seconds["wall" if body in WAITING else "cpu"] / count)
-
-
-def _own_twin(name: str) -> str:
-    """The name of a process's untraced requests."""
-    return f"{name}, untraced"
 
 
 def rows(setting: Setting, measured: Measured, how: str) -> list[Row]:
@@ -293,9 +288,9 @@ def _fixed(setting: Setting, measured: Measured, how: str) -> list[Row]:
             made.append(not_measured(ident, measured.missing["traced"], how))
             continue
         peers = {peer: beside.more(peer, "twin", name).value for peer in ("ctrace", "sysmon") if beside.has(peer, name)}
-        control = samples.more("twin", _own_twin("twin"), name)
-        found = row(ident, samples.more("traced", _own_twin("traced"), name), control, how, peers, null=0.0)
+        control = samples.more("twin", own_twin("twin"), name)
+        found = row(ident, samples.more("traced", own_twin("traced"), name), control, how, peers, null=0.0)
         if samples.has("least", name):
-            found.above(samples.more("least", _own_twin("least"), name).value)
+            found.above(samples.more("least", own_twin("least"), name).value)
         made.append(found)
     return made

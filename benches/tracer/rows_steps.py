@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .processes import ROOT, Worker, WorkerError, Workers, environment
 from .results import Row, not_measured, row
-from .rounds import Samples, turns
+from .rounds import Samples, own_twin, turns
 from .setting import Setting
 
 _DEMO = ROOT / "demo"
@@ -48,15 +48,10 @@ def steps(setting: Setting, redis_server: Path, how: str, say: Callable[[str], N
             made.append(not_measured(ident, missing[name], how))
             continue
         profiles = samples.bodies(name)
-        control = samples.total_ratio(_TWIN, _untraced(_TWIN), *profiles)
-        peers = {"untraced": samples.total_ratio(_untraced(name), _untraced(_TWIN), *profiles).value}
-        made.append(row(ident, samples.total_ratio(name, _untraced(name), *profiles), control, how, peers))
+        control = samples.total_ratio(_TWIN, own_twin(_TWIN), *profiles)
+        peers = {"untraced": samples.total_ratio(own_twin(name), own_twin(_TWIN), *profiles).value}
+        made.append(row(ident, samples.total_ratio(name, own_twin(name), *profiles), control, how, peers))
     return made
-
-
-def _untraced(name: str) -> str:
-    """The name of a process's untraced replays."""
-    return f"{name}, untraced"
 
 
 def _rounds(workers: Workers, samples: Samples, group: int, rounds: int) -> None:
@@ -71,7 +66,7 @@ def _rounds(workers: Workers, samples: Samples, group: int, rounds: int) -> None
         for number, slug in enumerate(profiles):
             answers: object = None
             for name in turns(list(workers.by_name), turn + number):
-                kinds = [(name, name != _TWIN), (_untraced(name), False)]
+                kinds = [(name, name != _TWIN), (own_twin(name), False)]
                 for kind, traced in kinds[:: 1 if (turn + number) % 2 == 0 else -1]:
                     replayed = workers.by_name[name].do("replay", slug=slug, traced=traced, run="one")
                     answers = answers or replayed["answers"]

@@ -96,14 +96,15 @@ def compared(tally: Tally, name: str, theirs: Facts, ours: Facts) -> None:
     for what in ("statements", "excluded", "docstrings"):
         for line in sorted(set(theirs[what]) ^ set(ours[what])):
             differ(line, what, "only theirs" if line in theirs[what] else "only ours")
-    for kind, mine in (("multiline", ours["multiline"]), ("regions", our_regions(ours))):
+    regions = our_regions(ours)
+    for kind, mine in (("multiline", ours["multiline"]), ("regions", regions)):
         for item in theirs[kind]:
             if item not in mine:
                 differ(first_number(item), kind, f"only theirs: {item}")
         for item in mine:
             if item not in theirs[kind]:
                 differ(first_number(item), kind, f"only ours: {item}")
-    if theirs["regions"] != our_regions(ours) and sorted(theirs["regions"]) == sorted(our_regions(ours)):
+    if theirs["regions"] != regions and sorted(theirs["regions"]) == sorted(regions):
         differ(1, "regions", "in another order")
     for line, what, detail in symbol_differences(theirs, ours):
         differ(line, what, detail)

@@ -73,7 +73,9 @@ pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBu
         kept.collect::<Vec<_>>()
     };
     let mut kept = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..REMOVERS.min(states.len())).map(|_| scope.spawn(work)).collect();
+        // Where the system has no more threads to give, fewer do.
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..REMOVERS.min(states.len())).map_while(spawn).collect();
         let mut kept = work();
         for thread in others {
             kept.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
