@@ -88,7 +88,7 @@ fn other(root: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The environments with other CPythons that the agent is tested with, as far as this machine has them.
+/// The environments with other `CPython`s that the agent is tested with, as far as this machine has them.
 fn others(root: &Path) -> Result<Vec<Venv>, Failure> {
     let other = venv::make_other(root)?;
     if other.is_none() {

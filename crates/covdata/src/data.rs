@@ -2,6 +2,7 @@
 
 mod arcs;
 mod build;
+mod locked;
 mod pages;
 mod probe;
 mod raw;
@@ -18,7 +19,7 @@ use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
 
 pub use arcs::{Arc, ArcData};
 pub(crate) use build::{Frame, RowSink};
-pub(crate) use pages::reserve;
+pub(crate) use locked::{open_early, reserve};
 pub(crate) use probe::{Header, sidecar};
 pub(crate) use raw::Raw;
 #[doc(hidden)]

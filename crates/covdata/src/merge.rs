@@ -1,5 +1,6 @@
 //! Many data files into one.
 
+mod ahead;
 mod gather;
 mod gathering;
 mod held;
@@ -11,7 +12,7 @@ mod paths;
 mod read;
 mod union;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use playtrace_model::MeasuredPath;
@@ -56,7 +57,7 @@ pub struct MergeOutcome<D = CoverageData> {
     pub unmapped: Vec<(MeasuredPath, String)>,
     /// The profiles and runs that the inputs say they belong to.
     pub owners: BTreeSet<(Option<String>, Option<String>)>,
-    states: BTreeMap<PathBuf, State>,
+    states: Vec<(PathBuf, State)>,
 }
 
 impl<D> MergeOutcome<D> {

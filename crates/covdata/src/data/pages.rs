@@ -6,16 +6,13 @@
 //! with tables of another shape), this says `None`, and `SQLite` has to read it, or to say what is wrong.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::Path;
 
-use super::probe::{Header, sidecar};
+use super::locked;
 use super::raw::Raw;
 use super::record::{Record, Value, varint};
-use super::snapshot::{State, Wal};
 use crate::schema;
-
-/// A larger file is left to `SQLite`, which need not have it in memory.
-const LARGEST: u64 = 64 << 20;
 
 /// No tree of a file of that size is as deep as this.
 const DEEPEST: usize = 12;
@@ -32,9 +29,10 @@ pub(crate) struct PageReader {
 }
 
 impl PageReader {
-    /// Reads the data file at `path` in place of what `raw` holds. `None`: not in this way.
-    pub(crate) fn read(&mut self, path: &Path, raw: &mut Raw) -> Option<()> {
-        let state = locked::contents(path, &mut self.file)?;
+    /// Reads the data file at `path` in place of what `raw` holds; `early` is what `open_early` made of it. `None`: not in
+    /// this way.
+    pub(crate) fn read(&mut self, path: &Path, early: Option<File>, raw: &mut Raw) -> Option<()> {
+        let state = locked::contents(path, early, &mut self.file)?;
         raw.clear();
         self.rows(raw)?;
         raw.settle_kind().ok()?;
@@ -217,92 +215,4 @@ pub(super) fn local_bytes(usable: usize, len: usize, largest: usize) -> usize {
     let least = (usable - 12) * 32 / 255 - 23;
     let local = least + (len - least) % (usable - 4);
     if local <= largest { local } else { least }
-}
-
-/// Locks a data file at rest against writers, as long as the file that is returned is open. `None`: not in this way.
-pub(crate) fn reserve(path: &Path) -> Option<std::fs::File> {
-    locked::reserve(path)
-}
-
-#[cfg(target_os = "linux")]
-mod locked {
-    use std::fs::{File, OpenOptions};
-    use std::io::Read as _;
-    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-
-    use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    use nix::libc;
-
-    use super::{Header, LARGEST, Path, State, Wal, sidecar};
-
-    /// `SQLite`'s bytes for shared locks.
-    const SHARED_FIRST: i64 = 0x4000_0002;
-    const SHARED_SIZE: i64 = 510;
-
-    /// The byte that a writer locks before it begins.
-    const RESERVED: i64 = 0x4000_0001;
-
-    /// The bytes of a data file at rest.
-    pub(super) fn contents(path: &Path, into: &mut Vec<u8>) -> Option<State> {
-        let mut file = open(path, false)?;
-        let meta = file.metadata().ok()?;
-        if !meta.is_file() || meta.len() > LARGEST {
-            return None;
-        }
-        lock(&file, libc::F_RDLCK, SHARED_FIRST, SHARED_SIZE)?;
-        // Under the lock nobody begins to write; a journal is of somebody who was killed, or whose lock we can't see.
-        if std::fs::symlink_metadata(sidecar(path, "-journal")).is_ok() {
-            return None;
-        }
-        into.clear();
-        file.read_to_end(into).ok()?;
-        let len = into.len() as u64;
-        let header = Header::parse(path, into.get(..100)?, len).ok()?;
-        header.check_length(path, len).ok()?;
-        (!header.wal).then(|| State {
-            identity: (meta.dev(), meta.ino()),
-            change_counter: header.change_counter,
-            wal: Wal::Unused,
-        })
-    }
-
-    pub(super) fn reserve(path: &Path) -> Option<File> {
-        let file = open(path, true)?;
-        lock(&file, libc::F_RDLCK, SHARED_FIRST, SHARED_SIZE)?;
-        lock(&file, libc::F_WRLCK, RESERVED, 1)?;
-        std::fs::symlink_metadata(sidecar(path, "-journal")).is_err().then_some(file)
-    }
-
-    fn open(path: &Path, write: bool) -> Option<File> {
-        // A pipe would wait for its other end.
-        OpenOptions::new().read(true).write(write).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok()
-    }
-
-    /// Takes a lock as `SQLite` does. It belongs to this handle and goes with it: a lock of the other kind would go when
-    /// any other handle on the file is closed.
-    #[expect(clippy::cast_possible_truncation, reason = "small constants of the system")]
-    fn lock(file: &File, kind: libc::c_int, start: i64, len: i64) -> Option<()> {
-        let wanted = libc::flock {
-            l_type: kind as i16,
-            l_whence: libc::SEEK_SET as i16,
-            l_start: start,
-            l_len: len,
-            l_pid: 0,
-        };
-        fcntl(file, FcntlArg::F_OFD_SETLK(&wanted)).ok().map(|_| ())
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod locked {
-    use super::{Path, State};
-
-    /// Locks that belong to a handle are Linux's.
-    pub(super) fn contents(_: &Path, _: &mut Vec<u8>) -> Option<State> {
-        None
-    }
-
-    pub(super) fn reserve(_: &Path) -> Option<std::fs::File> {
-        None
-    }
 }

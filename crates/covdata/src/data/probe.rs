@@ -8,7 +8,6 @@ use crate::CovdataError;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const VERSION_4: &[u8] = b"!coverage.py: This is a private format";
-const LEN: usize = 100;
 
 /// The fields of an `SQLite` file's header that tell its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +21,9 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    /// The bytes of a header.
+    pub(super) const LEN: usize = 100;
+
     /// Reads the header of the file at `path`; anything that can't be a data file is an error.
     pub(crate) fn read(path: &Path) -> Result<Self, CovdataError> {
         let meta = match fs_err::metadata(path) {
@@ -51,12 +53,13 @@ impl Header {
     /// Reads the header of an open file.
     pub(crate) fn of(path: &Path, file: &fs_err::File) -> Result<Self, CovdataError> {
         let fault = |source| CovdataError::Io { action: "read", path: path.to_owned(), source };
-        let mut bytes = Vec::with_capacity(LEN);
-        file.take(LEN as u64).read_to_end(&mut bytes).map_err(fault)?;
-        Self::parse(path, &bytes, file.metadata().map_err(fault)?.len())
+        let mut bytes = Vec::with_capacity(Self::LEN);
+        file.take(Self::LEN as u64).read_to_end(&mut bytes).map_err(fault)?;
+        Self::parse(path, &bytes)
     }
 
-    pub(super) fn parse(path: &Path, bytes: &[u8], len: u64) -> Result<Self, CovdataError> {
+    /// Parses the first bytes of a file: all of them, where there are fewer than a header has.
+    pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CovdataError> {
         let path = path.to_owned();
         if bytes.is_empty() {
             return Err(CovdataError::Empty { path });
@@ -70,8 +73,9 @@ impl Header {
             let hint = if old { " (it is one of coverage.py 4, whose format is not read)" } else { "" };
             return Err(CovdataError::NotSqlite { path, hint });
         }
-        if bytes.len() < LEN {
-            return Err(CovdataError::Truncated { path, expected: LEN as u64, found: len });
+        if bytes.len() < Self::LEN {
+            let (expected, found) = (Self::LEN as u64, bytes.len() as u64);
+            return Err(CovdataError::Truncated { path, expected, found });
         }
         let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let page = match u16::from_be_bytes([bytes[16], bytes[17]]) {

@@ -1,6 +1,7 @@
 //! Data files into memory.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -123,7 +124,18 @@ impl Reader {
         raw: &mut Raw,
         take: TakePart<'_>,
     ) -> Result<(), CovdataError> {
-        if self.pages.read(path, raw).is_some() {
+        self.read_opened(path, None, raw, take)
+    }
+
+    /// The same for a file that was perhaps opened before its turn, by `open_early`.
+    pub(crate) fn read_opened(
+        &mut self,
+        path: &Path,
+        early: Option<File>,
+        raw: &mut Raw,
+        take: TakePart<'_>,
+    ) -> Result<(), CovdataError> {
+        if self.pages.read(path, early, raw).is_some() {
             return Ok(());
         }
         let is_large = fs_err::metadata(path).is_ok_and(|meta| meta.len() > PARTS_ABOVE);
@@ -143,7 +155,7 @@ impl Reader {
 #[doc(hidden)]
 pub fn readers_agree(path: &Path) -> Option<bool> {
     let (mut ours, mut theirs) = (Raw::default(), Raw::default());
-    PageReader::default().read(path, &mut ours)?;
+    PageReader::default().read(path, None, &mut ours)?;
     open(path, |db, _| rows(db, &mut theirs, &mut |_| ())).ok()?;
     theirs.state.clone_from(&ours.state);
     Some(ours == theirs)

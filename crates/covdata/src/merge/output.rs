@@ -9,7 +9,7 @@ use crate::data::{BUSY_SECONDS, Header, Ownership, Staged, State, Wal, open_lock
 use crate::{CovdataError, CoverageData};
 
 /// How many threads remove inputs. They wait for the disk, which gives back a file's blocks, and compute nothing.
-const REMOVERS: usize = 8;
+const REMOVERS: usize = 16;
 
 /// What becomes of inputs after a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +58,13 @@ pub fn write_merged<D: Stage>(
 pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBuf, CovdataError)> {
     // The output may be one of the inputs (--append), under whatever path; it is a new file now.
     let output = fs_err::metadata(output).ok().map(|meta| (meta.dev(), meta.ino()));
-    let states: Vec<_> = outcome.states.iter().collect();
-    let remove = |(path, state): &(&PathBuf, &State)| match fs_err::metadata(path) {
+    let states = &outcome.states;
+    let remove = |(path, state): &(PathBuf, State)| match fs_err::metadata(path) {
         // Someone else removed it; that is what we wanted.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Ok(meta) if Some((meta.dev(), meta.ino())) == output => Ok(()),
         Ok(meta) => remove(path, (meta.dev(), meta.ino()), state),
-        Err(source) => Err(CovdataError::Io { action: "remove", path: (*path).clone(), source }),
+        Err(source) => Err(CovdataError::Io { action: "remove", path: path.clone(), source }),
     };
     let next = AtomicUsize::new(0);
     let work = || {
@@ -118,7 +118,9 @@ fn remove(path: &Path, identity: (u64, u64), read: &State) -> Result<(), Covdata
         return Err(changed());
     }
     fs_err::remove_file(path).map_err(fault)?;
-    for suffix in ["-journal", "-wal", "-shm"] {
+    // Where there is no lock by `SQLite`, there is no journal either.
+    let left: &[&str] = if lock.is_some() { &["-journal", "-wal", "-shm"] } else { &["-wal", "-shm"] };
+    for suffix in left {
         // What is left of one belongs to the file that is gone. Mostly there is none, and to look takes no lock on the directory.
         let beside = sidecar(path, suffix);
         if beside.symlink_metadata().is_ok() {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::PathBuf;
 
+use super::ahead::{Ahead, Turn};
 use super::gather::Gatherer;
 use super::gathering::Gathering;
 use super::union::Union;
@@ -67,7 +67,7 @@ pub(super) fn sort_out(
                 continue;
             }
         };
-        outcome.states.insert(path.clone(), facts.state);
+        outcome.states.push((path.clone(), facts.state));
         outcome.owners.insert((facts.owner.slug.map(Into::into), facts.owner.run.map(Into::into)));
         // Its data is in the union all the same: should two fingerprints ever meet, nothing is lost.
         let is_new = seen.insert(facts.fingerprint);
@@ -93,13 +93,9 @@ pub(super) fn no_room(source: io::Error) -> CovdataError {
     CovdataError::Io { action: "keep rows in a temporary file in", path: std::env::temp_dir(), source }
 }
 
-/// So many inputs are taken for small ones: their threads wait for the disk more than they compute.
-const MANY: usize = 512;
-
 /// How many threads read so many inputs.
 pub(super) fn threads_for(inputs: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (if inputs < MANY { cores } else { 2 * cores }).clamp(1, inputs.max(1))
+    std::thread::available_parallelism().map_or(1, usize::from).clamp(1, inputs.max(1))
 }
 
 /// Reads with one thread for each of the `gatherers`.
@@ -109,16 +105,16 @@ pub(super) fn read_all(
     prune_branches: bool,
     progress: &(dyn Fn() + Sync),
 ) -> io::Result<(Vec<Gatherer>, Vec<Read>)> {
-    let next = AtomicUsize::new(0);
+    let ahead = Ahead::new(inputs);
     let share = inputs.len().div_ceil(gatherers.len().max(1));
     let work = |mut gatherer: Gatherer| -> io::Result<(Gatherer, Vec<Read>)> {
         let (mut reader, mut raw) = (Reader::default(), Raw::default());
         let mut read = Vec::new();
         let mut has_room = gatherer.is_telling();
         loop {
-            let input = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = inputs.get(input) else { return Ok((gatherer, read)) };
-            let facts = read_one(path, input, prune_branches, &mut reader, &mut raw, &mut gatherer)?;
+            let Some(turn) = ahead.next() else { return Ok((gatherer, read)) };
+            let input = turn.input;
+            let facts = read_one(turn, prune_branches, &mut reader, &mut raw, &mut gatherer)?;
             read.push((input, facts));
             if !has_room && gatherer.is_telling() {
                 gatherer.expect(share.div_ceil(read.len()));
@@ -145,8 +141,7 @@ pub(super) fn read_all(
 
 /// The outer error is one of the disk on which rows are kept, the inner one the input's.
 fn read_one(
-    path: &Path,
-    input: usize,
+    turn: Turn<'_>,
     prune_branches: bool,
     reader: &mut Reader,
     raw: &mut Raw,
@@ -158,7 +153,8 @@ fn read_one(
             kept = if prune_branches { gatherer.take_rows(&part.pruned()) } else { gatherer.take_rows(part) };
         }
     };
-    if let Err(error) = reader.read(path, raw, &mut take) {
+    let Turn { input, path, early } = turn;
+    if let Err(error) = reader.read_opened(path, early, raw, &mut take) {
         return kept.map(|()| Err(error));
     }
     kept?;

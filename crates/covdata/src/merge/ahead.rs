@@ -1,0 +1,104 @@
+//! Inputs in turn, with the disk some of them ahead of who reads.
+//!
+//! A file that is not in the system's cache is waited for, and a disk is quick only where it is asked for many at a time.
+//! Threads that wait could ask it, and each would have tables of its own; so each input is opened, and the system told
+//! that it will be read, while those before it are.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::data::open_early;
+
+/// How many inputs are open before their turn: more made no difference, and a process may have 1,024 files open.
+const AHEAD: usize = 64;
+
+/// Gives each input to one thread.
+pub(super) struct Ahead<'a> {
+    inputs: &'a [PathBuf],
+    early: Vec<Mutex<Early>>,
+    next: AtomicUsize,
+}
+
+enum Early {
+    /// Nobody has come to it.
+    Not,
+    Opened(File),
+    /// Its turn has come. To open it now would be wrong: closing a file ends the locks of `SQLite` in this process on it.
+    Over,
+}
+
+/// An input whose turn it is.
+pub(super) struct Turn<'a> {
+    /// Its number among all.
+    pub(super) input: usize,
+    pub(super) path: &'a Path,
+    /// What was opened ahead of its turn.
+    pub(super) early: Option<File>,
+}
+
+impl<'a> Ahead<'a> {
+    pub(super) fn new(inputs: &'a [PathBuf]) -> Self {
+        let early = inputs.iter().map(|_| Mutex::new(Early::Not)).collect();
+        Self { inputs, early, next: AtomicUsize::new(0) }
+    }
+
+    /// The next input; `None` once all have had their turn.
+    pub(super) fn next(&self) -> Option<Turn<'a>> {
+        let input = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.inputs.get(input)?;
+        if input == 0 {
+            (1..AHEAD).for_each(|later| self.open(later));
+        }
+        self.open(input.saturating_add(AHEAD));
+        let early = match std::mem::replace(&mut *self.early(input)?, Early::Over) {
+            Early::Opened(file) => Some(file),
+            Early::Not | Early::Over => None,
+        };
+        Some(Turn { input, path, early })
+    }
+
+    fn open(&self, input: usize) {
+        if let (Some(path), Some(mut early)) = (self.inputs.get(input), self.early(input))
+            && matches!(*early, Early::Not)
+        {
+            *early = open_early(path).map_or(Early::Not, Early::Opened);
+        }
+    }
+
+    fn early(&self, input: usize) -> Option<MutexGuard<'_, Early>> {
+        self.early.get(input).map(|early| early.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_input_has_one_turn_whoever_asks() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let inputs: Vec<PathBuf> = (0..3 * AHEAD).map(|n| dir.path().join(n.to_string())).collect();
+        // Every third is missing, and is somebody's turn all the same.
+        for path in inputs.iter().enumerate().filter(|(n, _)| n % 3 != 0).map(|(_, path)| path) {
+            fs_err::write(path, "x").unwrap();
+        }
+        let ahead = Ahead::new(&inputs);
+        let turns: Vec<(usize, bool)> = std::thread::scope(|scope| {
+            let ask = || std::iter::from_fn(|| ahead.next()).map(|turn| (turn.input, turn.early.is_some()));
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(move || ask().collect::<Vec<_>>())).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(turns.len(), inputs.len());
+        let distinct: BTreeSet<usize> = turns.iter().map(|(input, _)| *input).collect();
+        assert_eq!(distinct, (0..inputs.len()).collect());
+        assert!(turns.iter().all(|(input, early)| input % 3 != 0 || !early));
+        // One thread is ahead of itself by all but the first.
+        let ahead = Ahead::new(&inputs);
+        let opened = std::iter::from_fn(|| ahead.next()).filter(|turn| turn.early.is_some()).count();
+        assert_eq!(opened, if cfg!(target_os = "linux") { 2 * AHEAD } else { 0 });
+    }
+}
