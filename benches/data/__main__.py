@@ -1,6 +1,6 @@
 """Measure, write `benches/results/bench-data.json`, print the same as a table.
 
-    python -m benches.data [--quick] [--only ROW ...]
+    python -m benches.data [--quick] [--rounds N] [--only ROW ...]
 
 Ends with 0 when everything could be measured, whatever the figures are.
 """
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benches.data", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short: shows that everything runs; its figures are rough")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each command is run")
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="ROW", help="rows: " + ", ".join(NAMES))
     parser.add_argument("--program", type=Path, default=ROOT / "target" / "release" / "playtrace")
     parser.add_argument("--home", type=Path, default=ROOT / "target" / "bench-data", help="where inputs are kept")
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    setting = Setting(given.program.resolve(), found, home, 3 if given.quick else 15, say)
+    setting = Setting(given.program.resolve(), found, home, 3 if given.quick else given.rounds, say)
     made: list[Row] = []
     failed = False
     for ident in given.only or NAMES:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..compiler import compiled
 from ..tracer.estimate import Estimate, estimate, judge
 from ..tracer.results import Row
 from .inputs import Shards, copy, prepare
@@ -23,6 +24,13 @@ ROWS: dict[str, tuple[Shards, float, float | None]] = {
     "combine-many-rows": (Shards("many-rows", 200, 300, 80, 20, 4_000), 1.8, None),
     "combine-small": (Shards("small", 5_000, 8, 80, 1, 5_000), 0.6, None),
 }
+
+
+#: The floor: the same files read and removed, and nothing computed.
+DISK = "disk"
+_DISK = Path(__file__).with_name("disk.c")
+#: What is measured in each round.
+OFTEN = ("ours", "twin", DISK)
 
 
 class NotEqual(Exception):
@@ -61,13 +69,15 @@ def rows(ident: str, setting: Setting, how: str) -> list[Row]:
     for peer in setting.found:
         commands[peer.name] = [peer.python, "-m", "coverage", "combine", "-q", "--data-file", ".coverage"]
     _compare(commands, shards, work, setting)
+    if disk := compiled(_DISK, setting.home / "disk", ["-O2", "-pthread"], setting.say):
+        commands[DISK] = [disk, ".coverage."]
 
     samples = {name: _Samples() for name in commands}
     for turn in range(setting.rounds):
         setting.say(f"{ident}: round {turn + 1} of {setting.rounds}")
         names = list(commands) if turn % 2 == 0 else list(reversed(commands))
         for name in names:
-            if name not in ("ours", "twin") and turn >= max(2, setting.rounds // 4):
+            if name not in OFTEN and turn >= max(2, setting.rounds // 4):
                 # It takes many times as long, and its spread is small beside that.
                 continue
             copy(shards, work)
@@ -95,7 +105,14 @@ def _row(
 ) -> Row:
     values = {name: [of(cost) for cost in sample.cold] for name, sample in samples.items()}
     measured = estimate([values["ours"]])
-    peers = {name: estimate([found]).value for name, found in values.items() if name not in ("ours", "twin") and found}
+    floor = estimate([values[DISK]]).value if DISK in values and unit != "MB" else 0.0
+    return _judged(ident, values, measured, target, unit, how).above(floor)
+
+
+def _judged(
+    ident: str, values: dict[str, list[float]], measured: Estimate, target: float | None, unit: str, how: str
+) -> Row:
+    peers = {name: estimate([found]).value for name, found in values.items() if name not in OFTEN and found}
     if "twin" not in values:
         return _besides(ident, measured, unit, how, peers)
     control = estimate([[a - b for a, b in zip(values["twin"], values["ours"], strict=True)]])

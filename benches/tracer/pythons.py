@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from ..compiler import compiled
 from .processes import ROOT
 
 VERSIONS = ("3.12", "3.13")
@@ -65,19 +66,9 @@ def environment_of(version: str, wheel: Path, home: Path, say: Callable[[str], N
 
 def least_of(python: Path, home: Path, say: Callable[[str], None]) -> Path | None:
     """The least recorder, compiled for a Python; `None` where there is no C compiler, or no header files."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        say("no C compiler: the least recorder is not measured")
-        return None
     ask = "import sysconfig; print(sysconfig.get_paths()['include'])"
     include = subprocess.run([str(python), "-I", "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
-    built = home / "least.so"
-    command = [compiler, "-O3", "-shared", "-fPIC", "-w", f"-I{include}", str(_LEAST), "-o", str(built)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        say(f"the least recorder can't be compiled, and is not measured: {done.stderr.strip()[-500:]}")
-        return None
-    return built
+    return compiled(_LEAST, home / "least.so", ["-O3", "-shared", "-fPIC", "-w", f"-I{include}"], say)
 
 
 def the_wheel() -> Path:
