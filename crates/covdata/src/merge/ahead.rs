@@ -11,8 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::data::open_early;
 
-/// How many inputs are open before their turn: more made no difference, and a process may have 1,024 files open.
-const AHEAD: usize = 64;
+/// How many inputs are open before their turn: 16 to 256 made no difference, and some systems let a process have 256 files open.
+const AHEAD: usize = 32;
 
 /// Gives each input to one thread.
 pub(super) struct Ahead<'a> {
