@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.export_parity import cases, compare, pages
+from tests.export_parity import accepted, cases, compare, pages
 from tests.oracle import surroundings
 from tests.source_parity import places
 
@@ -254,3 +254,23 @@ def test_a_difference_is_noticed(tmp_path: Path) -> None:
     ours += "<li>a</li><li>b</li><li>c</li>"
     assert list(pages.our_lines(ours)) == [(7, "missing", "2 ctx")]
     assert list(pages.our_lines('<p id="L8" class="executed more">y</p>')) == [(8, "executed more", "")]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"), [(None, "odd, html: /page of odd.py: "), (5, None), (6, "odd odd.py:6 on ")]
+)
+def test_an_accepted_difference_is_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: int | None, found: str | None
+) -> None:
+    (tmp_path / "project").mkdir()
+    file = tmp_path / "project" / "odd.py"
+    # coverage.py's page has no line for the backslash.
+    file.write_text("x = (1\n    + 2  # two\n    \\\n    )\ny = x\n", encoding="utf-8")
+    entry = f'[[difference]]\npackage = "odd"\nfile = "odd.py"\nline = {line}\npython = "{VERSION}"\nwhat = "html"\n'
+    known = tmp_path / "accepted.toml"
+    known.write_text(f'{entry}mechanism = "a backslash and nothing else"\n' if line else "", encoding="utf-8")
+    monkeypatch.setattr(accepted, "FILE", known)
+    html = [case for case in cases.CASES if case.name == "html"]
+    tally = compare.measure(PROGRAM, "odd", ORACLE, file.parent, [file], tmp_path, html)
+    starts = [text[: len(found or text)] for text in tally.differences]
+    assert (found in starts) if found else (starts == [])
