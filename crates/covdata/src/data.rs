@@ -19,14 +19,14 @@ use playtrace_model::{ContextLabel, LineData, MeasuredPath, RunToken, Slug};
 
 pub use arcs::{Arc, ArcData};
 pub(crate) use build::{Frame, RowSink};
-pub(crate) use locked::{open_early, reserve};
+pub(crate) use locked::{open_early, reserve, spare_handles};
 pub(crate) use probe::{Header, sidecar};
 pub(crate) use raw::Raw;
 #[doc(hidden)]
 pub use read::readers_agree;
 pub use read::traffic_sources;
 pub(crate) use read::{BUSY_SECONDS, Reader, open_locked};
-pub(crate) use snapshot::{State, Wal};
+pub(crate) use snapshot::{State, Wal, identity};
 pub(crate) use write::stage_file;
 pub use write::{Staged, share};
 

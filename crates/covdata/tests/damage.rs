@@ -209,6 +209,43 @@ fn an_input_that_was_written_to_is_kept() {
 }
 
 #[test]
+fn an_input_that_was_written_anew_is_kept() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.coverage.host.1.Xabcdefx");
+    datafile::lines(&path, "");
+    let mut bytes = fs_err::read(&path).unwrap();
+    let before = fs_err::metadata(&path).unwrap().modified().unwrap();
+    let outcome = merge(std::slice::from_ref(&path), &MergeOptions::default()).unwrap();
+    // The same inode, the same length and the same counter: a file system gives an inode away again.
+    *bytes.last_mut().unwrap() ^= 1;
+    fs_err::write(&path, &bytes).unwrap();
+    fs_err::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(before + std::time::Duration::from_millis(1))
+        .unwrap();
+    let output = dir.path().join("a.coverage");
+    let kept = write_merged(&outcome, &output, &Ownership::default(), Fate::Remove).unwrap();
+    assert!(matches!(kept[..], [(_, CovdataError::Changed { .. })]), "{kept:?}");
+    assert_eq!(fs_err::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_link_has_the_journal_of_what_it_leads_to() {
+    let dir = TempDir::new().unwrap();
+    let (real, link) = (dir.path().join("else.where"), dir.path().join("a.coverage.host.1.Xabcdefx"));
+    killed_in_commit(&real);
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let lines = |path: &PathBuf| {
+        let outcome = merge(std::slice::from_ref(path), &MergeOptions::default()).unwrap();
+        assert!(outcome.problems.is_empty(), "{:?}", outcome.problems);
+        lines_of(&outcome.data)
+    };
+    assert_eq!(lines(&link), lines(&real));
+}
+
+#[test]
 fn a_locked_input_is_kept() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("a.coverage.host.1.Xabcdefx");

@@ -14,6 +14,11 @@ pub(crate) fn open_early(path: &Path) -> Option<File> {
     system::open_early(path)
 }
 
+/// How many files this process may well hold open at a time besides those that it needs.
+pub(crate) fn spare_handles() -> usize {
+    system::spare_handles()
+}
+
 /// The bytes of a data file at rest; `early` is what [`open_early`] made of it. `None`: not in this way.
 pub(super) fn contents(path: &Path, early: Option<File>, into: &mut Vec<u8>) -> Option<State> {
     system::contents(path, early, into)
@@ -26,15 +31,16 @@ pub(crate) fn reserve(path: &Path) -> Option<File> {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use std::fs::OpenOptions;
+    use std::fs::{Metadata, OpenOptions};
     use std::io::Read as _;
-    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
 
     use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, fcntl, posix_fadvise};
     use nix::libc;
+    use nix::sys::resource::{Resource, getrlimit};
 
     use super::super::probe::{Header, sidecar};
-    use super::super::snapshot::Wal;
+    use super::super::snapshot::identity;
     use super::{File, LARGEST, Path, State};
 
     /// `SQLite`'s bytes for shared locks.
@@ -51,12 +57,16 @@ mod system {
         Some(file)
     }
 
+    pub(super) fn spare_handles() -> usize {
+        getrlimit(Resource::RLIMIT_NOFILE)
+            .map_or(0, |(now, _)| usize::try_from(now / 16).unwrap_or(usize::MAX))
+    }
+
     pub(super) fn contents(path: &Path, early: Option<File>, into: &mut Vec<u8>) -> Option<State> {
         let mut file = early.or_else(|| open(path, false))?;
         lock(&file, libc::F_RDLCK, SHARED_FIRST, SHARED_SIZE)?;
         let meta = file.metadata().ok()?;
-        // What was removed since it was opened has no name any more.
-        if !meta.is_file() || meta.nlink() == 0 || meta.len() > LARGEST {
+        if !meta.is_file() || meta.len() > LARGEST || !is_at(path, &meta) {
             return None;
         }
         // Under the lock nobody begins to write; a journal is of somebody who was killed, or whose lock we can't see.
@@ -68,18 +78,21 @@ mod system {
         file.read_exact(into).ok()?;
         let header = Header::parse(path, into.get(..Header::LEN)?).ok()?;
         header.check_length(path, meta.len()).ok()?;
-        (!header.wal).then(|| State {
-            identity: (meta.dev(), meta.ino()),
-            change_counter: header.change_counter,
-            wal: Wal::Unused,
-        })
+        (!header.wal).then(|| State::at_rest(&meta, &header))
     }
 
     pub(super) fn reserve(path: &Path) -> Option<File> {
         let file = open(path, true)?;
-        // Who rolls a journal back has no lock on this byte, but a journal.
+        lock(&file, libc::F_RDLCK, SHARED_FIRST, SHARED_SIZE)?;
         lock(&file, libc::F_WRLCK, RESERVED, 1)?;
-        std::fs::symlink_metadata(sidecar(path, "-journal")).is_err().then_some(file)
+        let is_at_rest = std::fs::symlink_metadata(sidecar(path, "-journal")).is_err();
+        (is_at_rest && is_at(path, &file.metadata().ok()?)).then_some(file)
+    }
+
+    /// Whether an open file is what lies at `path`, where its journal would be: since it was opened it may have been moved,
+    /// with its journal or away from another file, and a link's journal is where the link leads to.
+    fn is_at(path: &Path, file: &Metadata) -> bool {
+        std::fs::symlink_metadata(path).is_ok_and(|there| identity(&there) == identity(file))
     }
 
     fn open(path: &Path, write: bool) -> Option<File> {
@@ -111,11 +124,46 @@ mod system {
         None
     }
 
+    pub(super) fn spare_handles() -> usize {
+        0
+    }
+
     pub(super) fn contents(_: &Path, _: Option<File>, _: &mut Vec<u8>) -> Option<State> {
         None
     }
 
     pub(super) fn reserve(_: &Path) -> Option<File> {
         None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_opened_early_is_read_only_where_it_still_is() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("data");
+        playtrace_testkit::datafile::lines(&path, "");
+        let mut bytes = Vec::new();
+        let early = open_early(&path);
+        assert!(early.is_some());
+        assert!(contents(&path, early, &mut bytes).is_some());
+
+        // It has a name still, and so has another file.
+        let early = open_early(&path);
+        fs_err::rename(&path, dir.path().join("moved")).unwrap();
+        assert!(contents(&path, early, &mut bytes).is_none());
+        let early = open_early(&dir.path().join("moved"));
+        playtrace_testkit::datafile::lines(&path, "");
+        assert!(contents(&path, early, &mut bytes).is_none());
+        assert!(contents(&path, None, &mut bytes).is_some());
+
+        // The journal of what a link leads to is not beside the link.
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(contents(&link, None, &mut bytes).is_none());
+        assert!(reserve(&link).is_none() && reserve(&path).is_some());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use super::pages::PageReader;
 use super::probe::Header;
 use super::raw::{Names, Raw};
-use super::snapshot::{Snapshot, State, Wal};
+use super::snapshot::{Snapshot, State};
 use super::{ArcData, CoverageData, Measured, Ownership};
 use crate::shard::{Sources, sources_of};
 use crate::{CovdataError, schema};
@@ -197,9 +196,10 @@ fn open<T>(
         if header.wal {
             break;
         }
-        let Some(state) = state(path, &header) else {
+        let Ok(meta) = std::fs::metadata(path) else {
             return Err(CovdataError::Missing { path: path.to_owned() });
         };
+        let state = State::at_rest(&meta, &header);
         let outcome = read_in_place(path, |db| read(db, &state));
         let hot = matches!(&outcome, Err(RowFault::Sqlite(error)) if needs_rollback(error));
         if hot {
@@ -216,15 +216,6 @@ fn open<T>(
     }
     let snapshot = Snapshot::take(path)?;
     read(&snapshot.db, &snapshot.state).map_err(fault)
-}
-
-fn state(path: &Path, header: &Header) -> Option<State> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some(State {
-        identity: (meta.dev(), meta.ino()),
-        change_counter: header.change_counter,
-        wal: Wal::Unused,
-    })
 }
 
 fn read_in_place<T>(

@@ -26,6 +26,26 @@ pub(crate) struct State {
     pub(crate) change_counter: u32,
     /// The same for a file in WAL mode, whose counter stands still.
     pub(crate) wal: Wal,
+    /// Length and time of change, where the file itself was read: a new file may have an old one's inode and counter.
+    pub(crate) stamp: Option<Stamp>,
+}
+
+impl State {
+    /// The state of a file in rollback mode, as it is.
+    pub(super) fn at_rest(meta: &Metadata, header: &Header) -> Self {
+        let change_counter = header.change_counter;
+        Self { identity: identity(meta), change_counter, wal: Wal::Unused, stamp: Some(stamp(meta)) }
+    }
+
+    /// Whether an open file is the one that was read, as it was.
+    pub(crate) fn is_of(&self, meta: &Metadata) -> bool {
+        self.identity == identity(meta) && self.stamp.is_none_or(|before| before == stamp(meta))
+    }
+}
+
+/// Device and inode.
+pub(crate) fn identity(meta: &Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
 }
 
 /// Whether commits went to a `-wal` file, and how that file was.
@@ -42,12 +62,15 @@ pub(crate) enum Wal {
 impl Wal {
     /// The `-wal` file of the data file `path`, as it is now.
     pub(crate) fn of(path: &Path) -> Self {
+        // `SQLite` has it beside what a link leads to.
+        let real = std::fs::canonicalize(path);
+        let path = real.as_deref().unwrap_or(path);
         stamp_of(&sidecar(path, "-wal")).map_or(Self::Absent, Self::Present)
     }
 }
 
 /// Length and time of change (seconds, nanoseconds) of a file.
-type Stamp = (u64, i64, i64);
+pub(crate) type Stamp = (u64, i64, i64);
 
 fn stamp(meta: &Metadata) -> Stamp {
     (meta.len(), meta.mtime(), meta.mtime_nsec())
@@ -71,16 +94,19 @@ impl Snapshot {
     /// to another user, and its owner may come back.
     pub(crate) fn take(path: &Path) -> Result<Self, CovdataError> {
         let io = |action| move |source| CovdataError::Io { action, path: path.to_owned(), source };
+        Header::read(path)?;
+        // Its journal is beside what a link leads to.
+        let real = fs_err::canonicalize(path).map_err(io("look at"))?;
         let dir = TempDir::new().map_err(io("make room for a copy of"))?;
         let copy = dir.path().join("data");
         let mut attempt = 0;
         let identity = loop {
-            let before = look(path)?;
-            refuse_super_journal(path)?;
-            fs_err::copy(path, &copy).map_err(io("copy"))?;
+            let before = look(&real)?;
+            refuse_super_journal(&real)?;
+            fs_err::copy(&real, &copy).map_err(io("copy"))?;
             for suffix in ["-journal", "-wal"] {
                 let to = sidecar(&copy, suffix);
-                match fs_err::copy(sidecar(path, suffix), &to) {
+                match fs_err::copy(sidecar(&real, suffix), &to) {
                     Ok(_) => {}
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                         // One left by an earlier attempt belongs to another state.
@@ -89,7 +115,7 @@ impl Snapshot {
                     Err(source) => return Err(io("copy the journal of")(source)),
                 }
             }
-            if look(path)? == before {
+            if look(&real)? == before {
                 break before.identity;
             }
             attempt += 1;
@@ -109,7 +135,7 @@ impl Snapshot {
         let header = Header::read(&copy).map_err(|error| at(path, error))?;
         let len = fs_err::metadata(&copy).map_err(io("read"))?.len();
         header.check_length(path, len)?;
-        let state = State { identity, change_counter: header.change_counter, wal };
+        let state = State { identity, change_counter: header.change_counter, wal, stamp: None };
         Ok(Self { db, state, _dir: dir })
     }
 }
@@ -124,7 +150,7 @@ fn look(path: &Path) -> Result<Look, CovdataError> {
     Header::read(path)?;
     let meta = fs_err::metadata(path).map_err(|_| CovdataError::Missing { path: path.to_owned() })?;
     Ok(Look {
-        identity: (meta.dev(), meta.ino()),
+        identity: identity(&meta),
         stamps: [Some(stamp(&meta)), stamp_of(&sidecar(path, "-journal")), stamp_of(&sidecar(path, "-wal"))],
     })
 }

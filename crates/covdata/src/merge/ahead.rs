@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::data::open_early;
+use crate::data::{open_early, spare_handles};
 
-/// How many inputs are open before their turn: 16 to 256 made no difference, and some systems let a process have 256 files open.
+/// How many inputs are open before their turn, at most: 16 to 256 made no difference.
 const AHEAD: usize = 32;
 
 /// Gives each input to one thread.
 pub(super) struct Ahead<'a> {
     inputs: &'a [PathBuf],
     early: Vec<Mutex<Early>>,
+    distance: usize,
     next: AtomicUsize,
 }
 
@@ -41,7 +42,7 @@ pub(super) struct Turn<'a> {
 impl<'a> Ahead<'a> {
     pub(super) fn new(inputs: &'a [PathBuf]) -> Self {
         let early = inputs.iter().map(|_| Mutex::new(Early::Not)).collect();
-        Self { inputs, early, next: AtomicUsize::new(0) }
+        Self { inputs, early, distance: AHEAD.min(spare_handles()), next: AtomicUsize::new(0) }
     }
 
     /// The next input; `None` once all have had their turn.
@@ -49,9 +50,9 @@ impl<'a> Ahead<'a> {
         let input = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.inputs.get(input)?;
         if input == 0 {
-            (1..AHEAD).for_each(|later| self.open(later));
+            (1..self.distance).for_each(|later| self.open(later));
         }
-        self.open(input.saturating_add(AHEAD));
+        self.open(input.saturating_add(self.distance));
         let early = match std::mem::replace(&mut *self.early(input)?, Early::Over) {
             Early::Opened(file) => Some(file),
             Early::Not | Early::Over => None,

@@ -1,11 +1,12 @@
 //! The merged file, and what becomes of its inputs.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{MergeOutcome, Union};
-use crate::data::{BUSY_SECONDS, Header, Ownership, Staged, State, Wal, open_locked, reserve, sidecar};
+use crate::data::{
+    BUSY_SECONDS, Header, Ownership, Staged, State, Wal, identity, open_locked, reserve, sidecar,
+};
 use crate::{CovdataError, CoverageData};
 
 /// How many threads remove inputs. They wait for the disk, which gives back a file's blocks, and compute nothing.
@@ -57,13 +58,13 @@ pub fn write_merged<D: Stage>(
 /// [`write_merged`] does.
 pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBuf, CovdataError)> {
     // The output may be one of the inputs (--append), under whatever path; it is a new file now.
-    let output = fs_err::metadata(output).ok().map(|meta| (meta.dev(), meta.ino()));
+    let output = fs_err::metadata(output).ok().map(|meta| identity(&meta));
     let states = &outcome.states;
     let remove = |(path, state): &(PathBuf, State)| match fs_err::metadata(path) {
         // Someone else removed it; that is what we wanted.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Ok(meta) if Some((meta.dev(), meta.ino())) == output => Ok(()),
-        Ok(meta) => remove(path, (meta.dev(), meta.ino()), state),
+        Ok(meta) if Some(identity(&meta)) == output => Ok(()),
+        Ok(_) => remove(path, state),
         Err(source) => Err(CovdataError::Io { action: "remove", path: path.clone(), source }),
     };
     let next = AtomicUsize::new(0);
@@ -88,12 +89,9 @@ pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBu
 
 /// Removes a data file under its write lock, if it is still what was read: a writer that comes later finds
 /// its file gone (and starts a new one), and one that came before has changed the counter.
-fn remove(path: &Path, identity: (u64, u64), read: &State) -> Result<(), CovdataError> {
+fn remove(path: &Path, read: &State) -> Result<(), CovdataError> {
     let changed = || CovdataError::Changed { path: path.to_owned() };
     let fault = |source| CovdataError::Io { action: "remove", path: path.to_owned(), source };
-    if identity != read.identity {
-        return Err(changed());
-    }
     let in_place = read.wal == Wal::Unused;
     if !in_place && read.wal != Wal::of(path) {
         return Err(changed());
@@ -114,7 +112,13 @@ fn remove(path: &Path, identity: (u64, u64), read: &State) -> Result<(), Covdata
         }
         (lock, file)
     };
-    if in_place && Header::of(path, &file)?.change_counter != read.change_counter {
+    if !read.is_of(&file.metadata().map_err(fault)?)
+        || in_place && Header::of(path, &file)?.change_counter != read.change_counter
+    {
+        return Err(changed());
+    }
+    // No lock keeps another file from being moved here: looked at as late as can be.
+    if fs_err::metadata(path).map(|meta| identity(&meta)).map_err(fault)? != read.identity {
         return Err(changed());
     }
     fs_err::remove_file(path).map_err(fault)?;
