@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.export_parity import __main__ as parity
 from tests.export_parity import accepted, cases, compare, pages
 from tests.oracle import surroundings
+from tests.source_parity import accepted as listed
 from tests.source_parity import places
 
 PROGRAM = surroundings.program()
@@ -254,6 +256,18 @@ def test_a_difference_is_noticed(tmp_path: Path) -> None:
     ours += "<li>a</li><li>b</li><li>c</li>"
     assert list(pages.our_lines(ours)) == [(7, "missing", "2 ctx")]
     assert list(pages.our_lines('<p id="L8" class="executed more">y</p>')) == [(8, "executed more", "")]
+
+
+def test_accepted_differences_are_few_and_of_what_is_compared() -> None:
+    results = json.loads(parity.FILE.read_text(encoding="utf-8"))
+    statements = sum(row["value"] for row in results["rows"] if row["id"].startswith("statements, "))
+    entries = list(listed.read(accepted.FILE))
+    assert len(entries) * 100_000 <= listed.LIMIT * statements
+    for entry in entries:
+        # Others would never be applied, and never be stale.
+        assert entry.package.removesuffix("-smaller") in parity.PACKAGES
+        assert entry.python in places.VERSIONS
+        assert entry.what in {case.name for case in cases.CASES if case.format == "html"}
 
 
 @pytest.mark.parametrize(

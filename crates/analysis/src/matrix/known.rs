@@ -63,24 +63,24 @@ pub(super) fn symbol_ref(symbol: &SymbolReport) -> SymbolRef {
 }
 
 fn from_report(symbol: &SymbolReport) -> (SymbolRef, (MatrixSymbol, usize)) {
-    let matrix_symbol = MatrixSymbol {
-        name: symbol.name.clone(),
-        kind: symbol.kind,
-        file: symbol.file.clone(),
-        line: symbol.line,
-        line_span: symbol.line_span,
-    };
-    (symbol_ref(symbol), (matrix_symbol, symbol.lines_total))
+    let SymbolReport { name, kind, file, line, line_span, lines_total, .. } = symbol;
+    entry(name, *kind, file, *line, *line_span, *lines_total)
 }
 
 fn from_inventory(symbol: &InventorySymbol) -> (SymbolRef, (MatrixSymbol, usize)) {
-    let reference = SymbolRef { file: symbol.file.clone(), line: symbol.line, name: symbol.name.clone() };
-    let matrix_symbol = MatrixSymbol {
-        name: symbol.name.clone(),
-        kind: symbol.kind,
-        file: symbol.file.clone(),
-        line: symbol.line,
-        line_span: symbol.line_span,
-    };
-    (reference, (matrix_symbol, symbol.statements))
+    let InventorySymbol { name, kind, file, line, line_span, statements, .. } = symbol;
+    entry(name, *kind, file, *line, *line_span, *statements)
+}
+
+fn entry(
+    name: &str,
+    kind: SymbolKind,
+    file: &MeasuredPath,
+    line: u32,
+    line_span: (u32, u32),
+    statements: usize,
+) -> (SymbolRef, (MatrixSymbol, usize)) {
+    let (name, file) = (name.to_owned(), file.clone());
+    let reference = SymbolRef { file: file.clone(), line, name: name.clone() };
+    (reference, (MatrixSymbol { name, kind, file, line, line_span }, statements))
 }

@@ -14,7 +14,7 @@ pub(crate) fn open_early(path: &Path) -> Option<File> {
     system::open_early(path)
 }
 
-/// How many files this process may well hold open at a time besides those that it needs.
+/// How many files this process may hold open besides those that it needs: a sixteenth of what the system lets it have.
 pub(crate) fn spare_handles() -> usize {
     system::spare_handles()
 }
