@@ -1,10 +1,12 @@
 /* What the disk alone takes for a merge: reads all files whose names begin with the first argument, in the current
- * directory, with sixteen threads, and then removes them with as many. Computes nothing, locks nothing, proves nothing.
+ * directory, with sixteen threads, writes the file of the second argument with as many bytes as the third says, and then
+ * removes what it read with as many threads. Computes nothing, locks nothing, proves nothing.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,15 +51,30 @@ static void by_threads(void *(*work)(void *))
         pthread_join(threads[i], NULL);
 }
 
+/* What was read is safe on disk before anything is removed. */
+static void write_all(const char *name, long size)
+{
+    char *piece = calloc(1, PIECE);
+    int file = open(".disk.new", O_CREAT | O_TRUNC | O_WRONLY, 0644);
+    for (ssize_t put; size > 0; size -= put)
+        if ((put = write(file, piece, size < PIECE ? size : PIECE)) <= 0)
+            exit(3);
+    int here = open(".", O_RDONLY);
+    if (fsync(file) || close(file) || rename(".disk.new", name) || fsync(here) || close(here))
+        exit(3);
+    free(piece);
+}
+
 int main(int argc, char **argv)
 {
     DIR *here = opendir(".");
-    if (argc != 2 || !here)
+    if (argc != 4 || !here)
         return 2;
     for (struct dirent *entry; (entry = readdir(here)) && count < MOST;)
         if (!strncmp(entry->d_name, argv[1], strlen(argv[1])))
             names[count++] = strdup(entry->d_name);
     by_threads(read_all);
+    write_all(argv[2], atol(argv[3]));
     by_threads(remove_all);
     return failed || count == 0;
 }

@@ -26,7 +26,7 @@ ROWS: dict[str, tuple[Shards, float, float | None]] = {
 }
 
 
-#: The floor: the same files read and removed, and nothing computed.
+#: The floor: the same files read, as much written as a merge writes, the files removed; nothing computed.
 DISK = "disk"
 _DISK = Path(__file__).with_name("disk.c")
 #: What is measured in each round.
@@ -68,9 +68,9 @@ def rows(ident: str, setting: Setting, how: str) -> list[Row]:
     commands: dict[str, list[Path | str]] = {"ours": ours, "twin": ours}
     for peer in setting.found:
         commands[peer.name] = [peer.python, "-m", "coverage", "combine", "-q", "--data-file", ".coverage"]
-    _compare(commands, shards, work, setting)
+    size = _compare(commands, shards, work, setting)
     if disk := compiled(_DISK, setting.home / "disk", ["-O2", "-pthread"], setting.say):
-        commands[DISK] = [disk, ".coverage."]
+        commands[DISK] = [disk, ".coverage.", ".coverage", str(size)]
 
     samples = {name: _Samples() for name in commands}
     for turn in range(setting.rounds):
@@ -147,9 +147,10 @@ def _besides(
     )
 
 
-def _compare(commands: dict[str, list[Path | str]], shards: Path, work: Path, setting: Setting) -> None:
-    """Each command once, and that all come to the same content."""
+def _compare(commands: dict[str, list[Path | str]], shards: Path, work: Path, setting: Setting) -> int:
+    """Each command once, and that all come to the same content; returns how many bytes ours has."""
     digests = {}
+    sizes = {}
     script = Path(__file__).with_name("content.py")
     for name, command in commands.items():
         if name == "twin":
@@ -159,8 +160,10 @@ def _compare(commands: dict[str, list[Path | str]], shards: Path, work: Path, se
         left = [path.name for path in work.iterdir()]
         if left != [".coverage"]:
             raise NotEqual(f"{name} left {len(left)} files")
+        sizes[name] = (work / ".coverage").stat().st_size
         asked = [setting.found[0].python, script, work / ".coverage"]
         digests[name] = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     if len(set(digests.values())) > 1:
         raise NotEqual(f"{shards.name}: {digests}")
     setting.say(f"{shards.name}: equal content")
+    return sizes["ours"]

@@ -26,7 +26,7 @@ pub(crate) use raw::Raw;
 pub use read::readers_agree;
 pub use read::traffic_sources;
 pub(crate) use read::{BUSY_SECONDS, Reader, open_locked};
-pub(crate) use snapshot::{State, Wal, identity};
+pub(crate) use snapshot::{State, Wal, identity, identity_at};
 pub(crate) use write::stage_file;
 pub use write::{Staged, share};
 

@@ -48,6 +48,11 @@ pub(crate) fn identity(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
 
+/// The same of what a path leads to; `None` where it can't be looked at.
+pub(crate) fn identity_at(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|meta| identity(&meta))
+}
+
 /// Whether commits went to a `-wal` file, and how that file was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wal {

@@ -2,14 +2,15 @@
 //!
 //! A file that is not in the system's cache is waited for, and a disk is quick only where it is asked for many at a time.
 //! Threads that wait could ask it, and each would have tables of its own; so each input is opened, and the system told
-//! that it will be read, while those before it are.
+//! that it will be read, while those before it are. Their turns come in the order in which they were made, which is mostly
+//! the order in which they lie on the disk.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::data::{open_early, spare_handles};
+use crate::data::{identity_at, open_early, spare_handles};
 
 /// How many inputs are open before their turn, at most: 16 to 256 made no difference.
 const AHEAD: usize = 32;
@@ -17,6 +18,9 @@ const AHEAD: usize = 32;
 /// Gives each input to one thread.
 pub(super) struct Ahead<'a> {
     inputs: &'a [PathBuf],
+    /// Numbers of inputs, by turn.
+    order: Vec<usize>,
+    /// By turn, too.
     early: Vec<Mutex<Early>>,
     distance: usize,
     next: AtomicUsize,
@@ -41,35 +45,43 @@ pub(super) struct Turn<'a> {
 
 impl<'a> Ahead<'a> {
     pub(super) fn new(inputs: &'a [PathBuf]) -> Self {
+        let mut order: Vec<usize> = (0..inputs.len()).collect();
+        // What can't be looked at comes last.
+        order.sort_by_cached_key(|input| identity_at(&inputs[*input]).unwrap_or((u64::MAX, u64::MAX)));
         let early = inputs.iter().map(|_| Mutex::new(Early::Not)).collect();
-        Self { inputs, early, distance: AHEAD.min(spare_handles()), next: AtomicUsize::new(0) }
+        Self { inputs, order, early, distance: AHEAD.min(spare_handles()), next: AtomicUsize::new(0) }
     }
 
     /// The next input; `None` once all have had their turn.
     pub(super) fn next(&self) -> Option<Turn<'a>> {
-        let input = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.inputs.get(input)?;
-        if input == 0 {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let (input, path) = self.at(turn)?;
+        if turn == 0 {
             (1..self.distance).for_each(|later| self.open(later));
         }
-        self.open(input.saturating_add(self.distance));
-        let early = match std::mem::replace(&mut *self.early(input)?, Early::Over) {
+        self.open(turn.saturating_add(self.distance));
+        let early = match std::mem::replace(&mut *self.early(turn)?, Early::Over) {
             Early::Opened(file) => Some(file),
             Early::Not | Early::Over => None,
         };
         Some(Turn { input, path, early })
     }
 
-    fn open(&self, input: usize) {
-        if let (Some(path), Some(mut early)) = (self.inputs.get(input), self.early(input))
+    fn open(&self, turn: usize) {
+        if let (Some((_, path)), Some(mut early)) = (self.at(turn), self.early(turn))
             && matches!(*early, Early::Not)
         {
             *early = open_early(path).map_or(Early::Not, Early::Opened);
         }
     }
 
-    fn early(&self, input: usize) -> Option<MutexGuard<'_, Early>> {
-        self.early.get(input).map(|early| early.lock().unwrap_or_else(PoisonError::into_inner))
+    fn at(&self, turn: usize) -> Option<(usize, &'a Path)> {
+        let input = *self.order.get(turn)?;
+        Some((input, self.inputs.get(input)?))
+    }
+
+    fn early(&self, turn: usize) -> Option<MutexGuard<'_, Early>> {
+        self.early.get(turn).map(|early| early.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -100,6 +112,25 @@ mod tests {
         // One thread is ahead of itself by all but the first.
         let ahead = Ahead::new(&inputs);
         let opened = std::iter::from_fn(|| ahead.next()).filter(|turn| turn.early.is_some()).count();
-        assert_eq!(opened, if cfg!(target_os = "linux") { 2 * AHEAD } else { 0 });
+        assert_eq!(opened, if cfg!(target_os = "linux") { 2 * AHEAD - 1 } else { 0 });
+    }
+
+    #[test]
+    fn turns_come_in_the_order_of_inodes() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let mut inputs: Vec<PathBuf> = ["b", "d", "a", "c"].map(|name| dir.path().join(name)).into();
+        for path in &inputs {
+            fs_err::write(path, "x").unwrap();
+        }
+        inputs.push(dir.path().join("0: missing"));
+        let mut by_inode = inputs[..4].to_vec();
+        by_inode.sort_by_key(|path| identity_at(path));
+        inputs.sort();
+        let ahead = Ahead::new(&inputs);
+        let turns: Vec<_> = std::iter::from_fn(|| ahead.next()).collect();
+        let paths: Vec<&Path> = turns.iter().map(|turn| turn.path).collect();
+        assert_eq!(paths[..4], by_inode);
+        assert!(paths[4].ends_with("0: missing"));
+        assert!(turns.iter().all(|turn| inputs[turn.input] == turn.path));
     }
 }

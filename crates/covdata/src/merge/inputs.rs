@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::data::identity_at;
 use crate::{CovdataError, GlobMatcher};
 
 /// What `SQLite` leaves beside its files.
@@ -43,7 +44,8 @@ pub fn combinable_files(data_file: &Path, paths: &[PathBuf]) -> Result<Vec<PathB
             }
         }
     }
-    files.retain(|path| !is_companion(path) && !same_file(path, data_file));
+    let own = identity_at(data_file);
+    files.retain(|path| !is_companion(path) && !is_file(path, (data_file, own)));
     if files.is_empty() {
         let pattern = match paths {
             [] => format!("{}.*", data_file.display()),
@@ -97,10 +99,7 @@ fn is_companion(path: &Path) -> bool {
     COMPANIONS.iter().any(|suffix| name.ends_with(suffix.as_bytes()))
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (std::fs::metadata(a), std::fs::metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => a == b,
-    }
+/// Whether a path leads to the file at another path, where `own` lies.
+fn is_file(path: &Path, (at, own): (&Path, Option<(u64, u64)>)) -> bool {
+    if own.is_some() { identity_at(path) == own } else { path == at }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{MergeOutcome, Union};
 use crate::data::{
-    BUSY_SECONDS, Header, Ownership, Staged, State, Wal, identity, open_locked, reserve, sidecar,
+    BUSY_SECONDS, Header, Ownership, Staged, State, Wal, identity, identity_at, open_locked, reserve, sidecar,
 };
 use crate::{CovdataError, CoverageData};
 
@@ -58,8 +58,10 @@ pub fn write_merged<D: Stage>(
 /// [`write_merged`] does.
 pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBuf, CovdataError)> {
     // The output may be one of the inputs (--append), under whatever path; it is a new file now.
-    let output = fs_err::metadata(output).ok().map(|meta| identity(&meta));
-    let states = &outcome.states;
+    let output = identity_at(output);
+    // Not by name, but as they lie on the disk.
+    let mut states: Vec<_> = outcome.states.iter().collect();
+    states.sort_by_key(|(_, state)| state.identity);
     let remove = |(path, state): &(PathBuf, State)| match fs_err::metadata(path) {
         // Someone else removed it; that is what we wanted.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -69,7 +71,7 @@ pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBu
     };
     let next = AtomicUsize::new(0);
     let work = || {
-        let inputs = std::iter::from_fn(|| states.get(next.fetch_add(1, Ordering::Relaxed)));
+        let inputs = std::iter::from_fn(|| states.get(next.fetch_add(1, Ordering::Relaxed)).copied());
         let kept = inputs.filter_map(|input| remove(input).err().map(|why| (input.0.clone(), why)));
         kept.collect::<Vec<_>>()
     };
