@@ -67,8 +67,8 @@ test:  ## Unit, property and end-to-end tests
 		cat .tools/check.log; \
 		exit $${failed:-0}
 	@echo '==> Rust tests'
-	@PLAYTRACE_TEST_PYTHON=$(CURDIR)/$(PYTHON) cargo test --release --locked --workspace --quiet
-	@echo '==> agent tests, three files at once, the longest first; beside them, on other CPythons, those that depend on the interpreter'
+	@cargo test --release --locked --workspace --quiet --no-run
+	@# Many of them wait for something: what runs on other CPythons begins meanwhile.
 	@export PLAYTRACE_TEST_REDIS_SERVER=$(CURDIR)/.tools/redis-server PLAYTRACE_TEST_PROGRAM=$(CURDIR)/$(PROGRAM); \
 		log=.tools/other-pythons.log; \
 		others() { \
@@ -78,6 +78,8 @@ test:  ## Unit, property and end-to-end tests
 			return $$other; \
 		}; \
 		others >"$$log" 2>&1 & \
+		PLAYTRACE_TEST_PYTHON=$(CURDIR)/$(PYTHON) cargo test --release --locked --workspace --quiet || failed=1; \
+		echo '==> agent tests, three files at once, the longest first; beside them, on other CPythons, those that depend on the interpreter'; \
 		$(PYTHON) -m pytest python/tests -n 3 --dist loadfile --no-loadscope-reorder \
 			$$([ ! -x $(OLDER) ] || echo "-k=not(by_the_coverage_engine)") || failed=1; \
 		wait $$! || failed=1; \

@@ -246,6 +246,28 @@ fn a_link_has_the_journal_of_what_it_leads_to() {
 }
 
 #[test]
+fn all_names_of_a_file_go() {
+    let dir = TempDir::new().unwrap();
+    let name = |pid: u32| dir.path().join(format!("a.coverage.host.{pid}.Xabcdefx"));
+    let (real, hard) = (name(50), name(1));
+    datafile::lines(&real, "");
+    fs_err::hard_link(&real, &hard).unwrap();
+    let links: Vec<PathBuf> = (90..99).chain(10..19).map(name).collect();
+    for (which, link) in links.iter().enumerate() {
+        std::os::unix::fs::symlink(if which % 2 == 0 { &real } else { &hard }, link).unwrap();
+    }
+    let mut inputs = [vec![real, hard], links].concat();
+    inputs.sort();
+    let outcome = merge(&inputs, &MergeOptions::default()).unwrap();
+    assert_eq!((outcome.merged.len(), outcome.duplicates.len()), (1, inputs.len() - 1));
+    let output = dir.path().join("a.coverage");
+    let kept = write_merged(&outcome, &output, &Ownership::default(), Fate::Remove).unwrap();
+    assert!(kept.is_empty(), "{kept:?}");
+    let left: Vec<PathBuf> = picture(dir.path()).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(left, [output]);
+}
+
+#[test]
 fn a_locked_input_is_kept() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("a.coverage.host.1.Xabcdefx");

@@ -62,6 +62,11 @@ pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBu
     // Not by name, but as they lie on the disk.
     let mut states: Vec<_> = outcome.states.iter().collect();
     states.sort_by_key(|(_, state)| state.identity);
+    let mut files: Vec<_> = states.chunk_by_mut(|(_, a), (_, b)| a.identity == b.identity).collect();
+    for names in files.iter_mut().filter(|names| names.len() > 1) {
+        // Of one file's names those go first that lead nowhere without the others.
+        names.sort_by_key(|(path, _)| !path.is_symlink());
+    }
     let remove = |(path, state): &(PathBuf, State)| match fs_err::metadata(path) {
         // Someone else removed it; that is what we wanted.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -71,14 +76,16 @@ pub fn remove_inputs<D>(outcome: &MergeOutcome<D>, output: &Path) -> Vec<(PathBu
     };
     let next = AtomicUsize::new(0);
     let work = || {
-        let inputs = std::iter::from_fn(|| states.get(next.fetch_add(1, Ordering::Relaxed)).copied());
+        // All names of a file are one thread's: they have its locks.
+        let taken = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
+        let inputs = taken.flat_map(|names| names.iter().copied());
         let kept = inputs.filter_map(|input| remove(input).err().map(|why| (input.0.clone(), why)));
         kept.collect::<Vec<_>>()
     };
     let mut kept = std::thread::scope(|scope| {
         // Where the system has no more threads to give, fewer do.
         let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..REMOVERS.min(states.len())).map_while(spawn).collect();
+        let others: Vec<_> = (1..REMOVERS.min(files.len())).map_while(spawn).collect();
         let mut kept = work();
         for thread in others {
             kept.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
