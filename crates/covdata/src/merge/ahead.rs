@@ -15,12 +15,13 @@ use crate::data::{identity_at, open_early, spare_handles};
 /// How many inputs are open before their turn, at most: 16 to 256 made no difference.
 const AHEAD: usize = 32;
 
-/// Gives each input to one thread.
+/// Gives each file to one thread, with all names that it has among the inputs: one thread that closed it would take its locks
+/// from another that reads it through `SQLite`.
 pub(super) struct Ahead<'a> {
     inputs: &'a [PathBuf],
-    /// Numbers of inputs, by turn.
-    order: Vec<usize>,
-    /// By turn, too.
+    /// The inputs that each file is, by number, in turn.
+    files: Vec<Vec<usize>>,
+    /// Of each file, by its first name.
     early: Vec<Mutex<Early>>,
     distance: usize,
     next: AtomicUsize,
@@ -45,39 +46,42 @@ pub(super) struct Turn<'a> {
 
 impl<'a> Ahead<'a> {
     pub(super) fn new(inputs: &'a [PathBuf]) -> Self {
-        let mut order: Vec<usize> = (0..inputs.len()).collect();
-        // What can't be looked at comes last.
-        order.sort_by_cached_key(|input| identity_at(&inputs[*input]).unwrap_or((u64::MAX, u64::MAX)));
-        let early = inputs.iter().map(|_| Mutex::new(Early::Not)).collect();
-        Self { inputs, order, early, distance: AHEAD.min(spare_handles()), next: AtomicUsize::new(0) }
+        // What can't be looked at comes last, in one turn.
+        let identity = |path: &PathBuf| identity_at(path).unwrap_or((u64::MAX, u64::MAX));
+        let mut order: Vec<_> = inputs.iter().map(identity).zip(0..).collect();
+        order.sort_unstable();
+        let names = |names: &[(_, usize)]| names.iter().map(|(_, input)| *input).collect();
+        let files: Vec<_> = order.chunk_by(|(a, _), (b, _)| a == b).map(names).collect();
+        let early = files.iter().map(|_| Mutex::new(Early::Not)).collect();
+        Self { inputs, files, early, distance: AHEAD.min(spare_handles()), next: AtomicUsize::new(0) }
     }
 
-    /// The next input; `None` once all have had their turn.
-    pub(super) fn next(&self) -> Option<Turn<'a>> {
+    /// The inputs that are the next file; `None` once all have had their turn.
+    pub(super) fn next(&self) -> Option<impl Iterator<Item = Turn<'a>>> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let (input, path) = self.at(turn)?;
+        let names = self.files.get(turn)?;
         if turn == 0 {
             (1..self.distance).for_each(|later| self.open(later));
         }
         self.open(turn.saturating_add(self.distance));
-        let early = match std::mem::replace(&mut *self.early(turn)?, Early::Over) {
+        let mut early = match std::mem::replace(&mut *self.early(turn)?, Early::Over) {
             Early::Opened(file) => Some(file),
             Early::Not | Early::Over => None,
         };
-        Some(Turn { input, path, early })
+        Some(names.iter().map(move |input| Turn {
+            input: *input,
+            path: &self.inputs[*input],
+            early: early.take(),
+        }))
     }
 
     fn open(&self, turn: usize) {
-        if let (Some((_, path)), Some(mut early)) = (self.at(turn), self.early(turn))
+        if let (Some(&[first, ..]), Some(mut early)) =
+            (self.files.get(turn).map(Vec::as_slice), self.early(turn))
             && matches!(*early, Early::Not)
         {
-            *early = open_early(path).map_or(Early::Not, Early::Opened);
+            *early = open_early(&self.inputs[first]).map_or(Early::Not, Early::Opened);
         }
-    }
-
-    fn at(&self, turn: usize) -> Option<(usize, &'a Path)> {
-        let input = *self.order.get(turn)?;
-        Some((input, self.inputs.get(input)?))
     }
 
     fn early(&self, turn: usize) -> Option<MutexGuard<'_, Early>> {
@@ -101,7 +105,9 @@ mod tests {
         }
         let ahead = Ahead::new(&inputs);
         let turns: Vec<(usize, bool)> = std::thread::scope(|scope| {
-            let ask = || std::iter::from_fn(|| ahead.next()).map(|turn| (turn.input, turn.early.is_some()));
+            let ask = || {
+                std::iter::from_fn(|| ahead.next()).flatten().map(|turn| (turn.input, turn.early.is_some()))
+            };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(move || ask().collect::<Vec<_>>())).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
@@ -111,7 +117,8 @@ mod tests {
         assert!(turns.iter().all(|(input, early)| input % 3 != 0 || !early));
         // One thread is ahead of itself by all but the first.
         let ahead = Ahead::new(&inputs);
-        let opened = std::iter::from_fn(|| ahead.next()).filter(|turn| turn.early.is_some()).count();
+        let opened =
+            std::iter::from_fn(|| ahead.next()).flatten().filter(|turn| turn.early.is_some()).count();
         assert_eq!(opened, if cfg!(target_os = "linux") { 2 * AHEAD - 1 } else { 0 });
     }
 
@@ -127,10 +134,25 @@ mod tests {
         by_inode.sort_by_key(|path| identity_at(path));
         inputs.sort();
         let ahead = Ahead::new(&inputs);
-        let turns: Vec<_> = std::iter::from_fn(|| ahead.next()).collect();
+        let turns: Vec<_> = std::iter::from_fn(|| ahead.next()).flatten().collect();
         let paths: Vec<&Path> = turns.iter().map(|turn| turn.path).collect();
         assert_eq!(paths[..4], by_inode);
         assert!(paths[4].ends_with("0: missing"));
         assert!(turns.iter().all(|turn| inputs[turn.input] == turn.path));
+    }
+
+    #[test]
+    fn all_names_of_a_file_have_one_turn() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let inputs: Vec<PathBuf> = ["a", "b", "c", "d", "e"].map(|name| dir.path().join(name)).into();
+        fs_err::write(&inputs[1], "x").unwrap();
+        fs_err::write(&inputs[2], "y").unwrap();
+        std::os::unix::fs::symlink(&inputs[1], &inputs[0]).unwrap();
+        fs_err::hard_link(&inputs[1], &inputs[4]).unwrap();
+        std::os::unix::fs::symlink(&inputs[2], &inputs[3]).unwrap();
+        let ahead = Ahead::new(&inputs);
+        let inputs_of = |turns: Vec<Turn<'_>>| turns.iter().map(|turn| turn.input).collect::<Vec<_>>();
+        let files = std::iter::from_fn(|| ahead.next()).map(|turns| inputs_of(turns.collect()));
+        assert_eq!(files.collect::<BTreeSet<_>>(), BTreeSet::from([vec![0, 1, 4], vec![2, 3]]));
     }
 }

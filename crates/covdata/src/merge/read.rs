@@ -112,15 +112,17 @@ pub(super) fn read_all(
         let mut read = Vec::new();
         let mut has_room = gatherer.is_telling();
         loop {
-            let Some(turn) = ahead.next() else { return Ok((gatherer, read)) };
-            let input = turn.input;
-            let facts = read_one(turn, prune_branches, &mut reader, &mut raw, &mut gatherer)?;
-            read.push((input, facts));
-            if !has_room && gatherer.is_telling() {
-                gatherer.expect(share.div_ceil(read.len()));
-                has_room = true;
+            let Some(names) = ahead.next() else { return Ok((gatherer, read)) };
+            for turn in names {
+                let input = turn.input;
+                let facts = read_one(turn, prune_branches, &mut reader, &mut raw, &mut gatherer)?;
+                read.push((input, facts));
+                if !has_room && gatherer.is_telling() {
+                    gatherer.expect(share.div_ceil(read.len()));
+                    has_room = true;
+                }
+                progress();
             }
-            progress();
         }
     };
     let work = &work;
