@@ -23,7 +23,7 @@ from .peers import peers, versions
 from .rows_combine import ROWS, NotEqual, Setting, rows
 
 _HOW = "make bench-data"
-NAMES = [*ROWS, *rows_memory.SIZES_MB]
+NAMES = [*ROWS, rows_memory.IDENT, rows_memory.IDENT_PROFILE]
 
 
 def say(what: str) -> None:

@@ -24,7 +24,7 @@ IDENT_PROFILE = "combine-profile-large"
 TARGET = 500.0
 #: One shard that coverage.py writes; all others are copies of it with contexts of their own, so that no row is shared.
 TEMPLATE = Shards("template", 1, 300, 80, 20, 20)
-SIZES_MB = {IDENT: (500, 750, 1_000, 2_000), IDENT_PROFILE: (500, 750, 1_000, 2_000)}
+SIZES_MB = (500, 750, 1_000, 2_000)
 
 
 def rows(ident: str, setting: Setting, how: str) -> list[Row]:
@@ -38,7 +38,7 @@ def rows(ident: str, setting: Setting, how: str) -> list[Row]:
     per_shard = template.stat().st_size / 1e6
     work = setting.home / "large"
     costs: list[tuple[float, Cost]] = []
-    for size in SIZES_MB[ident]:
+    for size in SIZES_MB:
         shards = round(size / per_shard)
         setting.say(f"{ident}: {shards} shards, {size} MB")
         command: list[Path | str] = [setting.program, "combine", "-q"]

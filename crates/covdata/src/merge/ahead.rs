@@ -2,8 +2,8 @@
 //!
 //! A file that is not in the system's cache is waited for, and a disk is quick only where it is asked for many at a time.
 //! Threads that wait could ask it, and each would have tables of its own; so each input is opened, and the system told
-//! that it will be read, while those before it are. Their turns come in the order in which they were made, which is mostly
-//! the order in which they lie on the disk.
+//! that it will be read, while those before it are. Their turns come in the order of their inodes, which is mostly the order
+//! in which they were made and lie on the disk.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use crate::data::{identity_at, open_early, spare_handles};
 /// How many inputs are open before their turn, at most: 16 to 256 made no difference.
 const AHEAD: usize = 32;
 
-/// Gives each file to one thread, with all names that it has among the inputs: one thread that closed it would take its locks
-/// from another that reads it through `SQLite`.
+/// Gives each file to one thread, with all names that it has among the inputs: a thread that closed it would end the locks of
+/// another one that reads it through `SQLite`.
 pub(super) struct Ahead<'a> {
     inputs: &'a [PathBuf],
     /// The inputs that each file is, by number, in turn.

@@ -3,7 +3,7 @@
 mod once;
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 pub(super) use self::once::{Added, add_to, create_as};
 use super::ShardName;
-use crate::data::share;
+use crate::data::{identity, identity_at, share};
 use crate::{CovdataError, schema};
 
 /// How long a flush waits for a reader or a merger that has the file locked. The interpreter stands still meanwhile.
@@ -99,7 +99,7 @@ impl ShardWriter {
     /// A merge takes shards away while their process lives; that is normal, and what comes after has
     /// to go into a new shard, with the context's whole set.
     pub fn is_current(&self) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|meta| identity(&meta) == self.identity)
+        identity_at(&self.path) == Some(self.identity)
     }
 
     /// Adds `data` to what the shard holds, in one transaction: afterwards all of it is there, or, on an
@@ -129,7 +129,7 @@ impl ShardWriter {
         };
         let transaction = Transaction::begin(db).map_err(fault)?;
         // Again, now under the lock that our merge holds while it unlinks.
-        if !std::fs::metadata(&*path).is_ok_and(|meta| identity(&meta) == *opened) {
+        if identity_at(path) != Some(*opened) {
             return Err(CovdataError::ShardMoved { path: path.clone() });
         }
         if contexts.len() > KNOWN {
@@ -358,10 +358,6 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     db.pragma_update(None, "synchronous", "OFF")?;
     db.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
     Ok(db)
-}
-
-fn identity(meta: &Metadata) -> (u64, u64) {
-    (meta.dev(), meta.ino())
 }
 
 #[cfg(test)]
