@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, SourceHash, Status, Verdict};
 
-use self::facts::{Facts, Unit};
+use self::facts::{Facts, Open};
+use crate::work::{Answer, Traced};
 use crate::{Outcome, RunLedger, Unflushed, UnitKind};
 
 /// What a run's ledger proves.
@@ -99,7 +100,7 @@ pub fn judge(ledger: &RunLedger, shards_present: &BTreeSet<String>) -> Judgement
     Judgement {
         verdict: judging.verdict,
         pending: judging.pending,
-        requests: if facts.sent.is_empty() { facts.count(UnitKind::Request) } else { facts.sent.len() },
+        requests: if facts.sent.is_empty() { facts.requests } else { facts.sent.len() },
         jobs: facts.job_ids().len(),
         lines,
         entered,
@@ -122,15 +123,15 @@ pub fn behind(ledger: &RunLedger) -> LineData {
 }
 
 fn entered(facts: &Facts) -> Vec<Entered> {
-    let described = facts.scopes.iter().map(|(scope, of)| {
-        let target = of.step.and_then(|step| facts.sent.get(&step)).cloned();
+    let described = facts.scopes.iter().map(|(&scope, of)| {
+        let target = of.step.and_then(|step| facts.sent.get(&step)).map(|&target| target.to_owned());
         let function = of.job.as_ref().and_then(|job| facts.enqueued.get(job)).cloned();
-        let status = of.step.and_then(|step| facts.answered.get(&step)?.0).map(|status| status.to_string());
+        let status =
+            of.step.and_then(|step| facts.answered.get(&step)?.status).map(|status| status.to_string());
         let state = of.job.as_ref().and_then(|job| facts.job_states.get(job)).map(|(state, _)| state.clone());
-        let functions =
-            facts.entered.context(&ContextLabel::new(scope.as_str())).cloned().unwrap_or_default();
+        let functions = facts.entered.context(&ContextLabel::new(scope)).cloned().unwrap_or_default();
         Entered {
-            scope: scope.clone(),
+            scope: scope.to_owned(),
             kind: of.kind,
             step: of.step,
             job: of.job.clone(),
@@ -196,28 +197,28 @@ impl Judging {
     }
 
     fn steps(&mut self, facts: &Facts) {
-        let traced: BTreeSet<u32> = facts.units.values().filter_map(|unit| unit.step).collect();
         for (&step, what) in &facts.sent {
-            let traced = traced.contains(&step);
-            match facts.answered.get(&step) {
+            let traced = facts.traced.contains(&step);
+            let answer = facts.answered.get(&step);
+            match answer.map(|Answer { status, traced }| (status.is_some(), traced)) {
                 // No answer: the replay's own failure says so. What the app did of it is found among the open units.
-                None | Some((None, _)) if traced => {}
+                None | Some((false, _)) if traced => {}
                 None => self.lower(Status::Partial, format!("data lost: step {step} ({what}) was sent and never answered")),
-                Some((None, _)) => {
+                Some((false, _)) => {
                     self.lower(Status::Partial, format!("data lost: step {step} ({what}) got no answer and left no trace"));
                 }
-                Some((Some(_), None)) => self.lower(
+                Some((true, Traced::Unsaid)) => self.lower(
                     Status::Failed,
                     format!("not traced: step {step} ({what}) was answered without an agent (no X-Profile-Trace-Status)"),
                 ),
-                Some((Some(_), Some(trace))) if trace == "on" => {
+                Some((true, Traced::On)) => {
                     if !traced {
                         self.wait_for(format!(
                             "data lost: step {step} ({what}) was traced, but its process's ledger is not in this directory"
                         ));
                     }
                 }
-                Some((Some(_), Some(trace))) => {
+                Some((true, Traced::Other(trace))) => {
                     self.lower(Status::Partial, format!("not traced: step {step} ({what}): {trace}"));
                 }
             }
@@ -226,16 +227,15 @@ impl Judging {
 
     fn children(&mut self, facts: &Facts) {
         for (child, command) in &facts.spawned {
-            if !facts.units.values().any(|unit| unit.child.as_ref() == Some(child)) {
+            if !facts.children.contains(child.as_str()) {
                 self.wait_for(format!("data lost: the Python child `{command}` left no record"));
             }
         }
     }
 
     fn open_units(&mut self, facts: &Facts) {
-        for unit in facts.units.values().filter(|unit| !unit.closed) {
-            let Unit { writer, alive, .. } = unit;
-            let name = unit.describe(facts);
+        for Open { unit, writer, alive } in &facts.open {
+            let name = facts.describe(unit);
             match alive {
                 Some(false) => {
                     self.lower(Status::Partial, format!("data lost: {writer} ended in the middle of {name}"));

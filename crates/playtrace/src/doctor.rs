@@ -180,7 +180,7 @@ fn strays(layout: &Layout, slug: &Slug) -> Result<usize, Failure> {
 
 /// How many requests a run's ledger knows of.
 fn requests(ledger: &RunLedger) -> usize {
-    let entries = ledger.writers.iter().flat_map(|writer| &writer.entries);
+    let entries = ledger.entries();
     entries.filter(|entry| matches!(entry.record, Record::Open { .. })).count()
 }
 

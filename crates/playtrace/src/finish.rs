@@ -52,7 +52,7 @@ pub fn finish_run(
         return Ok(Finished::OutOfSight(format!("{} can't be seen from here", dir.display())));
     }
     settle(dir, slug, run, wanted.manifest.as_deref(), patience, waiting)?;
-    let ledger = RunLedger::scan(&Layout::new(dir), slug, run, &mut |_| ())?;
+    let ledger = RunLedger::scan(&Layout::new(dir), slug, run)?;
     let has_shards = || Ok::<_, Failure>(list_of(dir, slug)?.iter().any(|shard| shard.run() == Some(run)));
     if ledger.was_answered_by_an_agent() && !ledger.has_traced_work() && !has_shards()? {
         return Ok(Finished::OutOfSight(format!(

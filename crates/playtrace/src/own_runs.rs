@@ -84,7 +84,7 @@ impl OwnRuns {
     pub async fn clear(&mut self) {
         let (begun, layout) = (Instant::now(), Layout::new(&self.dir));
         let pending = |(slug, run): &(Slug, RunToken)| {
-            RunLedger::read(&layout, slug, run)
+            RunLedger::scan(&layout, slug, run)
                 .is_ok_and(|ledger| !judge(&ledger, &BTreeSet::new()).pending.is_empty())
         };
         while self.dir.is_dir() && self.all().iter().any(pending) && begun.elapsed() < PATIENCE {
@@ -142,7 +142,7 @@ fn sweep(kind: &Kind, dir: &Path, root: Option<&Path>, mut list: &File) {
     let layout = Layout::new(dir);
     let mut goes_on = false;
     remove(dir, kind, |slug, run| {
-        let is_over = RunLedger::read(&layout, slug, run).is_ok_and(|ledger| {
+        let is_over = RunLedger::scan(&layout, slug, run).is_ok_and(|ledger| {
             !judge(&ledger, &BTreeSet::new()).pending.iter().any(|pending| pending.running)
         });
         goes_on |= !is_over;

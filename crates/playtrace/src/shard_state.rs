@@ -97,15 +97,14 @@ impl Runs {
         };
         let key = (shard.name.slug.clone(), run);
         if !self.known.contains_key(&key) {
-            let ledger = RunLedger::scan(&self.layout, &key.0, &key.1, &mut |_| ())?;
+            let ledger = RunLedger::scan(&self.layout, &key.0, &key.1)?;
             self.known.insert(key.clone(), ledger);
         }
         let ledger = &self.known[&key];
         let name = file_name(&shard.path);
-        let merged =
-            ledger.writers.iter().flat_map(|writer| &writer.entries).any(
-                |entry| matches!(&entry.record, Record::Merged { shards, .. } if shards.contains(&name)),
-            );
+        let merged = ledger
+            .entries()
+            .any(|entry| matches!(&entry.record, Record::Merged { shards, .. } if shards.contains(&name)));
         let owner = owner(shard, ledger);
         let state = match owner {
             Owner::Running => State::InUse,

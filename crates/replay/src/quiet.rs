@@ -50,7 +50,9 @@ impl<'a> Quiet<'a> {
     /// What is under way in the app. A ledger that can't be read says nothing here; the merge will say why.
     fn pending(&self) -> Vec<String> {
         let (Some(layout), Some(tracing)) = (&self.layout, self.tracing) else { return Vec::new() };
-        let Ok(mut ledger) = RunLedger::read(layout, self.slug, &tracing.run) else { return Vec::new() };
+        let Ok(mut ledger) = RunLedger::scan(layout, self.slug, &tracing.run) else {
+            return Vec::new();
+        };
         // The player's own records say that the player is at work, which it knows.
         ledger.writers.retain(|writer| !matches!(writer.process, Some((_, Role::Player))));
         judge(&ledger, &BTreeSet::new()).pending.into_iter().map(|pending| pending.reason).collect()

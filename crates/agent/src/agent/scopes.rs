@@ -26,8 +26,8 @@ impl Agent {
     /// app's code.)
     fn function_of(&self, run: RunId, job: &str) -> Option<String> {
         let (run, place) = (self.runs.get(&run)?, self.place.as_ref()?);
-        let ledger = RunLedger::read(&Layout::new(&place.directory), &run.slug, &run.token).ok()?;
-        ledger.writers.iter().flat_map(|writer| &writer.entries).find_map(|entry| match &entry.record {
+        let ledger = RunLedger::scan(&Layout::new(&place.directory), &run.slug, &run.token).ok()?;
+        ledger.entries().find_map(|entry| match &entry.record {
             Record::Enqueue { job: known, function, .. } if known == job => Some(function.clone()),
             _ => None,
         })

@@ -4,62 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_model::{LineData, MeasuredPath, SourceHash};
 
-use crate::{Engine, Entry, Outcome, Record, RunLedger, UnitKind, Writer};
+use crate::work::{Answer, Scoped, Unit};
+use crate::{Engine, Outcome, Record, RunLedger, UnitKind, Writer};
 
-/// One unit of traced work.
-pub(super) struct Unit {
-    pub(super) kind: UnitKind,
-    pub(super) step: Option<u32>,
-    pub(super) job: Option<String>,
-    pub(super) child: Option<String>,
-    pub(super) what: String,
-    pub(super) closed: bool,
-    /// Whether it is over but for what it left behind.
-    pub(super) left: bool,
+/// A unit of work that has not ended, and where.
+pub(super) struct Open<'a> {
+    pub(super) unit: &'a Unit,
     /// The process, for people.
     pub(super) writer: String,
     pub(super) alive: Option<bool>,
-}
-
-/// What the data of a scope belongs to: a request or a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Scoped {
-    pub(super) kind: UnitKind,
-    pub(super) step: Option<u32>,
-    pub(super) job: Option<String>,
-    pub(super) what: String,
-}
-
-impl Unit {
-    /// The unit, for people.
-    pub(super) fn describe(&self, facts: &Facts) -> String {
-        if self.left && !self.closed {
-            return format!(
-                "what {} left behind (a task, a timer or a stored context)",
-                self.describe_work(facts)
-            );
-        }
-        self.describe_work(facts)
-    }
-
-    fn describe_work(&self, facts: &Facts) -> String {
-        let what = if self.what.is_empty() { String::new() } else { format!(" ({})", self.what) };
-        match (self.kind, self.step, &self.job) {
-            (UnitKind::Request, Some(step), _) => match facts.sent.get(&step) {
-                Some(target) => format!("step {step} ({target})"),
-                None => format!("step {step}{what}"),
-            },
-            (UnitKind::Request, None, _) => format!("a request{what}"),
-            (UnitKind::Job, _, Some(job)) => match facts.enqueued.get(job) {
-                Some(function) => format!("job {job} ({function})"),
-                None => format!("job {job}{what}"),
-            },
-            (UnitKind::Job, _, None) => format!("a job{what}"),
-            (UnitKind::Child, ..) => format!("a child process{what}"),
-            (UnitKind::Thread, ..) => format!("a thread{what}"),
-            (UnitKind::Block, ..) => format!("a traced block{what}"),
-        }
-    }
 }
 
 /// The player's promise.
@@ -69,16 +22,23 @@ pub(super) struct Manifest {
 }
 
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct Facts<'a> {
     pub(super) manifest: Option<Manifest>,
     pub(super) end: Option<(Outcome, Vec<String>)>,
     /// Step → method and target.
-    pub(super) sent: BTreeMap<u32, String>,
-    /// Step → HTTP status and trace status of its last answer.
-    pub(super) answered: BTreeMap<u32, (Option<u16>, Option<String>)>,
-    /// (file, program, unit id) → unit. A process that replaces its program (`exec`) goes on in the same file, and its new
-    /// program counts its units from the start.
-    pub(super) units: BTreeMap<(String, usize, String), Unit>,
+    pub(super) sent: BTreeMap<u32, &'a str>,
+    /// Step → its last answer.
+    pub(super) answered: BTreeMap<u32, &'a Answer>,
+    /// Steps of which a process says that it has begun them.
+    pub(super) traced: BTreeSet<u32>,
+    /// How many requests were begun.
+    pub(super) requests: usize,
+    /// Job → how often it was executed.
+    pub(super) executions: BTreeMap<&'a str, usize>,
+    /// Tokens of children that left a record.
+    pub(super) children: BTreeSet<&'a str>,
+    /// By ledger file, program and name.
+    pub(super) open: Vec<Open<'a>>,
     /// Job → function.
     pub(super) enqueued: BTreeMap<String, String>,
     pub(super) withdrawn: BTreeSet<String>,
@@ -103,11 +63,11 @@ pub(super) struct Facts {
     pub(super) refused: Vec<String>,
     pub(super) lines: LineData,
     /// Ledger file → lines that its process has not written into its shard yet, and when it said so.
-    behind: BTreeMap<String, Vec<(u64, LineData)>>,
+    behind: BTreeMap<&'a str, &'a [(u64, LineData)]>,
     /// When the run was merged last.
     merged_at: Option<u64>,
     pub(super) entered: LineData,
-    pub(super) scopes: BTreeMap<String, Scoped>,
+    pub(super) scopes: BTreeMap<&'a str, &'a Scoped>,
     pub(super) shards: BTreeSet<String>,
     pub(super) merged: BTreeSet<String>,
     pub(super) sources: BTreeMap<MeasuredPath, BTreeSet<SourceHash>>,
@@ -118,31 +78,46 @@ pub(super) struct Facts {
     pub(super) writers: BTreeMap<String, (String, Option<bool>)>,
 }
 
-impl Facts {
-    pub(super) fn gather(ledger: &RunLedger) -> Self {
+impl<'a> Facts<'a> {
+    pub(super) fn gather(ledger: &'a RunLedger) -> Self {
         let mut facts = Self::default();
         for writer in &ledger.writers {
             let (name, alive) = (writer.describe(), writer.is_alive());
-            facts.writers.insert(writer.file.clone(), (name.clone(), alive));
-            let mut program = 0;
-            for entry in &writer.entries {
-                program += usize::from(matches!(entry.record, Record::Boot { .. }));
-                facts.take(writer, (&name, alive, program), &entry.record);
-                facts.place(&writer.file, entry);
+            facts.take_work(writer, &name, alive);
+            for entry in writer.entries() {
+                if matches!(entry.record, Record::Merged { .. }) {
+                    facts.merged_at = facts.merged_at.max(Some(entry.at));
+                }
+                facts.take((&name, alive), &entry.record);
             }
+            facts.writers.insert(writer.file.clone(), (name, alive));
         }
         facts
     }
 
-    /// Notes which lines are in no shard.
-    fn place(&mut self, file: &str, Entry { at, record }: &Entry) {
-        match record {
-            Record::Closed { shard: Some(_), .. } => _ = self.behind.remove(file),
-            Record::Closed { new, .. } if !new.0.is_empty() => {
-                self.behind.entry(file.to_owned()).or_default().push((*at, new.0.clone()));
+    fn take_work(&mut self, writer: &'a Writer, name: &str, alive: Option<bool>) {
+        let work = &writer.work;
+        self.sent.extend(work.sent.iter().map(|(step, what)| (*step, &**what)));
+        self.answered.extend(work.answered.iter().map(|(step, answer)| (*step, answer)));
+        self.traced.extend(&work.begun.steps);
+        self.requests += work.begun.kinds.get(&UnitKind::Request).copied().unwrap_or_default();
+        for (job, times) in &work.begun.jobs {
+            *self.executions.entry(job).or_default() += times;
+        }
+        self.children.extend(work.begun.children.iter().map(String::as_str));
+        self.open.extend(work.still_open().map(|unit| Open { unit, writer: name.to_owned(), alive }));
+        for (scope, of) in &work.scopes {
+            let known = self.scopes.entry(scope).or_insert(of);
+            if of.is_whole() {
+                *known = of;
             }
-            Record::Merged { .. } => self.merged_at = self.merged_at.max(Some(*at)),
-            _ => {}
+        }
+        self.entered.union_with(&work.entered);
+        self.shards.extend(work.shards.iter().cloned());
+        if !work.behind.is_empty() {
+            self.behind.insert(&writer.file, &work.behind);
+            // A scanned file has no others.
+            work.behind.iter().for_each(|(_, lines)| self.lines.union_with(lines));
         }
     }
 
@@ -159,8 +134,33 @@ impl Facts {
         behind
     }
 
-    pub(super) fn count(&self, kind: UnitKind) -> usize {
-        self.units.values().filter(|unit| unit.kind == kind).count()
+    /// A unit, for people.
+    pub(super) fn describe(&self, unit: &Unit) -> String {
+        let work = self.describe_work(unit);
+        if unit.left {
+            format!("what {work} left behind (a task, a timer or a stored context)")
+        } else {
+            work
+        }
+    }
+
+    fn describe_work(&self, unit: &Unit) -> String {
+        let what = if unit.what.is_empty() { String::new() } else { format!(" ({})", unit.what) };
+        match (unit.kind, unit.step, &unit.job) {
+            (UnitKind::Request, Some(step), _) => match self.sent.get(&step) {
+                Some(target) => format!("step {step} ({target})"),
+                None => format!("step {step}{what}"),
+            },
+            (UnitKind::Request, None, _) => format!("a request{what}"),
+            (UnitKind::Job, _, Some(job)) => match self.enqueued.get(job) {
+                Some(function) => format!("job {job} ({function})"),
+                None => format!("job {job}{what}"),
+            },
+            (UnitKind::Job, _, None) => format!("a job{what}"),
+            (UnitKind::Child, ..) => format!("a child process{what}"),
+            (UnitKind::Thread, ..) => format!("a thread{what}"),
+            (UnitKind::Block, ..) => format!("a traced block{what}"),
+        }
     }
 
     /// Every job that somebody says there is, and its function: the process that enqueued it, a worker, or the player.
@@ -173,69 +173,24 @@ impl Facts {
         jobs
     }
 
-    /// The unit of a record that ends one.
-    fn unit(&mut self, file: &str, program: usize, unit: &str) -> Option<&mut Unit> {
-        // A ledger that was cut off has its process begin anew in it, in the middle of its units.
-        let programs = (0..=program).rev();
-        let key = programs
-            .map(|program| (file.to_owned(), program, unit.to_owned()))
-            .find(|key| self.units.contains_key(key))?;
-        self.units.get_mut(&key)
-    }
-
-    pub(super) fn job_ids(&self) -> BTreeSet<&String> {
+    pub(super) fn job_ids(&self) -> BTreeSet<&str> {
         let enqueued = self.enqueued.keys().filter(|job| !self.withdrawn.contains(*job));
-        enqueued
-            .chain(self.job_states.keys())
-            .chain(self.units.values().filter_map(|unit| unit.job.as_ref()))
-            .collect()
+        let known = enqueued.chain(self.job_states.keys()).map(String::as_str);
+        known.chain(self.executions.keys().copied()).collect()
     }
 
-    fn take(
-        &mut self,
-        writer: &Writer,
-        (name, alive, program): (&str, Option<bool>, usize),
-        record: &Record,
-    ) {
+    fn take(&mut self, (name, alive): (&str, Option<bool>), record: &Record) {
         match record {
             Record::Boot { engine: Engine::Coverage, .. } => _ = self.by_coverage.insert(name.to_owned()),
-            Record::Boot { .. } | Record::Setup { .. } => {}
+            // All else of work is in the file's `Work`.
+            Record::Closed { new, .. } => self.lines.union_with(&new.0),
+            Record::Boot { .. }
+            | Record::Setup { .. }
+            | Record::Open { .. }
+            | Record::Left { .. }
+            | Record::Sent { .. }
+            | Record::Answered { .. } => {}
             Record::Unknown => self.unknown += 1,
-            Record::Open { unit, kind, step, job, child, what, scope } => {
-                let opened = Unit {
-                    kind: *kind,
-                    step: *step,
-                    job: job.clone(),
-                    child: child.clone(),
-                    what: what.clone(),
-                    closed: false,
-                    left: false,
-                    writer: name.to_owned(),
-                    alive,
-                };
-                if let Some(scope) = scope {
-                    let scoped = Scoped { kind: *kind, step: *step, job: job.clone(), what: what.clone() };
-                    // Threads and children share the scope of what started them.
-                    let known = self.scopes.entry(scope.clone()).or_insert_with(|| scoped.clone());
-                    if matches!(kind, UnitKind::Request | UnitKind::Job) {
-                        *known = scoped;
-                    }
-                }
-                self.units.insert((writer.file.clone(), program, unit.clone()), opened);
-            }
-            Record::Left { unit } => {
-                if let Some(unit) = self.unit(&writer.file, program, unit) {
-                    unit.left = true;
-                }
-            }
-            Record::Closed { unit, shard, new, entered } => {
-                self.entered.union_with(&entered.0);
-                if let Some(unit) = self.unit(&writer.file, program, unit) {
-                    unit.closed = true;
-                }
-                self.shards.extend(shard.clone());
-                self.lines.union_with(&new.0);
-            }
             Record::Lost { reason, .. } => self.lost.push(format!("{name}: {reason}")),
             Record::Refused { reason, .. } => self.refused.push(format!("{reason} (said by {name})")),
             Record::Owed { what } => self.owed.push(format!("{what} (seen by {name})")),
@@ -270,12 +225,6 @@ impl Facts {
             }
             Record::Manifest { steps, .. } => {
                 self.manifest = Some(Manifest { steps: *steps, player_alive: alive });
-            }
-            Record::Sent { step, method, target } => {
-                self.sent.insert(*step, format!("{method} {target}"));
-            }
-            Record::Answered { step, status, trace } => {
-                self.answered.insert(*step, (*status, trace.clone()));
             }
             Record::Job { job, state, worker, function } => {
                 if !function.is_empty() {

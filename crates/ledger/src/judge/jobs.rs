@@ -11,7 +11,7 @@ impl Judging {
         let limited = !facts.refused.is_empty();
         let lost = if limited { "not traced, as a limit was reached, or data lost" } else { "data lost" };
         for (job, function) in facts.promised_jobs() {
-            let units = facts.units.values().filter(|unit| unit.job.as_ref() == Some(job)).count();
+            let units = facts.executions.get(job.as_str()).copied().unwrap_or_default();
             if facts.withdrawn.contains(job) {
                 continue;
             }

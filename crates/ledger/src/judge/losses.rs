@@ -4,7 +4,7 @@ use playtrace_model::{LineData, Status};
 
 use super::Judging;
 use super::facts::Facts;
-use crate::{Damage, Entry, Record, RunLedger, Unflushed};
+use crate::{Damage, RunLedger, Unflushed};
 
 impl Judging {
     pub(super) fn losses(&mut self, facts: &Facts, ledger: &RunLedger) {
@@ -18,8 +18,7 @@ impl Judging {
             self.lower(Status::Partial, format!("data lost: {reason}"));
         }
         for writer in &ledger.writers {
-            let begins = matches!(writer.entries.first(), Some(Entry { record: Record::Boot { .. }, .. }));
-            if !begins && writer.damages.is_empty() {
+            if !writer.has_beginning && writer.damages.is_empty() {
                 // Its process may have made it this moment.
                 self.wait_for(format!(
                     "data lost: the ledger {} has no beginning: it was emptied or overwritten",

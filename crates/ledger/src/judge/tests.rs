@@ -14,6 +14,11 @@ use crate::{
 
 /// A ledger file of a process that ended long ago (its host is this one, its start time no one's).
 fn writer(pid: u32, role: Role, records: Vec<Record>) -> Writer {
+    recording(Granularity::Profile, pid, role, records)
+}
+
+/// The same of one that records so finely.
+fn recording(granularity: Granularity, pid: u32, role: Role, records: Vec<Record>) -> Writer {
     let process = ProcessId { pid, start: 1, ..ProcessId::current() };
     let boot = Record::Boot {
         version: 1,
@@ -21,12 +26,20 @@ fn writer(pid: u32, role: Role, records: Vec<Record>) -> Writer {
         ppid: 1,
         role,
         program: "test".to_owned(),
-        granularity: Granularity::Profile,
+        granularity,
         engine: Engine::Native,
     };
     let entries = std::iter::once(boot).chain(records).map(|record| Entry { at: 5, record });
     let bytes: Vec<u8> = entries.flat_map(|entry| encode(&entry).unwrap()).collect();
     Writer::from_bytes(format!("h.{pid}.1.ledger"), &bytes)
+}
+
+/// The same file with other records.
+fn changed(writer: &Writer, change: impl FnOnce(&mut Vec<Entry>)) -> Writer {
+    let mut entries = writer.entries().to_vec();
+    change(&mut entries);
+    let bytes: Vec<u8> = entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+    Writer::from_bytes(writer.file.clone(), &bytes)
 }
 
 fn player(steps: u32, more: Vec<Record>, end: impl Into<Option<Record>>) -> Writer {
@@ -142,14 +155,16 @@ fn without_a_manifest_the_best_is_consistent() {
 
 #[test]
 fn a_process_that_coverage_py_traced_is_named_and_lowers_nothing() {
-    let mut web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1])]);
+    let web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1])]);
     let native = judged(vec![player(1, vec![], passed()), web.clone()]);
     assert_eq!(native.verdict.notes, Vec::<String>::new());
-    let Some(Entry { record: Record::Boot { engine, .. }, .. }) = web.entries.first_mut() else {
-        panic!("a ledger begins with its boot record");
-    };
-    *engine = Engine::Coverage;
-    let line = String::from_utf8(encode(&web.entries[0]).unwrap()).unwrap();
+    let web = changed(&web, |entries| {
+        let Some(Entry { record: Record::Boot { engine, .. }, .. }) = entries.first_mut() else {
+            panic!("a ledger begins with its boot record");
+        };
+        *engine = Engine::Coverage;
+    });
+    let line = String::from_utf8(encode(&web.entries()[0]).unwrap()).unwrap();
     assert!(line.contains(r#""engine":"coverage""#), "{line}");
     let judgement = judged(vec![player(1, vec![], passed()), web]);
     assert_eq!(judgement.verdict.status, Status::Complete);
@@ -338,7 +353,7 @@ fn one_file_with_two_contents_is_stale() {
 #[test]
 fn a_torn_record_is_a_loss() {
     let mut web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1])]);
-    let mut bytes: Vec<u8> = web.entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+    let mut bytes: Vec<u8> = web.entries().iter().flat_map(|entry| encode(entry).unwrap()).collect();
     bytes.truncate(bytes.len() - 3);
     web = Writer::from_bytes(web.file, &bytes);
     let judgement = judged(vec![player(1, vec![], passed()), web]);
@@ -350,7 +365,7 @@ fn the_golden_ledger_reads_as_it_was_written() {
     let bytes = include_bytes!("../../tests/golden/v1.ledger");
     let read = Writer::from_bytes("v1.ledger", bytes);
     assert_eq!(read.damages, []);
-    let again: Vec<u8> = read.entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+    let again: Vec<u8> = read.entries().iter().flat_map(|entry| encode(entry).unwrap()).collect();
     assert_eq!(
         again, bytes,
         "the format changed: raise VERSION, keep reading this file, and write a new golden one"
@@ -429,11 +444,19 @@ fn entered_functions_are_told_by_step_and_job() {
     if let Record::Closed { entered, .. } = &mut done {
         entered.0.add(&ContextLabel::new("3"), &MeasuredPath::new("a.py"), &[10, 20].into_iter().collect());
     }
-    let judgement = judged(vec![writer(9, Role::Web, vec![opened, done])]);
+    let records = vec![opened, done];
+    let judgement = judged(vec![recording(Granularity::Steps, 9, Role::Web, records.clone())]);
     let [step] = judgement.entered.as_slice() else { panic!("{:?}", judgement.entered) };
     assert_eq!((step.step, step.scope.as_str()), (Some(3), "3"));
     let functions = &step.functions[&MeasuredPath::new("a.py")];
     assert_eq!(functions.iter().collect::<Vec<_>>(), [10, 20]);
+
+    // Of what a process did not record, it tells nothing; one whose beginning is damaged may have recorded it.
+    let by_request = recording(Granularity::Request, 9, Role::Web, records.clone());
+    assert_eq!(judged(vec![by_request]).entered, []);
+    let bytes: Vec<u8> =
+        records.into_iter().flat_map(|record| encode(&Entry { at: 5, record }).unwrap()).collect();
+    assert_eq!(judged(vec![Writer::from_bytes("h.9.1.ledger", &bytes)]).entered, judgement.entered);
 }
 
 #[test]
@@ -442,7 +465,7 @@ fn what_a_step_entered_before_its_process_was_killed_is_told_and_no_line() {
     if let Record::Open { scope, .. } = &mut opened {
         *scope = Some("3".to_owned());
     }
-    let web = writer(9, Role::Web, vec![opened]);
+    let web = recording(Granularity::Steps, 9, Role::Web, vec![opened]);
     let mut entered = LineData::new();
     entered.add(&ContextLabel::new("3"), &MeasuredPath::new("a.py"), &[10].into_iter().collect());
     let unflushed = vec![Unflushed { writer: web.file.clone(), lines: LineData::new(), entered }];

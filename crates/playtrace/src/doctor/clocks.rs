@@ -25,7 +25,7 @@ pub(super) fn check(most: f64, facts: &Facts) -> Finding {
             let ahead = beyond((date, date + 1.0), (seconds(sent), seconds(received)));
             seen.push((format!("{} (Date header)", app.url), ahead));
         }
-        let entries = facts.probed.writers.iter().flat_map(|writer| &writer.entries);
+        let entries = facts.probed.entries();
         let opened =
             entries.filter(|entry| matches!(entry.record, Record::Open { .. })).map(|entry| entry.at).min();
         if let (Some(at), Some(sent), Some(received)) = (opened, sent, received) {

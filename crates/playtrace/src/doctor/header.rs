@@ -60,7 +60,7 @@ fn run(facts: &Facts, app: &App, check: Check) -> Finding {
             "what is traced can't be seen from here (directory.same)"
         });
     }
-    let entries = facts.probed.writers.iter().flat_map(|writer| &writer.entries);
+    let entries = facts.probed.entries();
     let is_unnumbered =
         |record: &Record| matches!(record, Record::Open { kind: UnitKind::Request, step: None, .. });
     let unnumbered = entries.filter(|entry| is_unnumbered(&entry.record)).count();

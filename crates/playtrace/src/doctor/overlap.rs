@@ -110,7 +110,7 @@ fn spans(ledger: &RunLedger) -> Vec<(String, u64, u64)> {
     let mut spans = Vec::new();
     for writer in &ledger.writers {
         let mut open = BTreeMap::new();
-        for entry in &writer.entries {
+        for entry in writer.entries() {
             match &entry.record {
                 Record::Open { unit, kind: UnitKind::Request, .. } => {
                     open.insert(unit, entry.at);

@@ -7,9 +7,7 @@ use playtrace_ledger::{Granularity, Record, Role, RunLedger};
 /// The granularities of a run's agents, the coarsest first; empty where there was no agent.
 pub(super) fn of(ledger: &RunLedger) -> Vec<Granularity> {
     let known: BTreeSet<Granularity> = ledger
-        .writers
-        .iter()
-        .flat_map(|writer| &writer.entries)
+        .entries()
         .filter_map(|entry| match &entry.record {
             Record::Boot { role: Role::Player | Role::Merger, .. } => None,
             Record::Boot { granularity, .. } => Some(*granularity),
@@ -29,9 +27,7 @@ pub(super) fn of(ledger: &RunLedger) -> Vec<Granularity> {
 /// The Pythons that a run's agents were in, without their patch releases: which lines have code depends on them.
 pub(super) fn pythons(ledger: &RunLedger) -> BTreeSet<String> {
     ledger
-        .writers
-        .iter()
-        .flat_map(|writer| &writer.entries)
+        .entries()
         .filter_map(|entry| match &entry.record {
             Record::Boot { program, .. } => {
                 let version = program.split(", ").find_map(|part| part.strip_prefix("CPython "))?;

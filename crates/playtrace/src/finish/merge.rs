@@ -8,7 +8,7 @@ use playtrace_covdata::data::{ContextPolicy, Ownership};
 use playtrace_covdata::merge::{Gathering, MergeOptions, MergeOutcome};
 use playtrace_covdata::shard::{ShardInfo, list_of};
 use playtrace_ledger::judge::{Judgement, behind, judge};
-use playtrace_ledger::{Journal, Layout, Record, Role, RunLedger};
+use playtrace_ledger::{Journal, Layout, Record, Role, RunLedger, Writer};
 use playtrace_model::{LineData, RunToken, Slug, Status};
 
 use super::VerdictFile;
@@ -185,7 +185,7 @@ fn read_ledger(
             kept = gathering.add_lines(lines);
         }
     };
-    let mut ledger = RunLedger::scan(layout, &wanted.slug, run, &mut take)?;
+    let mut ledger = RunLedger::scan_lines(layout, &wanted.slug, run, &mut take)?;
     if let Some(manifest) = &wanted.manifest {
         ledger.scan_file(manifest, &mut take)?;
         check_manifest(&ledger, manifest, &wanted.slug, run)?;
@@ -198,7 +198,7 @@ fn read_ledger(
 /// Whether the player's own record is of this run: another one's steps would be missed, or taken for these.
 fn check_manifest(ledger: &RunLedger, path: &Path, slug: &Slug, run: &RunToken) -> Result<(), Failure> {
     let mine = ledger.writers.iter().filter(|writer| Some(&writer.file) == name(path).as_ref());
-    for entry in mine.flat_map(|writer| &writer.entries) {
+    for entry in mine.flat_map(Writer::entries) {
         if let Record::Manifest { profile, run: of, .. } = &entry.record
             && (profile != slug || of != run)
         {

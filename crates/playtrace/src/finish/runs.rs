@@ -24,7 +24,7 @@ pub(super) fn latest(
         .collect();
     let mut latest = None;
     for run in runs {
-        let at = ended(&RunLedger::scan(layout, slug, &run, &mut |_| ())?, &run, shards);
+        let at = ended(&RunLedger::scan(layout, slug, &run)?, &run, shards);
         latest = latest.max(Some((at, run)));
     }
     Ok(latest.map(|(_, run)| run))
@@ -45,7 +45,7 @@ pub(super) fn ended(ledger: &RunLedger, run: &RunToken, shards: &[ShardInfo]) ->
 pub(super) fn retire_older(layout: &Layout, slug: &Slug, merged: &VerdictFile, shards: &[ShardInfo]) {
     let Some(limit) = merged.ended else { return };
     for run in layout.runs(slug).unwrap_or_default() {
-        let Ok(ledger) = RunLedger::scan(layout, slug, &run, &mut |_| ()) else { continue };
+        let Ok(ledger) = RunLedger::scan(layout, slug, &run) else { continue };
         if run == merged.run || !is_retired(&ledger, merged.verdict.status, limit) {
             continue;
         }
@@ -60,8 +60,7 @@ pub(super) fn retire_older(layout: &Layout, slug: &Slug, merged: &VerdictFile, s
 fn is_retired(ledger: &RunLedger, status: Status, limit: Timestamp) -> bool {
     let Some(at) = ledger.latest() else { return false };
     let merged = |record: &Record| matches!(record, Record::Merged { .. });
-    let was_merged =
-        ledger.writers.iter().flat_map(|writer| &writer.entries).any(|entry| merged(&entry.record));
+    let was_merged = ledger.entries().any(|entry| merged(&entry.record));
     i64::try_from(at).is_ok_and(|at| at < limit.as_millisecond())
         && is_over(ledger)
         // A complete run that nobody has merged yet must not go for a partial one.

@@ -48,7 +48,7 @@ pub fn settle(
     let begin = Instant::now();
     let (mut last_change, mut last_size, mut told) = (begin, 0, false);
     loop {
-        let mut ledger = RunLedger::scan(&layout, slug, run, &mut |_| ())?;
+        let mut ledger = RunLedger::scan(&layout, slug, run)?;
         if let Some(manifest) = manifest {
             ledger.scan_file(manifest, &mut |_| ())?;
         }

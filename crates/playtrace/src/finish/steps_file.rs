@@ -94,7 +94,7 @@ impl StagedSteps {
 
 /// The player's sentences about steps and jobs that went wrong: each begins with what it is about.
 fn failures(ledger: &RunLedger) -> Vec<&str> {
-    let records = ledger.writers.iter().flat_map(|writer| &writer.entries).map(|entry| &entry.record);
+    let records = ledger.entries().map(|entry| &entry.record);
     records
         .filter_map(|record| match record {
             Record::End { failures, .. } => Some(failures),

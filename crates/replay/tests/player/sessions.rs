@@ -224,7 +224,7 @@ async fn a_status_page_in_trouble_is_named() {
 fn ledger(dir: &Path) -> Vec<Record> {
     let (slug, run) = (Slug::parse("test-profile").unwrap(), RunToken::parse("run-1").unwrap());
     let ledger = RunLedger::read(&Layout::new(&dir.join("coverage")), &slug, &run).unwrap();
-    ledger.writers.into_iter().flat_map(|writer| writer.entries).map(|entry| entry.record).collect()
+    ledger.entries().map(|entry| entry.record.clone()).collect()
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use playtrace_model::{LineData, MeasuredPath, SourceHash, Status};
 
-use super::{assert_reason, closed, judge, judged, lines, open, open_job, passed, player, writer};
+use super::{assert_reason, changed, closed, judge, judged, lines, open, open_job, passed, player, writer};
 use crate::{Entry, Outcome, ProcessId, Record, Role, RunLedger, Unflushed, UnitKind, Writer, encode};
 
 #[test]
@@ -44,27 +44,27 @@ fn a_replay_that_is_not_over_or_was_broken_off_is_not_complete() {
         "the replay was broken off",
     );
 
-    let mut short = player(1, vec![], passed());
-    for entry in &mut short.entries {
-        if let Record::Manifest { steps, .. } = &mut entry.record {
-            *steps = 3;
+    let short = changed(&player(1, vec![], passed()), |entries| {
+        for entry in entries {
+            if let Record::Manifest { steps, .. } = &mut entry.record {
+                *steps = 3;
+            }
         }
-    }
+    });
     assert_reason(&judged(vec![short, web()]), Status::Partial, "1 of 3 steps were sent");
 }
 
 #[test]
 fn a_damaged_record_and_one_of_a_later_version_are_named() {
     let web = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1]), open("2", 1), closed("2", &[2])]);
-    let lines: Vec<Vec<u8>> = web.entries.iter().map(|entry| encode(entry).unwrap()).collect();
+    let lines: Vec<Vec<u8>> = web.entries().iter().map(|entry| encode(entry).unwrap()).collect();
     let mut scribbled = lines.clone();
     scribbled[2][30] ^= 1;
     let harmed = Writer::from_bytes(web.file.clone(), &scribbled.concat());
     let judgement = judged(vec![player(1, vec![], passed()), harmed]);
     assert_reason(&judgement, Status::Partial, "data lost: the ledger h.9.1.ledger holds a damaged record");
 
-    let mut later = web;
-    later.entries.push(Entry { at: 9, record: Record::Unknown });
+    let later = changed(&web, |entries| entries.push(Entry { at: 9, record: Record::Unknown }));
     assert_reason(
         &judged(vec![player(1, vec![], passed()), later]),
         Status::Partial,
@@ -80,8 +80,7 @@ fn a_ledger_without_a_beginning_is_named_also_where_no_player_says_what_there_sh
     assert_reason(&judgement, Status::Partial, "data lost: the ledger h.10.1.ledger has no beginning");
     assert!(!judgement.pending[0].running, "its process may have made it this moment");
 
-    let mut headless = web;
-    headless.entries.remove(0);
+    let headless = changed(&web, |entries| _ = entries.remove(0));
     assert_reason(
         &judged(vec![headless]),
         Status::Partial,
@@ -114,19 +113,19 @@ fn a_job_that_nobody_enqueued_is_owed_by_whoever_says_that_there_is_one() {
 
 #[test]
 fn a_unit_that_was_open_when_its_program_was_replaced_stays_open() {
-    let mut web = writer(9, Role::Web, vec![open("1", 1)]);
+    let begun = writer(9, Role::Web, vec![open("1", 1)]);
     let again = writer(9, Role::Web, vec![open("1", 1), closed("1", &[1])]);
-    web.entries.extend(again.entries);
+    let web = changed(&begun, |entries| entries.extend_from_slice(again.entries()));
     assert_reason(
-        &judged(vec![player(1, vec![], passed()), web.clone()]),
+        &judged(vec![player(1, vec![], passed()), web]),
         Status::Partial,
         "in the middle of step 1",
     );
     // A ledger that was cut off has a second beginning, too: its process's units end after it.
-    let boot = web.entries[0].clone();
-    let mut cut = writer(9, Role::Web, vec![open("1", 1)]);
-    cut.entries.push(boot);
-    cut.entries.push(Entry { at: 6, record: closed("1", &[1]) });
+    let cut = changed(&begun, |entries| {
+        entries.push(entries[0].clone());
+        entries.push(Entry { at: 6, record: closed("1", &[1]) });
+    });
     let judgement = judged(vec![player(1, vec![], passed()), cut]);
     assert_eq!(judgement.verdict.status, Status::Complete, "{:?}", judgement.verdict);
 }

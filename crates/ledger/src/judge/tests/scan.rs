@@ -47,7 +47,7 @@ proptest! {
         let place = layout.run_dir(&slug, &run);
         std::fs::create_dir_all(&place).unwrap();
         let write = |writer: &Writer, harm: Option<(u16, bool)>| {
-            let mut bytes: Vec<u8> = writer.entries.iter().flat_map(|entry| encode(entry).unwrap()).collect();
+            let mut bytes: Vec<u8> = writer.entries().iter().flat_map(|entry| encode(entry).unwrap()).collect();
             if let Some((at, is_cut)) = harm {
                 let at = usize::from(at) % bytes.len();
                 if is_cut { bytes.truncate(at) } else { bytes[at] ^= 1 }
@@ -65,7 +65,7 @@ proptest! {
 
         let whole = RunLedger::read(&layout, &slug, &run).unwrap();
         let mut taken = LineData::new();
-        let scanned = RunLedger::scan(&layout, &slug, &run, &mut |lines| taken.union_with(lines)).unwrap();
+        let scanned = RunLedger::scan_lines(&layout, &slug, &run, &mut |lines| taken.union_with(lines)).unwrap();
         let (mut expected, mut found) = (judge(&whole, &BTreeSet::new()), judge(&scanned, &BTreeSet::new()));
         prop_assert_eq!(&taken, &expected.lines);
         prop_assert!(found.lines.difference(&taken).is_empty());
@@ -75,21 +75,28 @@ proptest! {
         prop_assert_eq!(scanned.extents(), whole.extents());
         prop_assert_eq!(scanned.latest(), whole.latest());
         let told = |ledger: &RunLedger| {
-            let entries = ledger.writers.iter().flat_map(|writer| &writer.entries);
+            let entries = ledger.entries();
             entries.filter(|entry| matches!(entry.record, Record::Source { .. })).count()
         };
         prop_assert!(told(&scanned) <= told(&whole));
-        // What is in a shard is not kept.
-        for entry in scanned.writers.iter().flat_map(|writer| &writer.entries) {
-            if let Record::Closed { shard: Some(_), new, .. } = &entry.record {
-                prop_assert!(new.is_empty());
-            }
+        prop_assert_eq!(scanned.has_traced_work(), whole.has_traced_work());
+        let kept = scanned.entries().map(|entry| &entry.record);
+        for record in kept {
+            prop_assert!(!matches!(record, Record::Open { .. } | Record::Closed { .. } | Record::Sent { .. }), "{:?}", record);
         }
-        let waiting = scanned.writers.iter().map(|writer| {
-            let told = |entry: &&Entry| matches!(entry.record, Record::Closed { shard: Some(_), .. });
-            let last = writer.entries.iter().rposition(|entry| told(&entry)).unwrap_or(0);
-            writer.entries[..last].iter().all(|entry| !matches!(&entry.record, Record::Closed { new, .. } if !new.is_empty()))
-        });
-        prop_assert!(waiting.into_iter().all(|none| none), "lines that a later shard has are kept");
+        // What is in a shard is not kept.
+        for (scanned, whole) in scanned.writers.iter().zip(&whole.writers) {
+            let closed = whole.entries().iter().filter_map(|entry| match &entry.record {
+                Record::Closed { shard, new, .. } => Some((shard.is_some(), new)),
+                _ => None,
+            });
+            let mut waiting = LineData::new();
+            for (is_in_shard, new) in closed {
+                if is_in_shard { waiting = LineData::new() } else { waiting.union_with(&new.0) }
+            }
+            let mut kept = LineData::new();
+            scanned.work.behind.iter().for_each(|(_, lines)| kept.union_with(lines));
+            prop_assert_eq!(kept, waiting);
+        }
     }
 }

@@ -132,7 +132,7 @@ fn coverage(dir: &Path) -> Result<Vec<Item>, Failure> {
     let slugs = if layout.root().is_dir() { layout.slugs()? } else { Vec::new() };
     for slug in slugs {
         for run in layout.runs(&slug)? {
-            let ledger = RunLedger::read(&layout, &slug, &run)?;
+            let ledger = RunLedger::scan(&layout, &slug, &run)?;
             let goes_on = judge(&ledger, &BTreeSet::new()).pending.iter().any(|pending| pending.running);
             let recorded =
                 ledger.latest().and_then(|at| Timestamp::from_millisecond(i64::try_from(at).ok()?).ok());

@@ -38,7 +38,7 @@ pub(super) fn clean_shards(dir: &Path, slug: &Slug) -> Result<(), Failure> {
     };
     let mut going_on = Vec::new();
     for run in Layout::new(dir).runs(slug)? {
-        let ledger = RunLedger::scan(&Layout::new(dir), slug, &run, &mut |_| ())?;
+        let ledger = RunLedger::scan(&Layout::new(dir), slug, &run)?;
         if judge(&ledger, &BTreeSet::new()).pending.iter().any(|pending| pending.running) {
             going_on.push(run);
         }
