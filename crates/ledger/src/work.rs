@@ -22,8 +22,9 @@ pub(crate) struct Work {
     pub(crate) answered: BTreeMap<u32, Answer>,
     /// Whether any answer came from an agent that traced.
     pub(crate) has_traced_answer: bool,
-    /// With step granularity: scope → the request or job that it belongs to.
+    /// Scope → the request or job that it belongs to, where it is recorded what scopes entered.
     pub(crate) scopes: BTreeMap<String, Scoped>,
+    /// Whether nothing will be entered in them.
     has_no_scopes: bool,
     /// With step granularity: what was entered, by scope.
     pub(crate) entered: LineData,
@@ -110,7 +111,8 @@ impl Work {
         match record {
             Record::Boot { granularity, .. } => {
                 self.programs.push(Program::default());
-                self.has_no_scopes = *granularity != Granularity::Steps;
+                // It has a scope for each request, and records lines under it instead of what was entered.
+                self.has_no_scopes = *granularity == Granularity::Request;
             }
             Record::Open { .. } => self.open(record),
             Record::Left { unit } => {

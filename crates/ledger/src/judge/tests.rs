@@ -445,7 +445,7 @@ fn entered_functions_are_told_by_step_and_job() {
         entered.0.add(&ContextLabel::new("3"), &MeasuredPath::new("a.py"), &[10, 20].into_iter().collect());
     }
     let records = vec![opened, done];
-    let judgement = judged(vec![recording(Granularity::Steps, 9, Role::Web, records.clone())]);
+    let judgement = judged(vec![writer(9, Role::Web, records.clone())]);
     let [step] = judgement.entered.as_slice() else { panic!("{:?}", judgement.entered) };
     assert_eq!((step.step, step.scope.as_str()), (Some(3), "3"));
     let functions = &step.functions[&MeasuredPath::new("a.py")];
@@ -465,7 +465,7 @@ fn what_a_step_entered_before_its_process_was_killed_is_told_and_no_line() {
     if let Record::Open { scope, .. } = &mut opened {
         *scope = Some("3".to_owned());
     }
-    let web = recording(Granularity::Steps, 9, Role::Web, vec![opened]);
+    let web = writer(9, Role::Web, vec![opened]);
     let mut entered = LineData::new();
     entered.add(&ContextLabel::new("3"), &MeasuredPath::new("a.py"), &[10].into_iter().collect());
     let unflushed = vec![Unflushed { writer: web.file.clone(), lines: LineData::new(), entered }];
