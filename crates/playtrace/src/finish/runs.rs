@@ -22,6 +22,10 @@ pub(super) fn latest(
         .into_iter()
         .chain(shards.iter().filter_map(|shard| shard.run().cloned()))
         .collect();
+    if runs.len() < 2 {
+        // Nothing is to be compared, and a ledger may be large.
+        return Ok(runs.into_iter().next());
+    }
     let mut latest = None;
     for run in runs {
         let at = ended(&RunLedger::scan(layout, slug, &run)?, &run, shards);
@@ -44,9 +48,10 @@ pub(super) fn ended(ledger: &RunLedger, run: &RunToken, shards: &[ShardInfo]) ->
 /// can't be removed now is removed after the next run, and `playtrace shards` lists it.
 pub(super) fn retire_older(layout: &Layout, slug: &Slug, merged: &VerdictFile, shards: &[ShardInfo]) {
     let Some(limit) = merged.ended else { return };
-    for run in layout.runs(slug).unwrap_or_default() {
+    let others = layout.runs(slug).unwrap_or_default().into_iter().filter(|run| *run != merged.run);
+    for run in others {
         let Ok(ledger) = RunLedger::scan(layout, slug, &run) else { continue };
-        if run == merged.run || !is_retired(&ledger, merged.verdict.status, limit) {
+        if !is_retired(&ledger, merged.verdict.status, limit) {
             continue;
         }
         for shard in shards.iter().filter(|shard| shard.run() == Some(&run)) {
