@@ -141,12 +141,29 @@ class Entry:
         return str(self.record["t"])
 
 
+def opened_in(map_file: Path) -> list[bytes]:
+    """The beginnings of units in a memory map, as lines of the ledger; none if there is no map."""
+    raw = map_file.read_bytes() if map_file.exists() else b""
+    lines, at, end = [], 16, 16 + int.from_bytes(raw[8:16], "little")
+    while at + 8 <= end <= len(raw):
+        word, at = int.from_bytes(raw[at : at + 8], "little"), at + 8
+        length = 0 if word & 3 == 1 else word >> 32
+        if word & 0x3FF == 2 << 2:
+            lines.append(raw[at : at + length])
+        at += (length + 7) // 8 * 8
+    return lines
+
+
 def ledger(coverage_dir: Path, slug: str, run_token: str = "*") -> list[Entry]:
-    """All whole records of a profile's runs, in the files' order. A line that is being written is left out."""
+    """All whole records of a profile's runs, in the files' order, and what began by the memory maps. A line that is being
+    written is left out.
+    """
     entries: list[Entry] = []
     for path in sorted((coverage_dir / ".playtrace" / slug).glob(f"{run_token}/*.ledger")):
         pid = 0
-        for line in path.read_bytes().splitlines(keepends=True):
+        opened = [line + b"\n" for line in opened_in(path.with_suffix(".lines"))]
+        lines = path.read_bytes().splitlines(keepends=True)
+        for line in [*lines, *(line for line in opened if line not in lines)]:
             if not line.endswith(b"\n"):
                 continue
             record = json.loads(line[18:])

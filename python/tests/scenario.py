@@ -27,6 +27,19 @@ class Outcome:
     wrote: Scenario
 
 
+def opened_in(map_file: Path) -> list[bytes]:
+    """Return the beginnings of units in a memory map, as lines of the ledger; none if there is no map."""
+    raw = map_file.read_bytes() if map_file.exists() else b""
+    lines, at, end = [], 16, 16 + int.from_bytes(raw[8:16], "little")
+    while at + 8 <= end <= len(raw):
+        word, at = int.from_bytes(raw[at : at + 8], "little"), at + 8
+        length = 0 if word & 3 == 1 else word >> 32
+        if word & 0x3FF == 2 << 2:
+            lines.append(raw[at : at + length])
+        at += (length + 7) // 8 * 8
+    return lines
+
+
 class Scenario:
     """The coverage directory."""
 
@@ -62,7 +75,9 @@ class Scenario:
         """Return a run's ledger records of all processes, in order of time; each must be whole."""
         records = []
         for path in (self.directory / ".playtrace" / slug / run).glob("*.ledger"):
-            for line in path.read_bytes().splitlines():
+            opened = opened_in(path.with_suffix(".lines"))
+            lines = path.read_bytes().splitlines()
+            for line in [*lines, *(line for line in opened if line not in lines)]:
                 length, checksum, text = line.split(b" ", 2)
                 assert int(length, 16) == len(text)
                 assert int(checksum, 16) == zlib.crc32(text)

@@ -112,6 +112,8 @@ pub(crate) struct Agent {
     pub(crate) trails: Trails,
     units: BTreeMap<UnitId, Unit>,
     last_run: RunId,
+    /// The run whose work began last.
+    latest: RunId,
     last_unit: UnitId,
     last_child: u64,
     /// When runs were last looked through for what may rest, and for what may go.
@@ -146,6 +148,7 @@ impl Agent {
             trails: Trails::new(),
             units: BTreeMap::new(),
             last_run: 0,
+            latest: 0,
             last_unit: 0,
             last_child: 0,
             rested: Instant::now(),
@@ -233,7 +236,7 @@ impl Agent {
             scope.name.clone()
         });
         let opened =
-            self.append(id, Record::Open { unit: unit.to_string(), kind, step, job, child, what, scope });
+            self.promise(id, Record::Open { unit: unit.to_string(), kind, step, job, child, what, scope });
         if let Err(error) = opened {
             self.leave_scope(id, context);
             return Err(error);
@@ -322,8 +325,8 @@ impl Agent {
         self.retire_idle();
         self.expect_rest();
         self.rest_idle();
-        let name = (slug.clone(), token.clone());
-        if let Some(&id) = self.by_name.get(&name) {
+        if let Some(id) = self.id_of(slug, token) {
+            self.latest = id;
             let run = &self.runs[&id];
             // Without tokens, nothing but the disappearance of its shard tells that one run ended and another began.
             let over = run.open == 0 && token.is_untokened() && run.shard_is_gone();
@@ -341,10 +344,20 @@ impl Agent {
         self.last_run += 1;
         let id = self.last_run;
         self.runs.insert(id, Run::new(slug.clone(), token.clone(), profile, import));
-        self.by_name.insert(name, id);
+        self.by_name.insert((slug.clone(), token.clone()), id);
+        self.latest = id;
         self.owners.insert(profile, id);
         self.owners.insert(import, id);
         Ok((id, true))
+    }
+
+    /// The number of a run that is known here. Most requests are of the one that came last.
+    fn id_of(&self, slug: &Slug, token: &RunToken) -> Option<RunId> {
+        let is_latest = |run: &&Run| run.slug == *slug && run.token == *token;
+        match self.runs.get(&self.latest).filter(is_latest) {
+            Some(_) => Some(self.latest),
+            None => self.by_name.get(&(slug.clone(), token.clone())).copied(),
+        }
     }
 
     fn remove_run(&mut self, id: RunId) -> Option<Run> {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use memmap2::MmapMut;
 use nix::fcntl::posix_fallocate;
 use playtrace_ledger::shared::{make_directory, share};
-use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, line_record, with_line};
+use playtrace_ledger::unflushed::{HEADER, MAGIC, file_record, line_record, opened_record, with_line};
 use playtrace_model::MeasuredPath;
 
 use crate::stretch;
@@ -153,6 +153,12 @@ impl Unflushed {
             return None;
         }
         records.push(end, &record.to_le_bytes()).then_some(note)
+    }
+
+    /// Keeps the beginning of a unit, as the ledger will have it; says whether that worked.
+    pub(crate) fn note_opened(&mut self, line: &[u8]) -> bool {
+        let Shared { end, records } = &*self.0;
+        end.is_own() && records.borrow_mut().push(end, &opened_record(line))
     }
 
     /// Forgets everything: it is on disk.

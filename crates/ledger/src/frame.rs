@@ -25,15 +25,24 @@ const HEAD: usize = 18;
 /// The bytes of one record: the JSON's length and its CRC-32 (IEEE), both as eight lower-case hexadecimal
 /// digits, then the JSON, which holds no raw line break, then one.
 pub fn encode(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
-    // Most records are shorter, and one is written at each end of every request: no buffer grows, none is copied.
+    // Most records are shorter.
     let mut bytes = Vec::with_capacity(512);
-    bytes.resize(HEAD, b' ');
-    let written = entry.write_json(&mut bytes);
-    written.map_err(|source| LedgerError::Encode { source })?;
-    let (head, json) = bytes.split_at_mut(HEAD);
+    encode_into(entry, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Appends the bytes of one record; nothing if that fails.
+pub fn encode_into(entry: &Entry, bytes: &mut Vec<u8>) -> Result<(), LedgerError> {
+    let begin = bytes.len();
+    bytes.resize(begin + HEAD, b' ');
+    if let Err(source) = entry.write_json(bytes) {
+        bytes.truncate(begin);
+        return Err(LedgerError::Encode { source });
+    }
+    let (head, json) = bytes[begin..].split_at_mut(HEAD);
     head.copy_from_slice(&head_of(json));
     bytes.push(b'\n');
-    Ok(bytes)
+    Ok(())
 }
 
 /// Reads a whole file. Damaged places are skipped to the next line and named: the records around them count.
@@ -68,7 +77,8 @@ pub(crate) fn decode_each(
     }
 }
 
-fn decode_line(line: &[u8]) -> Option<Entry> {
+/// The record of a line, without its break; `None` where it is damaged.
+pub(crate) fn decode_line(line: &[u8]) -> Option<Entry> {
     let (head, json) = line.split_at_checked(HEAD)?;
     if head != head_of(json) {
         return None;

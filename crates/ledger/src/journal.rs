@@ -1,5 +1,6 @@
 //! The writing side: one file, appended to.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,12 +9,14 @@ use std::path::{Path, PathBuf};
 use playtrace_model::{RunToken, Slug};
 
 use crate::shared::{make_directory, share};
-use crate::{Entry, Layout, LedgerError, ProcessId, Record, Recording, Role, VERSION, encode};
+use crate::{
+    Entry, Layout, LedgerError, ProcessId, Record, Recording, Role, VERSION, Writer, encode_into, unflushed,
+};
 
 /// One process's ledger of one run, open for appending.
 ///
 /// Each record is part of one `write(2)` on an `O_APPEND` descriptor, so that a kill leaves whole records and at most
-/// one torn one at the end. Nothing is buffered: dropping it loses nothing.
+/// one torn one at the end. Nothing is buffered here: dropping it loses nothing.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -83,6 +86,7 @@ impl Journal {
         let boot = Record::Boot { version, process, ppid, role, program, granularity, engine };
         if path.exists() {
             let mut journal = Self::append_to(path)?;
+            journal.adopt()?;
             journal.append(at, boot)?;
             return Ok(journal);
         }
@@ -130,22 +134,45 @@ impl Journal {
     ) -> Result<(), LedgerError> {
         let mut bytes = Vec::new();
         for record in records {
-            bytes.append(&mut encode(&Entry { at, record })?);
+            encode_into(&Entry { at, record }, &mut bytes)?;
         }
-        if bytes.is_empty() {
+        self.append_lines(&bytes)
+    }
+
+    /// Appends records that were [encoded](encode_into), with one write.
+    pub fn append_lines(&mut self, lines: &[u8]) -> Result<(), LedgerError> {
+        if lines.is_empty() {
             return Ok(());
         }
         // write_all of a File is one write(2) unless the system takes only a part (a full disk): then the record is
         // torn, and readers say so. The next one begins a line of its own.
         let torn = |file: &File, length| file.metadata().is_ok_and(|meta| meta.len() > length);
-        if self.torn && torn(&self.file, self.length) {
-            bytes.insert(0, b'\n');
-        }
-        let written = self.file.write_all(&bytes);
+        let lines = if self.torn && torn(&self.file, self.length) {
+            Cow::Owned([b"\n", lines].concat())
+        } else {
+            Cow::Borrowed(lines)
+        };
+        let written = self.file.write_all(&lines);
         self.torn = written.is_err();
         written.map_err(|source| LedgerError::Append { path: self.path.clone(), source })?;
-        self.length += bytes.len() as u64;
+        self.length += lines.len() as u64;
         Ok(())
+    }
+
+    /// Puts down what an earlier program of this process (`exec`), or a journal of it that failed, had begun and left in the memory map.
+    fn adopt(&mut self) -> Result<(), LedgerError> {
+        let map = self.path.with_extension(Layout::UNFLUSHED);
+        let opened = unflushed::read(&map).map(|contents| contents.opened).unwrap_or_default();
+        if opened.is_empty() {
+            return Ok(());
+        }
+        let fault = |source| LedgerError::Read { path: self.path.clone(), source };
+        let known = Writer::from_bytes("", &std::fs::read(&self.path).map_err(fault)?);
+        let mut lines = Vec::new();
+        for entry in known.lacking(opened) {
+            encode_into(&entry, &mut lines)?;
+        }
+        self.append_lines(&lines)
     }
 
     /// Whether what is appended lands where readers look, after all that was written before: a clean-up may have taken

@@ -30,7 +30,7 @@ mod writer;
 
 pub use boots::{EnabledProcess, Setup, enabled_processes};
 pub use error::LedgerError;
-pub use frame::{Damage, decode, encode};
+pub use frame::{Damage, decode, encode, encode_into};
 pub use journal::Journal;
 pub use layout::Layout;
 pub use process::ProcessId;

@@ -8,7 +8,8 @@ use playtrace_model::{LineData, RunToken, Slug};
 use crate::writer::{Extent, Sources, Writer};
 use crate::{Entry, Layout, LedgerError, unflushed};
 
-/// What a process has executed and not put into its shard and ledger yet: at least one line or function.
+/// What a process has executed and not put into its shard and ledger yet: at least one line or function, or a unit of work that began
+/// and of which no ledger tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unflushed {
     /// The name of the same process's ledger file.
@@ -33,7 +34,7 @@ pub struct RunLedger {
 impl RunLedger {
     /// Reads the run's directory; no directory is an empty ledger.
     pub fn read(layout: &Layout, slug: &Slug, run: &RunToken) -> Result<Self, LedgerError> {
-        Self::read_dir(&layout.run_dir(slug, run), &mut |ledger, path| ledger.add_file(path))
+        Self::read_dir(&layout.run_dir(slug, run), true, &mut |ledger, path| ledger.add_file(path))
     }
 
     /// The same in little memory: only those lines are kept that are in no shard yet, by what the ledger says, so that
@@ -52,13 +53,14 @@ impl RunLedger {
         take: &mut dyn FnMut(&LineData),
     ) -> Result<Self, LedgerError> {
         let mut sources = Sources::new();
-        Self::read_dir(&layout.run_dir(slug, run), &mut |ledger, path| {
+        Self::read_dir(&layout.run_dir(slug, run), false, &mut |ledger, path| {
             ledger.add(path, |name| Writer::scan(path, name, take, &mut sources))
         })
     }
 
     fn read_dir(
         dir: &Path,
+        keeps_all: bool,
         add: &mut dyn FnMut(&mut Self, &Path) -> Result<(), LedgerError>,
     ) -> Result<Self, LedgerError> {
         let mut ledger = Self::default();
@@ -70,22 +72,29 @@ impl RunLedger {
         let mut paths =
             entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().map_err(fault)?;
         paths.sort();
-        for path in paths {
-            if path.extension().is_some_and(|ending| ending == Layout::EXTENSION) {
-                add(&mut ledger, &path)?;
-            } else if path.extension().is_some_and(|ending| ending == Layout::UNFLUSHED) {
-                let unflushed::Contents { lines, entered, whole } = unflushed::read(&path)?;
-                let writer = path.with_extension(Layout::EXTENSION);
-                let writer = writer.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if !whole {
-                    ledger.damaged_maps.insert(writer.clone());
-                }
-                if !lines.is_empty() || !entered.is_empty() {
-                    ledger.unflushed.push(Unflushed { writer, lines, entered });
-                }
+        // Maps first: what a process puts into its ledger meanwhile is found there.
+        let mut maps = BTreeMap::new();
+        for path in paths.iter().filter(|path| ends_in(path, Layout::UNFLUSHED)) {
+            let writer = path.with_extension(Layout::EXTENSION);
+            let writer = writer.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            maps.insert(writer, unflushed::read(path)?);
+        }
+        for path in paths.iter().filter(|path| ends_in(path, Layout::EXTENSION)) {
+            add(&mut ledger, path)?;
+        }
+        for (writer, unflushed::Contents { lines, entered, opened, whole }) in maps {
+            if !whole {
+                ledger.damaged_maps.insert(writer.clone());
+            }
+            let found = ledger.writers.binary_search_by(|known| known.file.cmp(&writer));
+            let is_gone = found.is_err() && !opened.is_empty();
+            if let Ok(at) = found {
+                ledger.writers[at].add_opened(opened, keeps_all);
+            }
+            if is_gone || !lines.is_empty() || !entered.is_empty() {
+                ledger.unflushed.push(Unflushed { writer, lines, entered });
             }
         }
-        ledger.unflushed.sort_by(|a, b| a.writer.cmp(&b.writer));
         Ok(ledger)
     }
 
@@ -136,4 +145,8 @@ impl RunLedger {
     pub fn has_traced_work(&self) -> bool {
         self.writers.iter().any(|writer| !writer.work.begun.kinds.is_empty())
     }
+}
+
+fn ends_in(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|found| found == ending)
 }

@@ -13,7 +13,8 @@
 //! A record begins with a word. Its two lowest bits say what it is: `LINE` (label << 2, file << 24, line << 44),
 //! `FILE` and `LABEL` (number << 2, length of the text << 32; the text follows, padded with zeros). Zero is for kinds that
 //! came later: bits 2 to 9 say which, bits 10 to 31 hold a number, bits 32 to 63 the length of a text that follows. So far
-//! there is `SCOPE`: lines under that number are first lines of functions that the scope entered. A number is
+//! there are `SCOPE` (lines under that number are first lines of functions that the scope entered) and `OPENED` (the text is
+//! a line of the ledger that the process will put there with its next one: a unit of work began). A number is
 //! defined before it is used, and means the same thing as long as the file lives.
 
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ use std::path::Path;
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath};
 
-use crate::LedgerError;
+use crate::frame::decode_line;
+use crate::{Entry, LedgerError};
 
 /// How the file begins.
 pub const MAGIC: [u8; 8] = *b"PTLINES1";
@@ -34,6 +36,7 @@ const LABEL: u64 = 3;
 const LATER: u64 = 0;
 /// Among the later kinds. A word of zeros is none of them: it is damage.
 const SCOPE: u32 = 1;
+const OPENED: u32 = 2;
 
 /// Contexts and scopes have lower numbers.
 pub const LABELS: u32 = 1 << LABEL_BITS;
@@ -70,15 +73,25 @@ pub fn scope_record(number: u32, name: &str) -> Vec<u8> {
     with_text(LATER | u64::from(SCOPE) << 2 | u64::from(number & (LABELS - 1)) << 10, name)
 }
 
+/// The record that says that a unit began; `line` is the ledger's, as [`encode`](crate::encode) makes it.
+pub fn opened_record(line: &[u8]) -> Vec<u8> {
+    with_bytes(LATER | u64::from(OPENED) << 2, line.strip_suffix(b"\n").unwrap_or(line))
+}
+
 fn definition(tag: u64, number: u32, text: &str) -> Vec<u8> {
     with_text(tag | u64::from(number & ((1 << 30) - 1)) << 2, text)
 }
 
 fn with_text(word: u64, text: &str) -> Vec<u8> {
+    with_bytes(word, text.as_bytes())
+}
+
+fn with_bytes(word: u64, text: &[u8]) -> Vec<u8> {
     // Neither paths nor labels are four thousand million bytes long.
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    let mut record = (word | u64::from(length) << 32).to_le_bytes().to_vec();
-    record.extend_from_slice(text.as_bytes());
+    let mut record = Vec::with_capacity((size_of::<u64>() + text.len()).next_multiple_of(8));
+    record.extend_from_slice(&(word | u64::from(length) << 32).to_le_bytes());
+    record.extend_from_slice(text);
     record.resize(record.len().next_multiple_of(8), 0);
     record
 }
@@ -90,6 +103,8 @@ pub struct Contents {
     pub lines: LineData,
     /// First lines of functions that were entered, by the names of scopes, as in [`Record::Closed`](crate::Record::Closed).
     pub entered: LineData,
+    /// Units that began; the ledger may have them in the meantime.
+    pub opened: Vec<Entry>,
     /// Whether everything that its header counts is there and could be understood.
     pub whole: bool,
 }
@@ -109,6 +124,7 @@ pub fn parse(bytes: &[u8]) -> Contents {
     let mut lines: BTreeMap<(u32, u32), LineBits> = BTreeMap::new();
     let (mut files, mut labels, mut scopes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let (mut rest, mut whole) = records(bytes).unwrap_or_default();
+    let mut opened = Vec::new();
     while let Some((word, after)) = split_word(rest) {
         rest = after;
         if word & 3 == LINE {
@@ -125,11 +141,15 @@ pub fn parse(bytes: &[u8]) -> Contents {
             FILE => drop(files.insert(field(word, 2, 30), text)),
             LABEL => drop(labels.insert(field(word, 2, 30), text)),
             _ if field(word, 2, 8) == SCOPE => drop(scopes.insert(field(word, 10, LABEL_BITS), text)),
+            _ if field(word, 2, 8) == OPENED => match decode_line(text.as_bytes()) {
+                Some(entry) => opened.push(entry),
+                None => whole = false,
+            },
             // A later version's. What stands under its number is left out, like that of every unknown number.
             _ => whole = false,
         }
     }
-    let mut contents = Contents { whole, ..Contents::default() };
+    let mut contents = Contents { opened, whole, ..Contents::default() };
     for ((number, file), lines) in &lines {
         let (data, name) = match (labels.get(number), scopes.get(number)) {
             (Some(label), None) => (&mut contents.lines, label),
@@ -180,6 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Record, UnitKind, encode};
 
     fn file(records: &[u8], used: u64) -> Vec<u8> {
         [&MAGIC[..], &used.to_le_bytes(), records].concat()
@@ -223,9 +244,31 @@ mod tests {
         assert_eq!(entered, [("job:f:ä", "app/ä.py", vec![20])]);
     }
 
+    fn opened(unit: u64) -> Entry {
+        let unit = unit.to_string();
+        let (kind, step, what) = (UnitKind::Request, Some(3), "GET /ä".to_owned());
+        Entry { at: 7, record: Record::Open { unit, kind, step, job: None, child: None, what, scope: None } }
+    }
+
+    #[test]
+    fn units_that_began_come_back_and_a_damaged_one_is_named() {
+        let mut records = opened_record(&encode(&opened(4)).unwrap());
+        records.extend(sample());
+        records.extend(opened_record(&encode(&opened(5)).unwrap()));
+        let bytes = file(&records, records.len() as u64);
+        let contents = parse(&bytes);
+        assert!(contents.whole);
+        assert_eq!(contents.opened, [opened(4), opened(5)]);
+        assert_eq!(contents.lines, parse(&file(&sample(), sample().len() as u64)).lines);
+        let mut scribbled = bytes;
+        scribbled[HEADER + 40] ^= 1;
+        let contents = parse(&scribbled);
+        assert_eq!((contents.opened, contents.whole), (vec![opened(5)], false));
+    }
+
     #[test]
     fn a_later_kind_is_passed_over_and_named() {
-        let mut records = with_text(LATER | 2 << 2 | 5 << 10, "what is this?");
+        let mut records = with_text(LATER | 3 << 2 | 5 << 10, "what is this?");
         records.extend(sample());
         records.extend(line_record(5, 3, 20).unwrap().to_le_bytes());
         let contents = parse(&file(&records, records.len() as u64));

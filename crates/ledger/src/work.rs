@@ -14,6 +14,9 @@ use crate::{Entry, Granularity, Record, UnitKind};
 pub(crate) struct Work {
     /// The process's programs: one that replaces itself (`exec`) goes on in the same file, and counts its units from the start.
     programs: Vec<Program>,
+    /// When the last of them began, and the number of the unit that it opened last.
+    last_boot: u64,
+    last_opened: u64,
     /// What was begun, ended or not.
     pub(crate) begun: Begun,
     /// Step → method and target.
@@ -106,11 +109,25 @@ impl Work {
         )
     }
 
+    /// Takes the beginning of a unit that was in the process's memory map, unless the file has it.
+    ///
+    /// A process counts its units, and writes these records in that order. What is older than its last boot record was written before that.
+    pub(crate) fn take_opened(&mut self, entry: &Entry) -> bool {
+        let Record::Open { unit, .. } = &entry.record else { return false };
+        let is_later = unit.parse::<u64>().is_ok_and(|number| number > self.last_opened);
+        let is_lacking = is_later && entry.at >= self.last_boot;
+        if is_lacking {
+            self.take(entry);
+        }
+        is_lacking
+    }
+
     /// Takes the file's next record.
     pub(crate) fn take(&mut self, Entry { at, record }: &Entry) {
         match record {
             Record::Boot { granularity, .. } => {
                 self.programs.push(Program::default());
+                (self.last_boot, self.last_opened) = (*at, 0);
                 // It has a scope for each request, and records lines under it instead of what was entered.
                 self.has_no_scopes = *granularity == Granularity::Request;
             }
@@ -173,6 +190,7 @@ impl Work {
             *self.begun.jobs.entry(job.clone()).or_default() += 1;
         }
         self.begun.children.extend(child.clone());
+        self.last_opened = self.last_opened.max(unit.parse().unwrap_or_default());
     }
 
     /// Ends a unit: the latest program's of that name. A ledger that was cut off has its process begin anew in it, in the middle

@@ -99,6 +99,21 @@ impl Writer {
         self.work.take(entry);
     }
 
+    /// Adds beginnings of units that were in the process's memory map, unless the file has them. They are not counted among its
+    /// records: the process may end before it writes them.
+    pub(crate) fn add_opened(&mut self, opened: Vec<Entry>, is_kept: bool) {
+        for entry in opened {
+            if self.work.take_opened(&entry) && is_kept {
+                self.entries.push(entry);
+            }
+        }
+    }
+
+    /// Those of the units that the file lacks.
+    pub(crate) fn lacking(mut self, opened: Vec<Entry>) -> Vec<Entry> {
+        opened.into_iter().filter(|entry| self.work.take_opened(entry)).collect()
+    }
+
     /// Its records, in the order in which they were written. Of a file that was scanned
     /// ([`RunLedger::scan`](crate::RunLedger::scan)), those of units and steps are not among them.
     pub fn entries(&self) -> &[Entry] {

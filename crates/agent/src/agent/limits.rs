@@ -16,7 +16,7 @@ impl Agent {
         token: &RunToken,
         kind: UnitKind,
     ) -> Result<(), AgentError> {
-        let id = self.by_name.get(&(slug.clone(), token.clone())).copied();
+        let id = self.id_of(slug, token);
         let Some(full) = self.full(id, kind, (slug, token)) else { return Ok(()) };
         let refused = Record::Refused { reason: full.limit.clone(), count: 1 };
         let Self { runs, place: Some(place), .. } = self else { return Err(AgentError::NotConfigured) };

@@ -8,7 +8,7 @@ use super::{Agent, RunId};
 use crate::behind::Urgency;
 use crate::error::AgentError;
 use crate::jobs;
-use crate::run::Written;
+use crate::run::{Place, Run, Written};
 
 impl Agent {
     /// Writes what is new of a run. A fault switches the run off.
@@ -31,12 +31,25 @@ impl Agent {
 
     /// Appends to a run's ledger. A fault switches the run off.
     pub(crate) fn append(&mut self, id: RunId, record: Record) -> Result<(), AgentError> {
+        self.write_to(id, |run, place| run.append(place, record))
+    }
+
+    /// Says in a run's ledger, or for the moment in its memory map, that a unit begins. A fault switches the run off.
+    pub(super) fn promise(&mut self, id: RunId, opened: Record) -> Result<(), AgentError> {
+        self.write_to(id, |run, place| run.promise(place, opened))
+    }
+
+    fn write_to(
+        &mut self,
+        id: RunId,
+        write: impl FnOnce(&mut Run, &Place) -> Result<(), AgentError>,
+    ) -> Result<(), AgentError> {
         let Self { runs, place: Some(place), .. } = self else { return Err(AgentError::NotConfigured) };
         let Some(run) = runs.get_mut(&id) else { return Ok(()) };
         if let Some(reason) = &run.off {
             return Err(AgentError::SwitchedOff { reason: reason.clone() });
         }
-        let result = run.append(place, record);
+        let result = write(run, place);
         if let Err(error) = &result {
             self.switch_off(id, None, &error.to_string());
         }

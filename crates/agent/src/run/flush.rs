@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use playtrace_covdata::CovdataError;
 use playtrace_covdata::shard::ShardWriter;
-use playtrace_ledger::{Granularity, NewLines, ProcessId, Record};
+use playtrace_ledger::{Granularity, Journal, NewLines, ProcessId, Record};
 use playtrace_model::{ContextLabel, LineData};
 use playtrace_tracer::{ContextId, FileLines, Tracer};
 
@@ -67,7 +67,7 @@ impl Run {
             let shard = self.shard.as_ref().filter(|_| self.behind.is_empty());
             let shard = shard.map(|shard| shard.file_name().to_owned());
             let closed = Record::Closed { unit, shard, new, entered: NewLines(entered) };
-            if let Err(error) = self.append(place, closed) {
+            if let Err(error) = self.append_closed(place, closed) {
                 // They must be somewhere.
                 if !self.behind.is_empty() {
                     let all = self.behind.take();
@@ -76,6 +76,7 @@ impl Run {
                 return Err(error);
             }
         }
+        self.keep_promises(place)?;
         if let Some(map) = &mut self.unflushed {
             map.clear();
         }
@@ -115,7 +116,7 @@ impl Run {
             let hash = sources.hash(*file)?.clone();
             Some(Record::Source { path: sources.path(*file).clone(), hash })
         });
-        self.append_all(place, records.collect())?;
+        self.append_all(place, Journal::is_current, records.collect::<Vec<_>>())?;
         // After a clean-up this is another ledger, and what was said before is said again when it is needed.
         self.hashed.append(&mut unsaid);
         Ok(())

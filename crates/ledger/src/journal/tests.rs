@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::decode;
+use crate::unflushed::opened_record;
+use crate::{UnitKind, decode, encode};
 
 fn open(dir: &Path) -> Result<Journal, LedgerError> {
     Journal::open_in(dir, Role::Web, "a test", Recording::default(), 7)
@@ -69,6 +70,51 @@ fn a_second_opening_appends() {
     let kinds: Vec<bool> = entries.iter().map(|entry| matches!(entry.record, Record::Boot { .. })).collect();
     assert_eq!(kinds, [true, false, true]);
     assert_eq!(names(dir.path()), [place(dir.path())]);
+}
+
+#[test]
+fn a_file_that_is_gone_cut_off_or_moved_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path()).unwrap();
+    assert!(journal.is_current());
+    fs::rename(place(dir.path()), dir.path().join("moved")).unwrap();
+    assert!(!journal.is_current() && journal.is_whole(), "moved");
+
+    let journal = open(dir.path()).unwrap();
+    fs::write(place(dir.path()), "").unwrap();
+    assert!(!journal.is_current() && !journal.is_whole(), "cut off");
+
+    let journal = open(dir.path()).unwrap();
+    fs::remove_file(place(dir.path())).unwrap();
+    assert!(!journal.is_current() && !journal.is_whole(), "gone");
+}
+
+#[test]
+fn what_began_under_an_earlier_program_is_put_down_before_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = |unit: u32| {
+        let (unit, kind) = (unit.to_string(), UnitKind::Request);
+        Record::Open { unit, kind, step: None, job: None, child: None, what: String::new(), scope: None }
+    };
+    let mut first = open(dir.path()).unwrap();
+    first.append(8, opened(1)).unwrap();
+    let kept =
+        [1, 2].map(|unit| opened_record(&encode(&Entry { at: 8, record: opened(unit) }).unwrap())).concat();
+    let length = (kept.len() as u64).to_le_bytes();
+    let map = [&unflushed::MAGIC[..], &length, &kept].concat();
+    fs::write(place(dir.path()).with_extension(Layout::UNFLUSHED), map).unwrap();
+
+    let second = Journal::open_in(dir.path(), Role::Web, "a test", Recording::default(), 9).unwrap();
+    let (entries, _) = decode(&fs::read(second.path()).unwrap());
+    let boots = entries.iter().filter(|entry| matches!(entry.record, Record::Boot { .. })).count();
+    assert_eq!((boots, entries.len()), (2, 4));
+    assert_eq!([&entries[1].record, &entries[2].record], [&opened(1), &opened(2)]);
+    assert!(matches!(entries[3].record, Record::Boot { .. }));
+    // Who reads it takes neither for the second program's.
+    let mut read = Writer::from_bytes("", &fs::read(second.path()).unwrap());
+    let contents = unflushed::read(&place(dir.path()).with_extension(Layout::UNFLUSHED)).unwrap();
+    read.add_opened(contents.opened, true);
+    assert_eq!(read.entries(), entries);
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Judging {
         for Unflushed { writer, .. } in &ledger.unflushed {
             if !facts.writers.contains_key(writer) {
                 self.wait_for(format!(
-                    "data lost: the ledger {writer} is gone: a memory map of its process is here, with lines in it"
+                    "data lost: the ledger {writer} is gone: a memory map of its process is here, and not empty"
                 ));
             }
         }

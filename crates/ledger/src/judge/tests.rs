@@ -1,4 +1,5 @@
 mod harmed;
+mod promised;
 mod queues;
 mod scan;
 
