@@ -184,9 +184,16 @@ impl Run {
         self.append_all(place, Journal::is_current, [record])
     }
 
-    /// The same for the end of a unit: it follows its beginning, for which the path was looked up.
-    pub(crate) fn append_closed(&mut self, place: &Place, record: Record) -> Result<(), AgentError> {
-        self.append_all(place, Journal::is_whole, [record])
+    /// The same for the end of a unit: it follows its beginning, for which the path was looked up. Without news there is nothing in it that
+    /// must land anywhere: where the ledger was taken away in between, the end is gone as it would be a moment later, and whoever begins
+    /// next says so.
+    pub(crate) fn append_closed(
+        &mut self,
+        place: &Place,
+        record: Record,
+        has_news: bool,
+    ) -> Result<(), AgentError> {
+        self.append_all(place, |journal| !has_news || journal.is_whole(), [record])
     }
 
     fn append_all(

@@ -66,8 +66,9 @@ impl Run {
             let (unit, new) = (unit.unwrap_or_default().to_owned(), NewLines(new));
             let shard = self.shard.as_ref().filter(|_| self.behind.is_empty());
             let shard = shard.map(|shard| shard.file_name().to_owned());
+            let has_news = !new.is_empty() || !entered.is_empty();
             let closed = Record::Closed { unit, shard, new, entered: NewLines(entered) };
-            if let Err(error) = self.append_closed(place, closed) {
+            if let Err(error) = self.append_closed(place, closed, has_news) {
                 // They must be somewhere.
                 if !self.behind.is_empty() {
                     let all = self.behind.take();
