@@ -73,6 +73,7 @@ for path in sys.argv[1:] or ["/whole", "/whole"]:
 @pytest.fixture
 def flow(workspace: Workspace) -> Workspace:
     workspace.write("flow.py", APP)
+    workspace.write("late.py", "def news():\n    return 2\n")
     workspace.write("driver_client.py", CLIENT)
     return workspace
 
@@ -112,6 +113,37 @@ def test_what_is_promised_is_written_once(flow: Workspace) -> None:
     [path] = (flow.data / ".playtrace" / "p" / "r").glob("*.lines")
     assert opened_in(path) == []
     assert judge(flow, ["on", "on"]).status == "complete"
+
+
+def test_a_ledger_that_is_cut_off_meanwhile_has_no_unit_twice(flow: Workspace) -> None:
+    """It is begun again by the unit's end: the unit must not stay open in what lies before."""
+    flow.run(
+        """
+        import glob, os
+        import flow
+        from driver_client import Client
+
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            flow.whole()
+            if environ["PATH_INFO"] == "/second":
+                [path] = glob.glob(os.environ["PROFILE_COVERAGE_DIR"] + "/.playtrace/p/r/*.ledger")
+                os.truncate(path, os.stat(path).st_size - 9)
+                import late
+                late.news()
+            return []
+
+
+        client = Client(app)
+        client.get("/first")
+        client.get("/second")
+        """
+    )
+    judged = judge(flow, ["on", "on"])
+    assert judged.status == "partial"
+    assert judged.names("the ledger was taken away or cut off")
+    assert not judged.names("in the middle of"), judged
 
 
 def test_where_no_map_can_be_had_it_is_written_at_once(flow: Workspace) -> None:

@@ -21,7 +21,7 @@ use crate::behind::Behind;
 use crate::error::AgentError;
 use crate::sources::Sources;
 use crate::token::Holders;
-use crate::unflushed::{LineNote, Tail, Unflushed};
+use crate::unflushed::{LineNote, Tail, Unflushed, forks};
 
 /// What all runs of the process share.
 #[derive(Debug, Clone)]
@@ -99,6 +99,8 @@ pub(crate) struct Run {
     journal: Option<Journal>,
     /// Beginnings of units that are in the memory map, and go into the ledger with its next record.
     promised: Vec<u8>,
+    /// [`forks`] when they were made.
+    promised_after: u32,
     shard: Option<ShardWriter>,
     behind: Behind,
     unflushed: Option<Unflushed>,
@@ -141,6 +143,7 @@ impl Run {
             off: None,
             journal: None,
             promised: Vec::new(),
+            promised_after: forks(),
             shard: None,
             behind: Behind::default(),
             unflushed: None,
@@ -159,23 +162,41 @@ impl Run {
     /// Says that a unit begins, before it does: in the memory map, which a kill leaves as it is, and in the ledger together with its
     /// next record. One write less for each request is a tenth of what tracing one takes.
     pub(crate) fn promise(&mut self, place: &Place, opened: Record) -> Result<(), AgentError> {
-        // The first one of a process, or after a clean-up, begins a ledger.
-        if !self.journal.as_ref().is_some_and(Journal::is_current) {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_current()) else {
+            // The first one of a process, or after a clean-up, begins a ledger.
             return self.append(place, opened);
-        }
+        };
+        let at = now().max(journal.begun());
+        self.drop_inherited_promises();
         let begin = self.promised.len();
-        encode_into(&Entry { at: now(), record: opened }, &mut self.promised)?;
+        encode_into(&Entry { at, record: opened }, &mut self.promised)?;
         if !self.unmapped && !self.mapless {
             self.map(place);
             self.mapless = self.unflushed.is_none();
         }
         let map = self.unflushed.as_mut().filter(|_| !self.unmapped);
-        let is_kept = map.is_some_and(|map| map.note_opened(&self.promised[begin..]));
-        if is_kept { Ok(()) } else { self.keep_promises(place) }
+        if map.is_some_and(|map| map.note_opened(&self.promised[begin..])) {
+            return Ok(());
+        }
+        let written = self.keep_promises(place);
+        if written.is_err() {
+            // It does not begin.
+            self.promised.truncate(begin);
+        }
+        written
+    }
+
+    /// In a child that was forked without a word to Python, they are the parent's.
+    fn drop_inherited_promises(&mut self) {
+        if self.promised_after != forks() {
+            self.promised.clear();
+            self.promised_after = forks();
+        }
     }
 
     /// Has the ledger say what so far only the memory map does.
     fn keep_promises(&mut self, place: &Place) -> Result<(), AgentError> {
+        self.drop_inherited_promises();
         if self.promised.is_empty() { Ok(()) } else { self.append_all(place, Journal::is_current, []) }
     }
 
@@ -184,16 +205,17 @@ impl Run {
         self.append_all(place, Journal::is_current, [record])
     }
 
-    /// The same for the end of a unit: it follows its beginning, for which the path was looked up. Without news there is nothing in it that
-    /// must land anywhere: where the ledger was taken away in between, the end is gone as it would be a moment later, and whoever begins
-    /// next says so.
+    /// The same for the end of a unit: it follows its beginning, for which the path was looked up. Without news, and without another unit's
+    /// beginning, there is nothing in it that must land anywhere: where the ledger was taken away in between, the end is gone as it would be a
+    /// moment later, and whoever begins next says so.
     pub(crate) fn append_closed(
         &mut self,
         place: &Place,
         record: Record,
         has_news: bool,
     ) -> Result<(), AgentError> {
-        self.append_all(place, |journal| !has_news || journal.is_whole(), [record])
+        let is_alone = self.open <= 1;
+        self.append_all(place, |journal| (is_alone && !has_news) || journal.is_whole(), [record])
     }
 
     fn append_all(
@@ -204,6 +226,10 @@ impl Run {
     ) -> Result<(), AgentError> {
         if !self.journal.as_ref().is_some_and(is_current) {
             let harmed = self.journal.is_some();
+            if let Some(map) = &mut self.unflushed {
+                // What is promised goes into the ledger that begins, once.
+                map.clear();
+            }
             let layout = Layout::new(&place.directory);
             let Place { role, program, .. } = place;
             let recording = Recording { granularity: place.granularity, engine: place.engine };
@@ -221,6 +247,7 @@ impl Run {
             self.unflushed = None;
             self.mapless = false;
         }
+        self.drop_inherited_promises();
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let (at, promised) = (now(), self.promised.len());
         for record in records {

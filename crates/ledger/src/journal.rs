@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use playtrace_model::{RunToken, Slug};
 
 use crate::shared::{make_directory, share};
+use crate::writer::Sources;
 use crate::{
     Entry, Layout, LedgerError, ProcessId, Record, Recording, Role, VERSION, Writer, encode_into, unflushed,
 };
@@ -27,6 +28,8 @@ pub struct Journal {
     length: u64,
     /// Whether the last record was not written, or only in part.
     torn: bool,
+    /// The time of its last boot record.
+    begun: u64,
 }
 
 impl Journal {
@@ -86,8 +89,10 @@ impl Journal {
         let boot = Record::Boot { version, process, ppid, role, program, granularity, engine };
         if path.exists() {
             let mut journal = Self::append_to(path)?;
+            journal.end_line()?;
             journal.adopt()?;
             journal.append(at, boot)?;
+            journal.begun = at;
             return Ok(journal);
         }
         // A reader never meets a ledger without its beginning, which would read as one that was cut off: neither while
@@ -103,7 +108,7 @@ impl Journal {
             let _ = std::fs::remove_file(&unnamed);
             return Err(error);
         }
-        journal.path = path;
+        (journal.path, journal.begun) = (path, at);
         Ok(journal)
     }
 
@@ -118,7 +123,7 @@ impl Journal {
         if meta.len() == 0 {
             share(&file);
         }
-        Ok(Self { file, path, identity: identity(&meta), length: meta.len(), torn: false })
+        Ok(Self { file, path, identity: identity(&meta), length: meta.len(), torn: false, begun: 0 })
     }
 
     /// Appends one record. `at` is in milliseconds since 1970-01-01 UTC.
@@ -159,6 +164,18 @@ impl Journal {
         Ok(())
     }
 
+    /// Where the file ends in the middle of a record, the next one begins a line of its own.
+    fn end_line(&mut self) -> Result<(), LedgerError> {
+        let fault = |source| LedgerError::Read { path: self.path.clone(), source };
+        let Some(last) = self.length.checked_sub(1) else { return Ok(()) };
+        let mut byte = [0];
+        File::open(&self.path).and_then(|file| file.read_exact_at(&mut byte, last)).map_err(fault)?;
+        if byte != *b"\n" {
+            (self.torn, self.length) = (true, last);
+        }
+        Ok(())
+    }
+
     /// Puts down what an earlier program of this process (`exec`), or a journal of it that failed, had begun and left in the memory map.
     fn adopt(&mut self) -> Result<(), LedgerError> {
         let map = self.path.with_extension(Layout::UNFLUSHED);
@@ -167,7 +184,8 @@ impl Journal {
             return Ok(());
         }
         let fault = |source| LedgerError::Read { path: self.path.clone(), source };
-        let known = Writer::from_bytes("", &std::fs::read(&self.path).map_err(fault)?);
+        let known =
+            Writer::scan(&self.path, String::new(), &mut |_| (), &mut Sources::new()).map_err(fault)?;
         let mut lines = Vec::new();
         for entry in known.lacking(opened) {
             encode_into(&entry, &mut lines)?;
@@ -186,6 +204,12 @@ impl Journal {
     /// that was written to it.
     pub fn is_whole(&self) -> bool {
         self.file.metadata().is_ok_and(|open| open.nlink() > 0 && open.len() >= self.length)
+    }
+
+    /// The time of its last boot record, in milliseconds since 1970-01-01 UTC. What is promised later has no earlier one, whatever the
+    /// clock says.
+    pub const fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// How many bytes it has, as far as we know.

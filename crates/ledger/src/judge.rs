@@ -123,6 +123,10 @@ pub fn behind(ledger: &RunLedger) -> LineData {
 }
 
 fn entered(facts: &Facts) -> Vec<Entered> {
+    if facts.entered.is_empty() {
+        // Scopes may be those of lines, of which there is one a request.
+        return Vec::new();
+    }
     let described = facts.scopes.iter().map(|(&scope, of)| {
         let target = of.step.and_then(|step| facts.sent.get(&step)).map(|&target| target.to_owned());
         let function = of.job.as_ref().and_then(|job| facts.enqueued.get(job)).cloned();

@@ -128,7 +128,7 @@ impl RunLedger {
 
     /// Time of the latest record of the run itself, in milliseconds since 1970-01-01 UTC. Merging it doesn't make it younger.
     pub fn latest(&self) -> Option<u64> {
-        self.writers.iter().flat_map(|writer| &writer.times).copied().max()
+        self.writers.iter().filter_map(Writer::latest).max()
     }
 
     /// How far each file goes, by its name.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_model::LineData;
 
-use crate::{Entry, Granularity, Record, UnitKind};
+use crate::{Entry, Record, UnitKind};
 
 /// What a file tells of work, up to the record that was taken last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,10 +25,8 @@ pub(crate) struct Work {
     pub(crate) answered: BTreeMap<u32, Answer>,
     /// Whether any answer came from an agent that traced.
     pub(crate) has_traced_answer: bool,
-    /// Scope → the request or job that it belongs to, where it is recorded what scopes entered.
+    /// Scope → the request or job that it belongs to.
     pub(crate) scopes: BTreeMap<String, Scoped>,
-    /// Whether nothing will be entered in them.
-    has_no_scopes: bool,
     /// With step granularity: what was entered, by scope.
     pub(crate) entered: LineData,
     /// Shards that are named.
@@ -125,11 +123,9 @@ impl Work {
     /// Takes the file's next record.
     pub(crate) fn take(&mut self, Entry { at, record }: &Entry) {
         match record {
-            Record::Boot { granularity, .. } => {
+            Record::Boot { .. } => {
                 self.programs.push(Program::default());
                 (self.last_boot, self.last_opened) = (*at, 0);
-                // It has a scope for each request, and records lines under it instead of what was entered.
-                self.has_no_scopes = *granularity == Granularity::Request;
             }
             Record::Open { .. } => self.open(record),
             Record::Left { unit } => {
@@ -170,7 +166,7 @@ impl Work {
 
     fn open(&mut self, record: &Record) {
         let Record::Open { unit, kind, step, job, child, what, scope } = record else { return };
-        if let Some(scope) = scope.as_ref().filter(|_| !self.has_no_scopes) {
+        if let Some(scope) = scope {
             let scoped = Scoped { kind: *kind, step: *step, job: job.clone(), what: what.clone() };
             // Threads and children share the scope of what started them.
             if scoped.is_whole() || !self.scopes.contains_key(scope) {
@@ -183,7 +179,10 @@ impl Work {
             self.programs.push(Program::default());
         }
         let Some(program) = self.programs.last_mut() else { return };
-        program.open.insert(unit.clone(), opened);
+        if program.open.insert(unit.clone(), opened).is_some() {
+            // Written again, after a write that was cut off.
+            return;
+        }
         *self.begun.kinds.entry(*kind).or_default() += 1;
         self.begun.steps.extend(step);
         if let Some(job) = job {

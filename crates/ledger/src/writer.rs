@@ -26,7 +26,9 @@ pub struct Writer {
     /// Whether it begins with its boot record.
     pub(crate) has_beginning: bool,
     /// When each record of the run itself was written.
-    pub(crate) times: Vec<u64>,
+    times: Vec<u64>,
+    /// When units began that the file lacks ([`Writer::add_opened`]).
+    promised: Vec<u64>,
 }
 
 /// What files say of sources: most processes of a run load the same ones, and each says so.
@@ -43,6 +45,7 @@ impl Writer {
             work: Work::default(),
             has_beginning: false,
             times: Vec::new(),
+            promised: Vec::new(),
         }
     }
 
@@ -102,8 +105,9 @@ impl Writer {
     /// Adds beginnings of units that were in the process's memory map, unless the file has them. They are not counted among its
     /// records: the process may end before it writes them.
     pub(crate) fn add_opened(&mut self, opened: Vec<Entry>, is_kept: bool) {
-        for entry in opened {
-            if self.work.take_opened(&entry) && is_kept {
+        for entry in opened.into_iter().filter(|entry| self.work.take_opened(entry)) {
+            self.promised.push(entry.at);
+            if is_kept {
                 self.entries.push(entry);
             }
         }
@@ -147,9 +151,14 @@ impl Writer {
         last == Some(&earlier.last) && self.times.first() == Some(&earlier.first)
     }
 
-    /// How many records of the run it has.
+    /// How many records of the run are known of its process.
     pub fn records(&self) -> usize {
-        self.times.len()
+        self.times.len() + self.promised.len()
+    }
+
+    /// When the latest of them was written, in milliseconds since 1970-01-01 UTC.
+    pub fn latest(&self) -> Option<u64> {
+        self.times.iter().chain(&self.promised).copied().max()
     }
 
     /// Whether its process still runs, if that can be known.

@@ -90,6 +90,20 @@ fn a_file_that_is_gone_cut_off_or_moved_is_noticed() {
 }
 
 #[test]
+fn after_a_torn_record_the_next_one_begins_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = open(dir.path()).unwrap();
+    first.append(8, Record::Left { unit: "1".to_owned() }).unwrap();
+    let whole = fs::read(place(dir.path())).unwrap();
+    fs::write(place(dir.path()), &whole[..whole.len() - 4]).unwrap();
+    let second = open(dir.path()).unwrap();
+    assert!(second.is_current());
+    let (entries, damages) = decode(&fs::read(second.path()).unwrap());
+    assert_eq!((entries.len(), damages.len()), (2, 1), "{entries:?}");
+    assert!(entries.iter().all(|entry| matches!(entry.record, Record::Boot { .. })));
+}
+
+#[test]
 fn what_began_under_an_earlier_program_is_put_down_before_the_next_one() {
     let dir = tempfile::tempdir().unwrap();
     let opened = |unit: u32| {

@@ -15,11 +15,6 @@ use crate::{
 
 /// A ledger file of a process that ended long ago (its host is this one, its start time no one's).
 fn writer(pid: u32, role: Role, records: Vec<Record>) -> Writer {
-    recording(Granularity::Profile, pid, role, records)
-}
-
-/// The same of one that records so finely.
-fn recording(granularity: Granularity, pid: u32, role: Role, records: Vec<Record>) -> Writer {
     let process = ProcessId { pid, start: 1, ..ProcessId::current() };
     let boot = Record::Boot {
         version: 1,
@@ -27,7 +22,7 @@ fn recording(granularity: Granularity, pid: u32, role: Role, records: Vec<Record
         ppid: 1,
         role,
         program: "test".to_owned(),
-        granularity,
+        granularity: Granularity::Profile,
         engine: Engine::Native,
     };
     let entries = std::iter::once(boot).chain(records).map(|record| Entry { at: 5, record });
@@ -445,19 +440,11 @@ fn entered_functions_are_told_by_step_and_job() {
     if let Record::Closed { entered, .. } = &mut done {
         entered.0.add(&ContextLabel::new("3"), &MeasuredPath::new("a.py"), &[10, 20].into_iter().collect());
     }
-    let records = vec![opened, done];
-    let judgement = judged(vec![writer(9, Role::Web, records.clone())]);
+    let judgement = judged(vec![writer(9, Role::Web, vec![opened, done])]);
     let [step] = judgement.entered.as_slice() else { panic!("{:?}", judgement.entered) };
     assert_eq!((step.step, step.scope.as_str()), (Some(3), "3"));
     let functions = &step.functions[&MeasuredPath::new("a.py")];
     assert_eq!(functions.iter().collect::<Vec<_>>(), [10, 20]);
-
-    // Of what a process did not record, it tells nothing; one whose beginning is damaged may have recorded it.
-    let by_request = recording(Granularity::Request, 9, Role::Web, records.clone());
-    assert_eq!(judged(vec![by_request]).entered, []);
-    let bytes: Vec<u8> =
-        records.into_iter().flat_map(|record| encode(&Entry { at: 5, record }).unwrap()).collect();
-    assert_eq!(judged(vec![Writer::from_bytes("h.9.1.ledger", &bytes)]).entered, judgement.entered);
 }
 
 #[test]

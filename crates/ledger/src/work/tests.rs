@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Engine, NewLines, ProcessId, Role};
+use crate::{Engine, Granularity, NewLines, ProcessId, Role};
 
 /// What happens to one of a few units, or to their process.
 #[derive(Debug, Clone)]
@@ -117,4 +117,15 @@ fn of_what_has_ended_nothing_is_kept_but_numbers() {
     let [program] = work.programs.as_slice() else { panic!("{:?}", work.programs) };
     assert!(program.open.is_empty() && program.ended.is_empty());
     assert_eq!(work.begun.kinds, BTreeMap::from([(UnitKind::Request, 200)]));
+}
+
+#[test]
+fn a_beginning_that_was_written_twice_counts_once() {
+    let mut work = Work::default();
+    for event in [Event::Boot, Event::Open(1, UnitKind::Job), Event::Open(1, UnitKind::Job), Event::Closed(1)]
+    {
+        work.take(&Entry { at: 1, record: record(&event) });
+    }
+    assert_eq!(work.begun.jobs, BTreeMap::from([("j1".to_owned(), 1)]));
+    assert_eq!(work.still_open().count(), 0);
 }

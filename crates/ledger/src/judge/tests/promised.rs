@@ -14,7 +14,7 @@ fn run(dir: &Path, writers: &[&Writer], maps: &[(&str, &[Record])]) -> [RunLedge
     let (layout, slug, run) = (Layout::new(dir), Slug::parse("p").unwrap(), RunToken::parse("r").unwrap());
     let place = layout.run_dir(&slug, &run);
     std::fs::create_dir_all(&place).unwrap();
-    let line = |record: &Record| encode(&Entry { at: 5, record: record.clone() }).unwrap();
+    let line = |record: &Record| encode(&Entry { at: 6, record: record.clone() }).unwrap();
     for writer in writers {
         let bytes: Vec<u8> = writer.entries().iter().flat_map(|entry| encode(entry).unwrap()).collect();
         std::fs::write(place.join(&writer.file), bytes).unwrap();
@@ -37,6 +37,11 @@ fn a_unit_that_only_the_map_has_is_open() {
         assert_reason(&judgement, Status::Partial, "ended in the middle of step 2 (GET /2)");
         assert_eq!(judgement.verdict.reasons.len(), 1, "{:?}", judgement.verdict);
     }
+    assert_eq!(
+        ledgers.each_ref().map(RunLedger::latest),
+        [Some(6), Some(6)],
+        "it is the run's latest sign of life"
+    );
     // It is no record of the file, which may end without it.
     assert_eq!(ledgers.map(|ledger| ledger.extents()[&web.file].records), [3, 3]);
 }
