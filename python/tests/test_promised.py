@@ -144,7 +144,7 @@ def test_a_ledger_that_is_cut_off_meanwhile_has_no_unit_twice(flow: Workspace) -
     assert judged.status == "partial"
     assert judged.names("the ledger was taken away or cut off")
     # What was cut off was the first one's end.
-    assert judged.names("in the middle of", "/first") and not judged.names("in the middle of", "/second"), judged
+    assert judged.names("in the middle of step 1") and not judged.names("in the middle of step 2"), judged
 
 
 def test_where_no_map_can_be_had_it_is_written_at_once(flow: Workspace) -> None:
