@@ -155,8 +155,8 @@ def opened_in(map_file: Path) -> list[bytes]:
 
 
 def ledger(coverage_dir: Path, slug: str, run_token: str = "*") -> list[Entry]:
-    """All whole records of a profile's runs, in the files' order, and what began by the memory maps. A line that is being
-    written is left out.
+    """All whole records of a profile's runs, in the files' order, with what began by the memory maps. A line that is
+    being written is left out.
     """
     entries: list[Entry] = []
     for path in sorted((coverage_dir / ".playtrace" / slug).glob(f"{run_token}/*.ledger")):

@@ -5,10 +5,14 @@ However the process comes to its end in between, the verdict names the unit, als
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from conftest import Workspace
 from judged import CLIENT, Judged, judge
 from scenario import opened_in
+
+if TYPE_CHECKING:
+    from conftest import Workspace
 
 APP = """
     import ctypes
@@ -144,7 +148,8 @@ def test_a_ledger_that_is_cut_off_meanwhile_has_no_unit_twice(flow: Workspace) -
     assert judged.status == "partial"
     assert judged.names("the ledger was taken away or cut off")
     # What was cut off was the first one's end.
-    assert judged.names("in the middle of step 1") and not judged.names("in the middle of step 2"), judged
+    assert judged.names("in the middle of step 1"), judged
+    assert not judged.names("in the middle of step 2"), judged
 
 
 def test_where_no_map_can_be_had_it_is_written_at_once(flow: Workspace) -> None:
