@@ -58,6 +58,21 @@ class Client:
         print(json.dumps(self.statuses), flush=True)
 """
 
+#: A driver whose requests each call the function of `flow.py` that their path names.
+DRIVER = """
+import flow
+from driver_client import Client
+
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    getattr(flow, environ["PATH_INFO"].strip("/"))()
+    return []
+
+
+client = Client(app)
+"""
+
 
 @dataclass(frozen=True)
 class Judged:

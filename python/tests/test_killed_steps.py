@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import coverage
 import pytest
-from judged import CLIENT, judge
+from judged import CLIENT, DRIVER, judge
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -48,20 +48,6 @@ APP = """
         os.waitpid(pid, 0)
 """
 WHOLE, SHARED, THREADED, CUT, KILL, FORKS = 6, 10, 14, 18, 25, 29
-
-DRIVER = """
-import flow
-from driver_client import Client
-
-
-def app(environ, start_response):
-    start_response("200 OK", [])
-    getattr(flow, environ["PATH_INFO"].strip("/"))()
-    return []
-
-
-client = Client(app)
-"""
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from judged import CLIENT, Judged, judge
+from judged import CLIENT, DRIVER, Judged, judge
 from scenario import opened_in
 
 if TYPE_CHECKING:
@@ -55,23 +55,7 @@ APP = """
         one.join()
         killed()
 """
-DRIVER = """
-import glob, os, sys
-import flow
-from driver_client import Client
-
-
-def app(environ, start_response):
-    start_response("200 OK", [])
-    getattr(flow, environ["PATH_INFO"].strip("/"))()
-    return []
-
-
-client = Client(app)
-flow.answer = client.get
-for path in sys.argv[1:] or ["/whole", "/whole"]:
-    client.get(path)
-"""
+TWICE = DRIVER + "flow.answer = client.get\nclient.get('/whole')\nclient.get('/whole')\n"
 
 
 @pytest.fixture
@@ -84,8 +68,7 @@ def flow(workspace: Workspace) -> Workspace:
 
 def cut(flow: Workspace, how: str) -> Judged:
     """Answer two requests, and a third one that ends the process."""
-    driver = DRIVER.replace('["/whole", "/whole"]', f'["/whole", "/whole", "/{how}"]')
-    flow.run(driver, check=False, warnings="ignore")
+    flow.run(f"{TWICE}client.get('/{how}')\n", check=False, warnings="ignore")
     return judge(flow, None)
 
 
@@ -104,7 +87,7 @@ def test_a_request_that_ends_its_process_is_named(flow: Workspace, how: str) -> 
 
 def test_only_the_map_tells_of_one_that_was_killed(flow: Workspace) -> None:
     """What the other tests rest on: its promise is not in the ledger."""
-    flow.run(DRIVER.replace('["/whole", "/whole"]', '["/whole", "/killed"]'), check=False)
+    flow.run(f"{DRIVER}client.get('/whole')\nclient.get('/killed')\n", check=False)
     assert ledger(flow).count(b'"t":"open"') == 1
     [path] = (flow.data / ".playtrace" / "p" / "r").glob("*.lines")
     [opened] = opened_in(path)
@@ -112,7 +95,7 @@ def test_only_the_map_tells_of_one_that_was_killed(flow: Workspace) -> None:
 
 
 def test_what_is_promised_is_written_once(flow: Workspace) -> None:
-    flow.run(DRIVER)
+    flow.run(TWICE)
     assert ledger(flow).count(b'"t":"open"') == ledger(flow).count(b'"t":"closed"') == 2
     [path] = (flow.data / ".playtrace" / "p" / "r").glob("*.lines")
     assert opened_in(path) == []

@@ -250,18 +250,12 @@ impl Run {
         self.drop_inherited_promises();
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let (at, promised) = (now(), self.promised.len());
-        for record in records {
-            encode_into(&Entry { at, record }, &mut self.promised)?;
-        }
-        match journal.append_lines(&self.promised) {
-            Ok(()) => self.promised.clear(),
-            // They are in the map still.
-            Err(error) => {
-                self.promised.truncate(promised);
-                return Err(error.into());
-            }
-        }
-        Ok(())
+        let encoded =
+            records.into_iter().try_for_each(|record| encode_into(&Entry { at, record }, &mut self.promised));
+        let written = encoded.and_then(|()| journal.append_lines(&self.promised));
+        // What was promised before is in the map still.
+        self.promised.truncate(if written.is_ok() { 0 } else { promised });
+        Ok(written?)
     }
 
     /// Whether the shard of this process has so many bytes. One that was merged and taken away has none.
