@@ -96,7 +96,8 @@ fn look(py: Python<'_>, variable: &Bound<'_, PyAny>) -> Option<usize> {
 ///
 /// # Safety
 /// The interpreter's lock must be held, and `variable` be a `ContextVar`.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always)] // for each line
 pub(crate) unsafe fn address(variable: *mut ffi::PyObject) -> Option<usize> {
     let number = NUMBER.load(Ordering::Relaxed);
     if number == 0 {
@@ -113,6 +114,43 @@ pub(crate) unsafe fn address(variable: *mut ffi::PyObject) -> Option<usize> {
         // An address.
         #[allow(clippy::cast_possible_truncation)]
         is_current.then_some(found as usize)
+    }
+}
+
+/// The running thread, for questions of what variables hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking {
+    state: *const u64,
+    number: usize,
+}
+
+/// The running thread; `None` where variables are not to be asked like this.
+///
+/// # Safety
+/// The interpreter's lock must be held.
+#[inline(always)]
+#[allow(clippy::inline_always)] // for each line
+pub(crate) unsafe fn asking() -> Option<Asking> {
+    let number = NUMBER.load(Ordering::Relaxed);
+    // SAFETY: the caller's promise.
+    (number != 0).then(|| Asking { state: unsafe { state() }, number })
+}
+
+/// Whether a variable holds the object at an address, which is not 0; `false` if that is not to be had without asking. Can't panic.
+///
+/// # Safety
+/// As [`address`]; it must be that thread that asks.
+#[inline(always)]
+#[allow(clippy::inline_always)] // for each line
+pub(crate) unsafe fn is(asking: Asking, variable: *mut ffi::PyObject, held: usize) -> bool {
+    let Asking { state: thread, number } = asking;
+    // SAFETY: the caller's promise; the fields were found there. A thread without a context has another version than the one that
+    // something was found at.
+    unsafe {
+        let variable = variable.cast::<u64>().cast_const();
+        word(variable, FOUND) == held as u64
+            && word(variable, THREAD) == word(thread, number)
+            && word(variable, VERSION) == word(thread, number - BEFORE_VERSION)
     }
 }
 

@@ -3,7 +3,6 @@
 //! A transaction in the shard makes and removes a journal file and writes a dozen pages; a ledger's record is one write. Where requests
 //! with news follow one another closely, some share a transaction: ADR-0002.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use playtrace_model::LineData;
@@ -50,28 +49,13 @@ impl Behind {
     }
 
     /// More lines wait.
-    pub(crate) fn add(&mut self, lines: &LineData) {
+    pub(crate) fn add(&mut self, lines: LineData) {
         if lines.is_empty() {
             return;
         }
         self.since.get_or_insert_with(Instant::now);
-        if self.is_empty() {
-            // As it is: nothing is compared.
-            self.lines.clone_from(lines);
-        } else {
-            self.lines.union_with(lines);
-        }
         self.sets += lines.iter().count();
-    }
-
-    /// What waits, and `new`.
-    pub(crate) fn with<'a>(&self, new: &'a LineData) -> Cow<'a, LineData> {
-        if self.is_empty() {
-            return Cow::Borrowed(new);
-        }
-        let mut all = self.lines.clone();
-        all.union_with(new);
-        Cow::Owned(all)
+        self.lines.append(lines);
     }
 
     /// Gives what waits; nothing does then.

@@ -7,6 +7,7 @@ use playtrace_tracer::{Arm, CodeId, Entry, Followed, Lacked, Redundant, Token, W
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::asked;
 use crate::callable;
 use crate::current::{self, Kind, Nobodys};
 use crate::monitor::{self, DISABLE};
@@ -58,23 +59,42 @@ unsafe fn on_trail(args: *const *mut ffi::PyObject, count: usize) -> bool {
     if count < 2 {
         return false;
     }
-    // SAFETY: the lock is held; there are a code object and an int.
-    let (py, code, line) = unsafe { (Python::assume_attached(), *args, number::line(*args.add(1))) };
-    line.is_some_and(|line| stretch::line(py, code as usize, line) || followed(py, code as usize, line))
+    // SAFETY: the lock is held; there are a code object and an int. The thread is asked for first, which is a call: nothing else needs to be
+    // kept while it runs.
+    let (py, asking) = unsafe { (Python::assume_attached(), asked::asking()) };
+    let (code, line) = unsafe { (*args as usize, number::line(*args.add(1))) };
+    let Some(line) = line else { return false };
+    asking.is_some_and(|asking| stretch::line(py, asking, code, line)) || followed(py, code, line)
 }
 
 /// Deals with a line of which the stretch does not know.
 #[inline(never)]
 fn followed(py: Python<'_>, code: usize, line: u32) -> bool {
-    let followed = AGENT.with(py, |state| {
-        let Some(agent) = &mut state.agent else { return Followed::Lost };
-        let followed = agent.trails.line(py, &mut agent.tracer, code, line);
-        if followed == Followed::Fresh {
-            agent.trails.begin_stretch(py, &mut agent.tracer, code);
-        }
-        followed
-    });
+    // SAFETY: a short cut sets bits, counts, and notes the line at the end of the map.
+    let followed = unsafe {
+        AGENT.with_places(py, |state| {
+            let Some(agent) = &mut state.agent else { return Followed::Lost };
+            let followed = agent.trails.line(py, &mut agent.tracer, code, line);
+            if followed == Followed::Fresh
+                && let Some(id) = agent.trails.code(code)
+            {
+                agent.trails.begin_stretch(py, &mut agent.tracer, code, id);
+            }
+            followed
+        })
+    };
     followed.is_some_and(|followed| followed != Followed::Lost)
+}
+
+/// Deals with an entry by a call if that can be done by what is known of lines; says whether it was. Can't panic.
+#[inline]
+fn entered_on_trail(py: Python<'_>, code: usize) -> bool {
+    // SAFETY: bits are set, and the list of what the context touched grows.
+    let entered = unsafe {
+        AGENT
+            .with_places(py, |state| state.agent.as_mut().is_some_and(|agent| agent.enter_on_trail(py, code)))
+    };
+    entered == Some(true)
 }
 
 /// The first argument's address, if there is one.
@@ -240,6 +260,9 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
         if let Some(fresh) = fresh {
             agent.keep(fresh);
         }
+        if entry == Entry::First {
+            agent.trails.begin_stretch(py, &mut agent.tracer, code as usize, id);
+        }
         Some((id, entry))
     });
     match entry.flatten() {
@@ -251,7 +274,7 @@ fn entered(py: Python<'_>, code: *mut ffi::PyObject, way: Way) -> Answer {
             monitor::rearm(py, &[(id, Arm::Everything)]);
             Answer::Keep
         }
-        Some((_, Entry::Keep)) | None => Answer::Keep,
+        Some((_, Entry::Keep | Entry::First)) | None => Answer::Keep,
     }
 }
 
@@ -262,9 +285,15 @@ pub(crate) unsafe extern "C" fn on_start(
     _names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     let count = callable::count(count);
-    // SAFETY: the interpreter hands over `count` objects.
-    let code = unsafe { first(args, count) };
-    guarded(|py| code.map_or(Answer::Keep, |code| entered(py, code, Way::Start)))
+    // SAFETY: the interpreter hands over `count` objects, with its lock held.
+    unsafe {
+        let Some(code) = first(args, count) else { return ffi::Py_None() };
+        if entered_on_trail(Python::assume_attached(), code as usize) {
+            // Immortal: see `on_line`.
+            return ffi::Py_None();
+        }
+        guarded(|py| entered(py, code, Way::Start))
+    }
 }
 
 pub(crate) unsafe extern "C" fn on_resume(

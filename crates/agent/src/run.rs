@@ -12,7 +12,7 @@ use playtrace_covdata::CovdataError;
 use playtrace_covdata::shard::{ShardDraft, ShardWriter};
 use playtrace_ledger::unflushed::{LABELS, label_record, line_record, scope_record};
 use playtrace_ledger::{
-    Engine, Entry, Granularity, Journal, Layout, ProcessId, Record, Recording, Role, encode_into,
+    Engine, Granularity, Journal, Layout, ProcessId, Record, Recording, Role, encode_into,
 };
 use playtrace_model::{ContextLabel, RunToken, Slug};
 use playtrace_tracer::{ContextId, FileId, Fresh};
@@ -169,7 +169,7 @@ impl Run {
         let at = now().max(journal.begun());
         self.drop_inherited_promises();
         let begin = self.promised.len();
-        encode_into(&Entry { at, record: opened }, &mut self.promised)?;
+        encode_into(at, &opened, &mut self.promised)?;
         if !self.unmapped && !self.mapless {
             self.map(place);
             self.mapless = self.unflushed.is_none();
@@ -202,7 +202,7 @@ impl Run {
 
     /// Appends to the run's ledger, opening it (again, when a clean-up took it away) if need be.
     pub(crate) fn append(&mut self, place: &Place, record: Record) -> Result<(), AgentError> {
-        self.append_all(place, Journal::is_current, [record])
+        self.append_all(place, Journal::is_current, [&record])
     }
 
     /// The same for the end of a unit: it follows its beginning, for which the path was looked up. Without news, and without another unit's
@@ -211,18 +211,18 @@ impl Run {
     pub(crate) fn append_closed(
         &mut self,
         place: &Place,
-        record: Record,
+        record: &Record,
         has_news: bool,
     ) -> Result<(), AgentError> {
         let is_alone = self.open <= 1;
         self.append_all(place, |journal| (is_alone && !has_news) || journal.is_whole(), [record])
     }
 
-    fn append_all(
+    fn append_all<'a>(
         &mut self,
         place: &Place,
         is_current: impl FnOnce(&Journal) -> bool,
-        records: impl IntoIterator<Item = Record>,
+        records: impl IntoIterator<Item = &'a Record>,
     ) -> Result<(), AgentError> {
         if !self.journal.as_ref().is_some_and(is_current) {
             let harmed = self.journal.is_some();
@@ -250,8 +250,7 @@ impl Run {
         self.drop_inherited_promises();
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let (at, promised) = (now(), self.promised.len());
-        let encoded =
-            records.into_iter().try_for_each(|record| encode_into(&Entry { at, record }, &mut self.promised));
+        let encoded = records.into_iter().try_for_each(|record| encode_into(at, record, &mut self.promised));
         let written = encoded.and_then(|()| journal.append_lines(&self.promised));
         // What was promised before is in the map still.
         self.promised.truncate(if written.is_ok() { 0 } else { promised });

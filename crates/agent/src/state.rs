@@ -34,7 +34,7 @@ pub(crate) enum Listening {
     Yes,
 }
 
-/// The state. Whoever comes to it ends the stretch of lines whose places are kept from one to the next ([`stretch`]).
+/// The state. Whoever comes to it ends the stretches of lines whose places are kept from one to the next ([`stretch`]).
 pub(crate) struct StateCell(AttachedCell<State>);
 
 impl StateCell {
@@ -42,6 +42,16 @@ impl StateCell {
     #[inline]
     pub(crate) fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut State) -> R) -> Option<R> {
         stretch::end();
+        self.0.with(py, f)
+    }
+
+    /// The same where nothing of it moves: what is kept of stretches stays good.
+    ///
+    /// # Safety
+    /// `f` must not move, free or reallocate what a [stretch](playtrace_tracer::Stretch) leads to: nothing but numbers and bits is
+    /// written, and lists that no stretch is of grow.
+    #[inline]
+    pub(crate) unsafe fn with_places<R>(&self, py: Python<'_>, f: impl FnOnce(&mut State) -> R) -> Option<R> {
         self.0.with(py, f)
     }
 }

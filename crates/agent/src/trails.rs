@@ -5,7 +5,7 @@
 //! objects that it enters. Whatever may have changed since is a number to compare. Each answer is the one that the long way gives
 //! (`callbacks.rs`), or none, and then nothing was done.
 
-use playtrace_tracer::{CodeId, Followed, Token, Tracer, Track, Trail};
+use playtrace_tracer::{CodeId, Entered, Followed, Token, Tracer, Track, Trail};
 use pyo3::Python;
 
 use crate::current::{self, Held};
@@ -13,7 +13,7 @@ use crate::stretch;
 use crate::unflushed::{LineNote, Tail};
 
 /// So many code objects are kept in mind, so many tokens, and so many files.
-const CODES: usize = 256;
+const CODES: usize = 1024;
 const WORKS: usize = 4;
 const FILES: usize = 16;
 
@@ -68,16 +68,43 @@ impl Trails {
         tracer.follow(id, line, trail, way, note)
     }
 
-    /// A fresh line was recorded this way: the next ones of its code object are mostly fresh, too.
+    /// The next lines of a code object are mostly fresh: one was recorded this way, or whoever runs entered it for the first time.
     #[inline(never)]
-    pub(crate) fn begin_stretch(&self, py: Python<'_>, tracer: &mut Tracer, code: usize) -> Option<()> {
-        let (id, work) = (self.code(code)?, self.work(py)?);
+    pub(crate) fn begin_stretch(
+        &self,
+        py: Python<'_>,
+        tracer: &mut Tracer,
+        code: usize,
+        id: CodeId,
+    ) -> Option<()> {
+        self.begin_stretch_of(py, tracer, (code, id), self.work(py)?)
+    }
+
+    fn begin_stretch_of(
+        &self,
+        py: Python<'_>,
+        tracer: &mut Tracer,
+        (code, id): (usize, CodeId),
+        work: &Work,
+    ) -> Option<()> {
         let way = self.ways[tracer.file_of(id)?.0 as usize % FILES].as_ref()?;
         let note = self.tail.as_ref()?.whole(way.note)?;
         let stretch = tracer.stretch(id, &work.trail, &way.track)?;
-        // SAFETY: all of it is borrowed from the state, where the caller is at this moment; whoever comes next ends the stretch.
+        // SAFETY: all of it is borrowed from the state, where the caller is at this moment; whoever comes next ends the stretch, or moves
+        // nothing.
         unsafe { stretch::begin(py, code, work.held, stretch, note) };
         Some(())
+    }
+
+    /// Deals with an entry by a call if that can be done by what is known; says whether it was. Can't panic.
+    #[inline]
+    pub(crate) fn enter(&self, py: Python<'_>, tracer: &mut Tracer, code: usize) -> bool {
+        let (Some(id), Some(work)) = (self.code(code), self.work(py)) else { return false };
+        let entered = tracer.enter_on(&work.trail, work.token, id);
+        if entered == Entered::First {
+            self.begin_stretch_of(py, tracer, (code, id), work);
+        }
+        entered != Entered::Lost
     }
 
     /// The number of a code object that is kept in mind.
@@ -122,9 +149,10 @@ impl Trails {
     }
 }
 
-/// Objects lie 16 bytes apart at least; code objects are some hundred bytes long.
+/// Fibonacci hashing: two that share a place push each other out, and their addresses are a few hundred bytes apart.
+#[inline]
 fn index(code: usize) -> usize {
-    (code >> 4 ^ code >> 12) % CODES
+    (code as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(CODES.ilog2()) as usize % CODES
 }
 
 /// Tokens are 48 bytes long.

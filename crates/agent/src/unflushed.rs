@@ -216,26 +216,38 @@ impl End {
     #[inline(always)]
     #[allow(clippy::inline_always)] // for each line
     pub(crate) fn push_word(&self, word: u64) -> Option<()> {
-        let begin = HEADER + self.used.get();
-        if begin + size_of::<u64>() > self.size.get() {
+        let (base, end) = (self.base.get(), self.used.get() + size_of::<u64>());
+        if HEADER + end > self.size.get() {
             return None;
         }
-        // SAFETY: it lies within the mapping. Nobody else in this process has a reference at the moment: code that has one reports
-        // no line.
-        unsafe { self.base.get().add(begin).cast::<[u8; 8]>().write(word.to_le_bytes()) };
-        self.used.set(self.used.get() + size_of::<u64>());
-        self.publish();
+        self.used.set(end);
+        // SAFETY: it lies within the mapping, which is this one's. Nobody else in this process has a reference at the moment: code that has
+        // one reports no line.
+        unsafe {
+            base.add(HEADER + end - size_of::<u64>()).cast::<[u8; 8]>().write(word.to_le_bytes());
+            publish(base, end);
+        }
         Some(())
     }
 
     /// Lets what was written count: the number is stored after the records.
     #[inline]
     fn publish(&self) {
-        // SAFETY: eight aligned bytes at the beginning of the mapping. Nobody else in this process has a reference; other
-        // processes only read.
-        let word = unsafe { AtomicU64::from_ptr(self.base.get().add(MAGIC.len()).cast()) };
-        word.store((self.used.get() as u64).to_le(), Ordering::Release);
+        // SAFETY: it is the mapping.
+        unsafe { publish(self.base.get(), self.used.get()) };
     }
+}
+
+/// Lets so many bytes of records count in a mapping.
+///
+/// # Safety
+/// `base` must be where a mapping of this process begins.
+#[inline(always)]
+#[allow(clippy::inline_always)] // for each line
+unsafe fn publish(base: *mut u8, used: usize) {
+    // SAFETY: eight aligned bytes at the beginning. Nobody else in this process has a reference; other processes only read.
+    let word = unsafe { AtomicU64::from_ptr(base.add(MAGIC.len()).cast()) };
+    word.store((used as u64).to_le(), Ordering::Release);
 }
 
 impl Records {

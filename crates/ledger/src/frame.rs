@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use crate::{Entry, LedgerError};
+use crate::{Entry, LedgerError, Record};
 
 /// What was wrong at a place of a ledger file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +27,15 @@ const HEAD: usize = 18;
 pub fn encode(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
     // Most records are shorter.
     let mut bytes = Vec::with_capacity(512);
-    encode_into(entry, &mut bytes)?;
+    encode_into(entry.at, &entry.record, &mut bytes)?;
     Ok(bytes)
 }
 
-/// Appends the bytes of one record; nothing if that fails.
-pub fn encode_into(entry: &Entry, bytes: &mut Vec<u8>) -> Result<(), LedgerError> {
+/// Appends the bytes of one record, of a time in milliseconds since 1970-01-01 UTC; nothing if that fails.
+pub fn encode_into(at: u64, record: &Record, bytes: &mut Vec<u8>) -> Result<(), LedgerError> {
     let begin = bytes.len();
     bytes.resize(begin + HEAD, b' ');
-    if let Err(source) = entry.write_json(bytes) {
+    if let Err(source) = record.write_json(at, bytes) {
         bytes.truncate(begin);
         return Err(LedgerError::Encode { source });
     }

@@ -11,7 +11,7 @@ use playtrace_model::{RunToken, Slug};
 use crate::shared::{make_directory, share};
 use crate::writer::Sources;
 use crate::{
-    Entry, Layout, LedgerError, ProcessId, Record, Recording, Role, VERSION, Writer, encode_into, unflushed,
+    Layout, LedgerError, ProcessId, Record, Recording, Role, VERSION, Writer, encode_into, unflushed,
 };
 
 /// One process's ledger of one run, open for appending.
@@ -139,7 +139,7 @@ impl Journal {
     ) -> Result<(), LedgerError> {
         let mut bytes = Vec::new();
         for record in records {
-            encode_into(&Entry { at, record }, &mut bytes)?;
+            encode_into(at, &record, &mut bytes)?;
         }
         self.append_lines(&bytes)
     }
@@ -188,7 +188,7 @@ impl Journal {
             Writer::scan(&self.path, String::new(), &mut |_| (), &mut Sources::new()).map_err(fault)?;
         let mut lines = Vec::new();
         for entry in known.lacking(opened) {
-            encode_into(&entry, &mut lines)?;
+            encode_into(entry.at, &entry.record, &mut lines)?;
         }
         self.append_lines(&lines)
     }

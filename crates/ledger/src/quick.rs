@@ -63,7 +63,7 @@ fn write_lines(lines: &NewLines, bytes: &mut Vec<u8>) -> serde_json::Result<()> 
         last = Some(context);
         text(path.as_str(), bytes)?;
         bytes.extend_from_slice(b":\"");
-        bytes.extend_from_slice(lines.to_hex().as_bytes());
+        lines.hex_into(bytes);
         bytes.push(b'"');
     }
     bytes.extend_from_slice(b"}}");

@@ -20,20 +20,28 @@ pub struct Entry {
     pub record: Record,
 }
 
-impl Entry {
-    /// Appends its JSON. (`serde(flatten)` would take a record apart into a map first; that was half of what it costs to
+impl Record {
+    /// Appends the JSON of its [`Entry`]. (`serde(flatten)` would take a record apart into a map first; that was half of what it costs to
     /// write one.)
-    pub(crate) fn write_json(&self, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
+    pub(crate) fn write_json(&self, at: u64, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
         bytes.extend_from_slice(b"{\"at\":");
-        bytes.extend_from_slice(itoa::Buffer::new().format(self.at).as_bytes());
-        if quick::write(&self.record, bytes)? {
+        bytes.extend_from_slice(itoa::Buffer::new().format(at).as_bytes());
+        if quick::write(self, bytes)? {
             return Ok(());
         }
         let comma = bytes.len();
-        serde_json::to_writer(&mut *bytes, &self.record)?;
+        serde_json::to_writer(&mut *bytes, self)?;
         // Every record has a field at least, its name: this was its opening brace.
         bytes[comma] = b',';
         Ok(())
+    }
+
+    /// The lines that the end of a unit brings; none of any other record.
+    pub fn into_new_lines(self) -> LineData {
+        match self {
+            Self::Closed { new, .. } => new.0,
+            _ => LineData::new(),
+        }
     }
 }
 

@@ -40,6 +40,8 @@ const OPENED: u32 = 2;
 
 /// Contexts and scopes have lower numbers.
 pub const LABELS: u32 = 1 << LABEL_BITS;
+/// Lines have lower numbers.
+pub const LINES: u32 = 1 << LINE_BITS;
 const LABEL_BITS: u32 = 22;
 const FILE_BITS: u32 = 20;
 const LINE_BITS: u32 = 20;
@@ -54,7 +56,13 @@ pub fn line_record(label: u32, file: u32, line: u32) -> Option<u64> {
 /// The record of another line of the same context and file as one of line 0; `None` where its number is too large.
 #[inline]
 pub fn with_line(record: u64, line: u32) -> Option<u64> {
-    (line >> LINE_BITS == 0).then(|| record | u64::from(line) << 44)
+    (line < LINES).then(|| with_low_line(record, line))
+}
+
+/// The same for a line that is known to be below [`LINES`].
+#[inline]
+pub fn with_low_line(record: u64, line: u32) -> u64 {
+    record | u64::from(line) << 44
 }
 
 /// The record that says which file a number means.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::hex;
+use crate::hex::{hex, hex_into};
 
 /// A set of line numbers: bit `n % 8` of byte `n / 8` says whether line `n` is in it.
 ///
@@ -57,7 +57,11 @@ impl LineBits {
 
     /// How many lines are in the set.
     pub fn len(&self) -> usize {
-        self.0.iter().map(|b| b.count_ones() as usize).sum()
+        // Eight bytes at once: they are counted for each shard that is written.
+        let (words, rest) = self.0.as_chunks();
+        let count = |word: u64| word.count_ones() as usize;
+        words.iter().map(|word| count(u64::from_ne_bytes(*word))).sum::<usize>()
+            + rest.iter().map(|byte| count(u64::from(*byte))).sum::<usize>()
     }
 
     /// Whether no line is in the set.
@@ -114,12 +118,18 @@ impl LineBits {
 
     /// Whether every line of this set is in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.difference(other).is_empty()
+        let (common, beyond) = self.0.split_at(self.0.len().min(other.0.len()));
+        beyond.is_empty() && common.iter().zip(&other.0).all(|(mine, theirs)| mine & !theirs == 0)
     }
 
     /// Lower-case hexadecimal digits of the blob, for text formats.
     pub fn to_hex(&self) -> String {
         hex(&self.0)
+    }
+
+    /// Appends the same to text that is made as bytes.
+    pub fn hex_into(&self, text: &mut Vec<u8>) {
+        hex_into(&self.0, text);
     }
 
     /// Reads [`LineBits::to_hex`]; `None` for anything else.

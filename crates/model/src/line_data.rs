@@ -34,6 +34,24 @@ impl LineData {
         }
     }
 
+    /// The same for what is nobody else's any more.
+    pub fn insert(&mut self, context: &ContextLabel, path: MeasuredPath, lines: LineBits) {
+        match self.contexts.get_mut(context) {
+            Some(files) => unite(files, path, lines),
+            None => _ = self.contexts.insert(context.clone(), BTreeMap::from([(path, lines)])),
+        }
+    }
+
+    /// Adds everything of `other`, whose parts become this one's.
+    pub fn append(&mut self, other: Self) {
+        for (context, files) in other.contexts {
+            match self.contexts.get_mut(&context) {
+                Some(known) => files.into_iter().for_each(|(path, lines)| unite(known, path, lines)),
+                None => _ = self.contexts.insert(context, files),
+            }
+        }
+    }
+
     /// Adds everything of `other`: commutative, associative, idempotent.
     pub fn union_with(&mut self, other: &Self) {
         for (context, path, lines) in other.iter() {
@@ -87,6 +105,13 @@ impl LineData {
     }
 }
 
+fn unite(files: &mut BTreeMap<MeasuredPath, LineBits>, path: MeasuredPath, lines: LineBits) {
+    match files.get_mut(&path) {
+        Some(known) => known.union_with(&lines),
+        None => _ = files.insert(path, lines),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -119,6 +144,12 @@ mod tests {
         fn union_is_commutative_associative_idempotent(a in data(), b in data(), c in data()) {
             prop_assert_eq!(union(&a, &b), union(&b, &a));
             prop_assert_eq!(union(&union(&a, &b), &c), union(&a, &union(&b, &c)));
+            let mut appended = a.clone();
+            appended.append(b.clone());
+            prop_assert_eq!(appended, union(&a, &b));
+            let mut inserted = a.clone();
+            b.iter().for_each(|(context, path, lines)| inserted.insert(context, path.clone(), lines.clone()));
+            prop_assert_eq!(inserted, union(&a, &b));
             prop_assert_eq!(union(&a, &a), a);
         }
 

@@ -10,6 +10,9 @@ use crate::linewords::LineWords;
 use crate::token::{Slot, Token};
 use crate::trail::Followed;
 
+/// The room for so many files and code objects is kept for the next context: some ten kilobytes.
+const SMALL: usize = 1024;
+
 /// A context, from [`add_context`](crate::Tracer::add_context) to
 /// [`remove_context`](crate::Tracer::remove_context). The number is used again after that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +38,8 @@ pub(crate) struct Context {
     files: Vec<Recorded>,
     /// Where in `files` a file is.
     places: FxHashMap<FileId, usize>,
+    /// How much room the lines of a file took in the context before.
+    rooms: FxHashMap<FileId, usize>,
     /// The file that was recorded last; the next line is nearly always of the same one.
     last: usize,
     /// The files with lines that were not drained yet, each once.
@@ -68,12 +73,26 @@ impl Context {
             lines_go_to,
             files: Vec::new(),
             places: FxHashMap::default(),
+            rooms: FxHashMap::default(),
             last: 0,
             fresh: Vec::new(),
             touched: Vec::new(),
             active: None,
             asleep_since: None,
         }
+    }
+
+    /// The same in the room of one that is gone: with request granularity, each request has one.
+    pub(crate) fn in_room_of(mut gone: Self, wants: Wants, lines_go_to: Option<ContextId>) -> Self {
+        gone.rooms.clear();
+        for Recorded { file, drained, fresh } in gone.files.drain(..) {
+            gone.rooms.insert(file, fresh.room().max(LineWords::room_of(&drained)));
+        }
+        gone.places.clear();
+        gone.fresh.clear();
+        gone.touched.clear();
+        let Self { files, places, rooms, fresh, touched, .. } = gone;
+        Self { files, places, rooms, fresh, touched, ..Self::new(wants, lines_go_to) }
     }
 
     /// Says whether it is news.
@@ -93,7 +112,8 @@ impl Context {
 
     fn find(&mut self, file: FileId) {
         self.last = *self.places.entry(file).or_insert_with(|| {
-            self.files.push(Recorded { file, drained: LineBits::new(), fresh: LineWords::new() });
+            let fresh = LineWords::with_room(self.rooms.get(&file).copied().unwrap_or_default());
+            self.files.push(Recorded { file, drained: LineBits::new(), fresh });
             self.files.len() - 1
         });
     }
@@ -138,7 +158,7 @@ impl Context {
 
     pub(crate) fn drain(&mut self) -> FileLines {
         let files = &mut self.files;
-        let drained = std::mem::take(&mut self.fresh).into_iter().map(|place| {
+        let drained = self.fresh.drain(..).map(|place| {
             let recorded = &mut files[place];
             let fresh = recorded.fresh.take();
             recorded.drained.union_with(&fresh);
@@ -154,6 +174,11 @@ impl Context {
             (recorded.file, lines)
         });
         whole.collect()
+    }
+
+    /// Whether its room is worth keeping for another one.
+    pub(crate) fn is_small(&self) -> bool {
+        self.files.capacity() <= SMALL && self.touched.capacity() <= SMALL
     }
 
     pub(crate) fn has_fresh(&self) -> bool {

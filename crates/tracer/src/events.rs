@@ -37,6 +37,8 @@ pub enum Lacked {
 pub enum Entry {
     /// Nothing.
     Keep,
+    /// Nothing; it is the first entry of its kind of whoever entered, whose lines come next and are news for the most part.
+    First,
     /// Silence this one place.
     Silence,
     /// Report every place of this code object again, before its next instruction runs.
@@ -226,7 +228,7 @@ impl Tracer {
             code.armed();
             return (Entry::Rearm, fresh);
         }
-        (Entry::Keep, fresh)
+        (Entry::First, fresh)
     }
 
     /// Notes that a context entered a code object; gives the first line of it if that is what the context wants.
@@ -268,7 +270,8 @@ impl Tracer {
 }
 
 /// Notes that `code` holds a bit of `context`, so that the end of the context finds it.
-fn touch(code: &mut Code, id: CodeId, context: &mut Context, bits: u64) {
+#[inline]
+pub(crate) fn touch(code: &mut Code, id: CodeId, context: &mut Context, bits: u64) {
     if code.touched & bits == 0 {
         code.touched |= bits;
         context.touched.push(id);

@@ -25,4 +25,4 @@ pub use context::{ContextId, FileLines, Wants};
 pub use events::{Entry, Fresh, Lacked, Redundant};
 pub use token::Token;
 pub use tracer::{Activation, Arm, Rearm, Tracer};
-pub use trail::{Followed, Stretch, Track, Trail};
+pub use trail::{Entered, Followed, Stretch, Track, Trail};

@@ -17,8 +17,19 @@ pub(crate) struct LineWords {
 }
 
 impl LineWords {
-    pub(crate) const fn new() -> Self {
-        Self { words: Vec::new(), any: false }
+    /// The empty set, with room for so many words.
+    pub(crate) fn with_room(words: usize) -> Self {
+        Self { words: vec![0; words], any: false }
+    }
+
+    /// How many words there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.words.len()
+    }
+
+    /// How many words these lines need.
+    pub(crate) fn room_of(lines: &LineBits) -> usize {
+        lines.as_numbits().len().div_ceil(size_of::<u64>())
     }
 
     #[inline]
@@ -65,7 +76,12 @@ impl LineWords {
     }
 
     pub(crate) fn lines(&self) -> LineBits {
-        LineBits::from_numbits(self.words.iter().flat_map(|word| word.to_le_bytes()).collect())
+        let used = self.words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+        let mut bytes = Vec::with_capacity(used * size_of::<u64>());
+        for word in &self.words[..used] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        LineBits::from_numbits(bytes)
     }
 
     /// Takes all lines out, and gives the room back: most contexts have no news for long.
@@ -89,7 +105,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_set(lines in proptest::collection::vec(0u32..3000, 0..80)) {
-            let (mut set, mut naive) = (LineWords::new(), BTreeSet::new());
+            let (mut set, mut naive) = (LineWords::default(), BTreeSet::new());
             for _ in 0..2 {
                 for &line in &lines {
                     prop_assert_eq!(set.insert(line), naive.insert(line));
@@ -106,7 +122,7 @@ mod tests {
 
     #[test]
     fn there_is_room_only_where_something_was_inserted() {
-        let mut set = LineWords::new();
+        let mut set = LineWords::default();
         assert_eq!((set.insert_within(5), set.word_among_others(5)), (None, None));
         assert!(set.insert(5));
         assert_eq!(

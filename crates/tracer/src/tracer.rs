@@ -47,6 +47,8 @@ pub struct Tracer {
     /// Numbers of code objects that are gone.
     free_codes: Vec<CodeId>,
     pub(crate) contexts: Vec<Option<Context>>,
+    /// The one that went last: its room is the next one's.
+    gone: Option<Context>,
     slots: [Option<Occupant>; OWN_SLOTS as usize],
     /// Contexts beyond the slots, by generation.
     overflow: FxHashMap<u64, ContextId>,
@@ -85,6 +87,7 @@ impl Tracer {
             codes: Vec::new(),
             free_codes: Vec::new(),
             contexts: Vec::new(),
+            gone: None,
             slots: [None; OWN_SLOTS as usize],
             overflow: FxHashMap::default(),
             active: 0,
@@ -152,7 +155,10 @@ impl Tracer {
             self.contexts.push(None);
             self.contexts.len() - 1
         });
-        self.contexts[index] = Some(Context::new(wants, lines_go_to));
+        self.contexts[index] = Some(match self.gone.take() {
+            Some(gone) => Context::in_room_of(gone, wants, lines_go_to),
+            None => Context::new(wants, lines_go_to),
+        });
         ContextId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
@@ -192,7 +198,7 @@ impl Tracer {
         self.changes += 1;
         let Some(context) = self.context_mut(id) else { return };
         let Some(active) = context.active.take() else { return };
-        let touched = std::mem::take(&mut context.touched);
+        let mut touched = std::mem::take(&mut context.touched);
         let lined = context.wants == Wants::Lines;
         if context.asleep_since.take().is_some() {
             self.silences.wake(bit(active.slot));
@@ -211,8 +217,11 @@ impl Tracer {
             self.lined &= !bit(active.slot);
         }
         self.active &= !bit(active.slot);
-        for code in touched {
+        for code in touched.drain(..) {
             self.codes[code.index()].forget(bit(active.slot));
+        }
+        if let Some(context) = self.context_mut(id) {
+            context.touched = touched;
         }
     }
 
@@ -225,7 +234,7 @@ impl Tracer {
     pub fn remove_context(&mut self, id: ContextId) {
         self.deactivate(id);
         if let Some(context) = self.contexts.get_mut(id.0 as usize) {
-            *context = None;
+            self.gone = context.take().filter(Context::is_small);
         }
     }
 

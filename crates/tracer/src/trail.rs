@@ -1,7 +1,8 @@
 //! A short cut: the next line under the same token, as long as nothing changed.
 
-use crate::code::{Code, CodeId, FileId};
+use crate::code::{Code, CodeId, FileId, Reported};
 use crate::context::ContextId;
+use crate::events::touch;
 use crate::token::{OVERFLOW, Token, bit};
 use crate::tracer::Tracer;
 
@@ -60,7 +61,44 @@ pub enum Followed {
     Lost,
 }
 
+/// What became of an entry on a trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entered {
+    /// Whoever entered has been here before, and others have not.
+    Again,
+    /// It is noted now.
+    First,
+    /// The short cut does not lead there, and nothing was changed: [`Tracer::enter`] knows.
+    Lost,
+}
+
 impl Tracer {
+    /// Notes that a code object was entered by a call under a token, whose trail this is: what [`Tracer::enter`] does for a
+    /// context that wants lines, where all are reported. Nothing that a [`Stretch`] is of moves.
+    #[inline]
+    pub fn enter_on(&mut self, trail: &Trail, token: Token, id: CodeId) -> Entered {
+        // Whoever hands its lines on has an entry of its own to note.
+        if trail.since != self.changes || bit(token.slot()) != trail.bit || self.anyone.is_some() {
+            return Entered::Lost;
+        }
+        let Some(code) = self.codes.get_mut(id.index()) else { return Entered::Lost };
+        if self.active & !code.started == 0 {
+            return Entered::Lost;
+        }
+        if code.started & trail.bit != 0 {
+            return Entered::Again;
+        }
+        if code.reported != Reported::EveryLine || code.all_seen().1.is_empty() {
+            return Entered::Lost;
+        }
+        let Some(Some(context)) = self.contexts.get_mut(trail.owner.0 as usize) else {
+            return Entered::Lost;
+        };
+        code.started |= trail.bit;
+        touch(code, id, context, trail.bit);
+        Entered::First
+    }
+
     /// The trail of a token; not for contexts that have no slot of their own.
     pub fn trail(&mut self, token: Token) -> Option<Trail> {
         let (owner, slot) = self.lined_by(token)?;

@@ -2,6 +2,7 @@
 
 use playtrace_ledger::{Granularity, Record};
 use playtrace_tracer::{CodeId, ContextId, FileId, Fresh, Lacked, Token, Trail};
+use pyo3::Python;
 
 use super::{Agent, RunId};
 use crate::current::Held;
@@ -59,6 +60,12 @@ impl Agent {
             self.trails.learn_way(track, kept.note, &kept.tail);
         }
         Lacked::Keep
+    }
+
+    /// Deals with an entry by a call if that can be done by what is known of lines, and moves nothing; says whether it was.
+    #[inline]
+    pub(crate) fn enter_on_trail(&mut self, py: Python<'_>, code: usize) -> bool {
+        self.has_noticed_forks() && self.trails.enter(py, &mut self.tracer, code)
     }
 
     /// Keeps in mind what the variable holds and whose the work is.

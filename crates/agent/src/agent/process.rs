@@ -51,6 +51,12 @@ impl Agent {
         }
     }
 
+    /// Whether there is no fork to notice.
+    #[inline]
+    pub(crate) fn has_noticed_forks(&self) -> bool {
+        self.forks == unflushed::forks()
+    }
+
     /// This is a forked child now. What is open belongs to the parent; the run of `token` goes on here with nothing
     /// seen. Answers with whether there is one, and the code objects to arm again.
     pub(crate) fn after_fork(&mut self, token: Option<Token>) -> (bool, Rearm) {

@@ -35,12 +35,11 @@ impl Run {
         let (entered, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|(context, _)| {
             place.granularity == Granularity::Steps && *context != self.profile && *context != self.import
         });
-        let new = self.labelled(place, sources, &fresh);
-        let entered = self.entered(sources, &entered);
-        let mut written = None;
-        if !new.is_empty() {
+        if !fresh.is_empty() {
             self.note_sources(place, sources, &fresh)?;
         }
+        let new = self.labelled(place, sources, fresh);
+        let entered = self.entered(sources, entered);
         if new.is_empty() && !self.behind.is_empty() && self.shard_is_gone() {
             // Whoever took it away has these lines from the ledger; they alone are no reason for another one.
             self.behind.take();
@@ -50,25 +49,36 @@ impl Run {
         let lasts = |shard: &ShardWriter| new.is_empty() || !self.behind.is_empty() || shard.is_current();
         let has_shard = self.shard.as_ref().is_some_and(lasts);
         let may_wait = urgency == Urgency::Soon && !self.token.is_untokened() && has_shard;
-        if may_wait && !self.behind.may_write() {
-            self.behind.add(&new);
-        } else if !new.is_empty() || !self.behind.is_empty() {
-            let all = self.behind.with(&new);
+        let waits = may_wait && !self.behind.may_write();
+        let mut written = None;
+        if !waits && !(new.is_empty() && self.behind.is_empty()) {
+            // Should that fail, what waited is in the ledger, and the run is switched off.
+            let mut waited = self.behind.take();
+            let all = if waited.is_empty() {
+                &new
+            } else {
+                waited.union_with(&new);
+                &waited
+            };
             let lines = all.iter().map(|(.., lines)| lines.len()).sum();
             let files = all.iter().map(|(_, path, _)| path).collect::<BTreeSet<_>>().len();
             let begin = Instant::now();
-            let shard = self.write_shard(place, tracer, sources, draft, &all)?;
+            let shard = self.write_shard(place, tracer, sources, draft, all)?;
             self.behind.written(begin);
             written = Some(Written { shard, files, lines });
         }
         // Lines between two units (a flush that the app asked for) are proven by a unit of no name.
         if unit.is_some() || !new.is_empty() || !entered.is_empty() || written.is_some() {
-            let (unit, new) = (unit.unwrap_or_default().to_owned(), NewLines(new));
-            let shard = self.shard.as_ref().filter(|_| self.behind.is_empty());
-            let shard = shard.map(|shard| shard.file_name().to_owned());
+            let holds_all = self.behind.is_empty() && !(waits && !new.is_empty());
+            let shard = self.shard.as_ref().filter(|_| holds_all).map(|shard| shard.file_name().to_owned());
             let has_news = !new.is_empty() || !entered.is_empty();
-            let closed = Record::Closed { unit, shard, new, entered: NewLines(entered) };
-            if let Err(error) = self.append_closed(place, closed, has_news) {
+            let unit = unit.unwrap_or_default().to_owned();
+            let closed = Record::Closed { unit, shard, new: NewLines(new), entered: NewLines(entered) };
+            let appended = self.append_closed(place, &closed, has_news);
+            if waits {
+                self.behind.add(closed.into_new_lines());
+            }
+            if let Err(error) = appended {
                 // They must be somewhere.
                 if !self.behind.is_empty() {
                     let all = self.behind.take();
@@ -85,12 +95,12 @@ impl Run {
         Ok(written)
     }
 
-    fn labelled(&self, place: &Place, sources: &Sources, contexts: &[(ContextId, FileLines)]) -> LineData {
+    fn labelled(&self, place: &Place, sources: &Sources, contexts: Vec<(ContextId, FileLines)>) -> LineData {
         collect(sources, contexts, |context| self.label(place, context))
     }
 
     /// What was entered, by the scopes' own names.
-    fn entered(&self, sources: &Sources, contexts: &[(ContextId, FileLines)]) -> LineData {
+    fn entered(&self, sources: &Sources, contexts: Vec<(ContextId, FileLines)>) -> LineData {
         collect(sources, contexts, |context| {
             let scope = self.scopes.iter().find(|scope| scope.context == context);
             ContextLabel::new(scope.map(|scope| scope.name.as_str()).unwrap_or_default())
@@ -117,7 +127,7 @@ impl Run {
             let hash = sources.hash(*file)?.clone();
             Some(Record::Source { path: sources.path(*file).clone(), hash })
         });
-        self.append_all(place, Journal::is_current, records.collect::<Vec<_>>())?;
+        self.append_all(place, Journal::is_current, &records.collect::<Vec<_>>())?;
         // After a clean-up this is another ledger, and what was said before is said again when it is needed.
         self.hashed.append(&mut unsaid);
         Ok(())
@@ -144,7 +154,7 @@ impl Run {
             place.granularity != Granularity::Steps || *context == self.profile || *context == self.import
         });
         let whole: Vec<_> = lined.map(|context| (context, tracer.whole(context))).collect();
-        let mut whole = self.labelled(place, sources, &whole);
+        let mut whole = self.labelled(place, sources, whole);
         // Of scopes that are gone, too.
         whole.union_with(new);
         let ProcessId { host, pid, .. } = ProcessId::current();
@@ -159,14 +169,14 @@ impl Run {
 /// The lines of contexts, under labels.
 fn collect(
     sources: &Sources,
-    contexts: &[(ContextId, FileLines)],
+    contexts: Vec<(ContextId, FileLines)>,
     label: impl Fn(ContextId) -> ContextLabel,
 ) -> LineData {
     let mut data = LineData::new();
     for (context, files) in contexts {
-        let label = label(*context);
+        let label = label(context);
         for (file, lines) in files {
-            data.add(&label, sources.path(*file), lines);
+            data.insert(&label, sources.path(file).clone(), lines);
         }
     }
     data

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use playtrace_model::{ContextLabel, LineBits, LineData, MeasuredPath, RunToken, Slug};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension as _, params};
 
 pub(super) use self::once::{Added, add_to, create_as};
 use super::ShardName;
@@ -135,7 +135,7 @@ impl ShardWriter {
         if contexts.len() > KNOWN {
             contexts.clear();
         }
-        Rows { db: transaction.db, files, contexts, new_context: None }.add_all(data).map_err(fault)?;
+        Rows::new(transaction.db, files, contexts).add_all(data).map_err(fault)?;
         transaction.commit().map_err(fault)
     }
 
@@ -222,7 +222,7 @@ impl ShardDraft {
         ];
         schema::add_meta(&self.0, &meta)?;
         more.iter().try_for_each(|(key, value)| schema::add_meta(&self.0, &[(key, value)]))?;
-        Rows { db: &self.0, files, contexts, new_context: None }.add_all(data)
+        Rows::new(&self.0, files, contexts).add_all(data)
     }
 }
 
@@ -259,9 +259,20 @@ struct Rows<'a> {
     contexts: &'a mut HashMap<ContextLabel, i64>,
     /// The context whose row was made last in this transaction: no file has lines of it, but what this transaction added.
     new_context: Option<i64>,
+    /// Statements that were asked for, for the length of the transaction: a request may have a context of its own.
+    insert_context: Option<CachedStatement<'a>>,
+    insert_lines: Option<CachedStatement<'a>>,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    fn new(
+        db: &'a Connection,
+        files: &'a mut HashMap<MeasuredPath, i64>,
+        contexts: &'a mut HashMap<ContextLabel, i64>,
+    ) -> Self {
+        Self { db, files, contexts, new_context: None, insert_context: None, insert_lines: None }
+    }
+
     fn add_all(&mut self, data: &LineData) -> rusqlite::Result<()> {
         data.iter().try_for_each(|(context, file, lines)| self.add(context, file, lines))
     }
@@ -271,7 +282,8 @@ impl Rows<'_> {
         let (file_id, new_file) = if let Some(id) = self.files.get(file) {
             (*id, false)
         } else {
-            let (id, is_new) = row_id(self.db, INSERT_FILE, SELECT_FILE, file.as_str())?;
+            let insert = &mut self.db.prepare_cached(INSERT_FILE)?;
+            let (id, is_new) = row_id(self.db, insert, SELECT_FILE, file.as_str())?;
             self.files.insert(file.clone(), id);
             (id, is_new)
         };
@@ -282,14 +294,17 @@ impl Rows<'_> {
         let context_id = if let Some(id) = self.contexts.get(context) {
             *id
         } else {
-            let (id, is_new) = row_id(self.db, INSERT_CONTEXT, SELECT_CONTEXT, context.as_str())?;
+            let insert = kept(&mut self.insert_context, self.db, INSERT_CONTEXT)?;
+            let (id, is_new) = row_id(self.db, insert, SELECT_CONTEXT, context.as_str())?;
             self.contexts.insert(context.clone(), id);
             self.new_context = is_new.then_some(id);
             id
         };
         if new_file || self.new_context == Some(context_id) {
             // Nobody can have put lines there before.
-            return self.put(file_id, context_id, lines);
+            let insert = kept(&mut self.insert_lines, self.db, INSERT_LINES)?;
+            insert.execute(params![file_id, context_id, lines.as_numbits()])?;
+            return Ok(());
         }
         let known: Option<Vec<u8>> = self
             .db
@@ -301,16 +316,21 @@ impl Rows<'_> {
             return Ok(());
         }
         all.union_with(lines);
-        self.put(file_id, context_id, &all)
-    }
-
-    fn put(&self, file_id: i64, context_id: i64, lines: &LineBits) -> rusqlite::Result<()> {
-        self.db
-            .prepare_cached(
-                "INSERT OR REPLACE INTO line_bits (file_id, context_id, numbits) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![file_id, context_id, lines.as_numbits()])?;
+        let replace = "INSERT OR REPLACE INTO line_bits (file_id, context_id, numbits) VALUES (?1, ?2, ?3)";
+        self.db.prepare_cached(replace)?.execute(params![file_id, context_id, all.as_numbits()])?;
         Ok(())
+    }
+}
+
+/// A statement that is looked up, or compiled, when it is first needed.
+fn kept<'a, 'db>(
+    statement: &'a mut Option<CachedStatement<'db>>,
+    db: &'db Connection,
+    sql: &str,
+) -> rusqlite::Result<&'a mut CachedStatement<'db>> {
+    match statement {
+        Some(statement) => Ok(statement),
+        none => Ok(none.insert(db.prepare_cached(sql)?)),
     }
 }
 
@@ -318,10 +338,17 @@ const INSERT_FILE: &str = "INSERT INTO file (path) VALUES (?1) ON CONFLICT DO NO
 const SELECT_FILE: &str = "SELECT id FROM file WHERE path = ?1";
 const INSERT_CONTEXT: &str = "INSERT INTO context (context) VALUES (?1) ON CONFLICT DO NOTHING";
 const SELECT_CONTEXT: &str = "SELECT id FROM context WHERE context = ?1";
+/// Without a way out for a row that is there: SQLite would keep a journal for that.
+const INSERT_LINES: &str = "INSERT INTO line_bits (file_id, context_id, numbits) VALUES (?1, ?2, ?3)";
 
 /// The id of a row, and whether it was made now.
-fn row_id(db: &Connection, insert: &str, select: &str, value: &str) -> rusqlite::Result<(i64, bool)> {
-    if db.prepare_cached(insert)?.execute([value])? > 0 {
+fn row_id(
+    db: &Connection,
+    insert: &mut CachedStatement<'_>,
+    select: &str,
+    value: &str,
+) -> rusqlite::Result<(i64, bool)> {
+    if insert.execute([value])? > 0 {
         return Ok((db.last_insert_rowid(), true));
     }
     let known = db.prepare_cached(select)?.query_row([value], |row| row.get(0))?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::unflushed::opened_record;
-use crate::{UnitKind, decode, encode};
+use crate::{Entry, UnitKind, decode, encode};
 
 fn open(dir: &Path) -> Result<Journal, LedgerError> {
     Journal::open_in(dir, Role::Web, "a test", Recording::default(), 7)

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use playtrace_tracer::{
-    Arm, CodeId, ContextId, Disarm, Entry, FileId, Followed, Lacked, Redundant, Stretch, Token, Tracer,
-    Track, Trail, Wants, Way,
+    Arm, CodeId, ContextId, Disarm, Entered, Entry, FileId, Followed, Lacked, Redundant, Stretch, Token,
+    Tracer, Track, Trail, Wants, Way,
 };
 
 /// Lines of each code object; the first one is a lambda: its line is reported only together with its entry.
@@ -402,6 +402,9 @@ impl World {
             return;
         }
         let (id, token) = (self.codes[code], self.threads[thread].token);
+        if way == Way::Start && !is_sample && !outside && self.entered_on_trail(token, id) {
+            return;
+        }
         let (entry, fresh) = match (is_sample, outside) {
             (true, _) => self.tracer.enter_for_sample(id, way),
             (_, true) => self.tracer.enter_for_anyone(id, way),
@@ -411,7 +414,7 @@ impl World {
             heard.insert((fresh.file.0, fresh.line));
         }
         match entry {
-            Entry::Keep => {}
+            Entry::Keep | Entry::First => {}
             Entry::Silence => {
                 let silenced = &mut self.silenced[code];
                 match way {
@@ -502,6 +505,12 @@ impl World {
         self.trails.retain(|(known, _)| *known != token);
         self.trails.push((token, trail));
         self.tracks[code] = self.tracer.track(self.codes[code], &trail);
+    }
+
+    /// The short cut of entries.
+    fn entered_on_trail(&mut self, token: Option<Token>, id: CodeId) -> bool {
+        let trail = self.trails.iter().find(|(known, _)| Some(*known) == token);
+        trail.is_some_and(|(token, trail)| self.tracer.enter_on(trail, *token, id) != Entered::Lost)
     }
 
     /// The short cut, as the glue takes it. A trail may be old: of a context that is gone, or from before a code object was; a track

@@ -42,7 +42,7 @@ pub(in crate::shard) fn add_to(
         }
     }
     let (files, contexts) = (&mut HashMap::new(), &mut HashMap::new());
-    Rows { db: transaction.db, files, contexts, new_context: None }.add_all(data).map_err(fault)?;
+    Rows::new(transaction.db, files, contexts).add_all(data).map_err(fault)?;
     transaction.commit().map_err(fault)?;
     Ok(Added::Everything)
 }
