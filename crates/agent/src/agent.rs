@@ -236,7 +236,7 @@ impl Agent {
             scope.name.clone()
         });
         let opened =
-            self.promise(id, Record::Open { unit: unit.to_string(), kind, step, job, child, what, scope });
+            self.promise(id, &Record::Open { unit: unit.to_string(), kind, step, job, child, what, scope });
         if let Err(error) = opened {
             self.leave_scope(id, context);
             return Err(error);
@@ -308,7 +308,7 @@ impl Agent {
         }
         let id = *id;
         let written = self.flush_run(id, None, Urgency::Soon)?;
-        self.append(id, Record::Left { unit: unit.to_string() })?;
+        self.append(id, &Record::Left { unit: unit.to_string() })?;
         Ok(written)
     }
 

@@ -59,9 +59,10 @@ unsafe fn on_trail(args: *const *mut ffi::PyObject, count: usize) -> bool {
     if count < 2 {
         return false;
     }
-    // SAFETY: the lock is held; there are a code object and an int. The thread is asked for first, which is a call: nothing else needs to be
-    // kept while it runs.
+    // The thread is asked for first: that is a call, and nothing else needs to be kept while it runs.
+    // SAFETY: the lock is held.
     let (py, asking) = unsafe { (Python::assume_attached(), asked::asking()) };
+    // SAFETY: there are a code object and an int.
     let (code, line) = unsafe { (*args as usize, number::line(*args.add(1))) };
     let Some(line) = line else { return false };
     asking.is_some_and(|asking| stretch::line(py, asking, code, line)) || followed(py, code, line)

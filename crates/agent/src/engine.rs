@@ -65,7 +65,7 @@ pub(crate) fn admit(py: Python<'_>, slug: &Slug, run: &RunToken, what: &str) -> 
     let Some(engine) = object(py) else { return Ok(()) };
     let Some(reason) = engine.call_method0("admit")?.extract::<Option<String>>()? else { return Ok(()) };
     let lost = if what.is_empty() { reason.clone() } else { format!("{what} is not traced: {reason}") };
-    let noted = with_agent(py, |agent| agent.note(slug, run, Record::Lost { unit: None, reason: lost }));
+    let noted = with_agent(py, |agent| agent.note(slug, run, &Record::Lost { unit: None, reason: lost }));
     noted.and(Err(raise(&AgentError::Engine { reason })))
 }
 

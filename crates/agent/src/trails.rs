@@ -21,7 +21,7 @@ const FILES: usize = 16;
 #[derive(Debug, Clone, Copy)]
 struct Place {
     code: usize,
-    id: CodeId,
+    id: Option<CodeId>,
 }
 
 /// Whose lines are reached while the variable holds something.
@@ -41,7 +41,7 @@ struct Way {
 
 /// What was found lately.
 pub(crate) struct Trails {
-    codes: [Option<Place>; CODES],
+    codes: [Place; CODES],
     works: [Option<Work>; WORKS],
     ways: [Option<Way>; FILES],
     /// Where lines are kept from being lost by a kill.
@@ -50,7 +50,8 @@ pub(crate) struct Trails {
 
 impl Trails {
     pub(crate) const fn new() -> Self {
-        Self { codes: [None; CODES], works: [None; WORKS], ways: [None; FILES], tail: None }
+        let none = Place { code: 0, id: None };
+        Self { codes: [none; CODES], works: [None; WORKS], ways: [None; FILES], tail: None }
     }
 
     /// Deals with a line if that can be done by what is known; says whether it was. Can't panic.
@@ -110,7 +111,8 @@ impl Trails {
     /// The number of a code object that is kept in mind.
     #[inline]
     pub(crate) fn code(&self, code: usize) -> Option<CodeId> {
-        self.codes[index(code)].filter(|place| place.code == code).map(|place| place.id)
+        let place = self.codes[index(code)];
+        if place.code == code { place.id } else { None }
     }
 
     /// The token that runs, if it is kept in mind.
@@ -127,7 +129,7 @@ impl Trails {
 
     /// Keeps in mind which number a code object has.
     pub(crate) fn meet(&mut self, code: usize, id: CodeId) {
-        self.codes[index(code)] = Some(Place { code, id });
+        self.codes[index(code)] = Place { code, id: Some(id) };
     }
 
     /// Keeps in mind whose the lines of a token are.
@@ -151,6 +153,7 @@ impl Trails {
 
 /// Fibonacci hashing: two that share a place push each other out, and their addresses are a few hundred bytes apart.
 #[inline]
+#[allow(clippy::cast_possible_truncation)] // all but the lowest bits
 fn index(code: usize) -> usize {
     (code as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(CODES.ilog2()) as usize % CODES
 }

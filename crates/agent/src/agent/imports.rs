@@ -41,7 +41,7 @@ impl Agent {
         let named = unit.to_string();
         let open =
             Record::Open { unit: named.clone(), kind, step: None, job: None, child: None, what, scope: None };
-        self.append(id, open).and_then(|()| self.append(id, Record::Left { unit: named })).ok()?;
+        self.append(id, &open).and_then(|()| self.append(id, &Record::Left { unit: named })).ok()?;
         self.runs.get_mut(&id)?.open += 1;
         self.units.insert(unit, Unit { run: id, context, kind, left: true });
         token::count_left(true);

@@ -24,7 +24,7 @@ impl Agent {
             Some(run) => {
                 let untold = run.full.insert(full.name);
                 // Best effort, here and below: the answer, and the log, say it, too.
-                let _ = if untold { run.append(place, refused) } else { Ok(()) };
+                let _ = if untold { run.append(place, &refused) } else { Ok(()) };
             }
             // A run that nobody has begun leaves nothing: whoever makes up names would fill the disk with that.
             None if has_ledger(place, (slug, token)) && self.room.is_untold(slug, token, full.name) => {

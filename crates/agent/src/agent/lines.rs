@@ -123,7 +123,7 @@ impl Agent {
         let Some(run) = self.runs.get_mut(&id) else { return };
         if run.lost.insert(reason) {
             // If the ledger can't be written, the open unit tells of it.
-            let _ = self.append(id, Record::Lost { unit: None, reason: reason.to_owned() });
+            let _ = self.append(id, &Record::Lost { unit: None, reason: reason.to_owned() });
         }
     }
 }

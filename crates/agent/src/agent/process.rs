@@ -16,7 +16,7 @@ impl Agent {
         self.last_child += 1;
         let process = ProcessId::current();
         let child = format!("{}-{}-{}", process.pid, process.start, self.last_child);
-        self.append(id, Record::Spawn { child: child.clone(), command, python }).ok()?;
+        self.append(id, &Record::Spawn { child: child.clone(), command, python }).ok()?;
         let run = self.runs.get_mut(&id)?;
         let scope = run.scope_of(context).map(|scope| scope.name.clone());
         Some(Promised { child, slug: run.slug.clone(), run: run.token.clone(), scope })

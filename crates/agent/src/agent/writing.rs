@@ -30,12 +30,12 @@ impl Agent {
     }
 
     /// Appends to a run's ledger. A fault switches the run off.
-    pub(crate) fn append(&mut self, id: RunId, record: Record) -> Result<(), AgentError> {
+    pub(crate) fn append(&mut self, id: RunId, record: &Record) -> Result<(), AgentError> {
         self.write_to(id, |run, place| run.append(place, record))
     }
 
     /// Says in a run's ledger, or for the moment in its memory map, that a unit begins. A fault switches the run off.
-    pub(super) fn promise(&mut self, id: RunId, opened: Record) -> Result<(), AgentError> {
+    pub(super) fn promise(&mut self, id: RunId, opened: &Record) -> Result<(), AgentError> {
         self.write_to(id, |run, place| run.promise(place, opened))
     }
 
@@ -63,7 +63,7 @@ impl Agent {
         if let Some(place) = place {
             // It may be just the ledger that can't be written; then the open units tell of the loss.
             let lost = Record::Lost { unit: unit.map(str::to_owned), reason: reason.to_owned() };
-            let _ = run.append(&place, lost);
+            let _ = run.append(&place, &lost);
         }
         let contexts: Vec<ContextId> = run.contexts().collect();
         for context in contexts {
@@ -72,7 +72,7 @@ impl Agent {
     }
 
     /// Notes something about a run that is no unit of work in this process.
-    pub(crate) fn note(&mut self, slug: &Slug, token: &RunToken, record: Record) -> Result<(), AgentError> {
+    pub(crate) fn note(&mut self, slug: &Slug, token: &RunToken, record: &Record) -> Result<(), AgentError> {
         let (id, _) = self.run(slug, token)?;
         self.append(id, record)
     }

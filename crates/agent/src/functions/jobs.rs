@@ -32,7 +32,7 @@ fn enqueue(
     let (slug, run) = parse_names(slug, run)?;
     with_agent(py, |agent| {
         agent.remember_job(&job, &slug, &run, &function);
-        agent.note(&slug, &run, Record::Enqueue { job, function, queue, again })
+        agent.note(&slug, &run, &Record::Enqueue { job, function, queue, again })
     })
 }
 
@@ -51,14 +51,14 @@ fn promised_run(py: Python<'_>, job: &str) -> PyResult<Option<(String, Option<St
 #[pyfunction]
 fn owed(py: Python<'_>, slug: &str, run: Option<&str>, what: String) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
-    with_agent(py, |agent| agent.note(&slug, &run, Record::Owed { what }))
+    with_agent(py, |agent| agent.note(&slug, &run, &Record::Owed { what }))
 }
 
 /// Takes the promise of a job back.
 #[pyfunction]
 fn withdraw(py: Python<'_>, slug: &str, run: Option<&str>, job: String, reason: String) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
-    with_agent(py, |agent| agent.note(&slug, &run, Record::Withdrawn { job, reason }))
+    with_agent(py, |agent| agent.note(&slug, &run, &Record::Withdrawn { job, reason }))
 }
 
 /// A worker took a job and will not run it; `asked`: because the app asked for that.
@@ -75,7 +75,7 @@ fn job_dropped(
     with_agent(py, |agent| {
         // Its note is not needed any more.
         agent.recall_job(&job);
-        agent.note(&slug, &run, Record::Dropped { job, reason, asked })
+        agent.note(&slug, &run, &Record::Dropped { job, reason, asked })
     })
 }
 
@@ -83,12 +83,12 @@ fn job_dropped(
 #[pyfunction]
 fn job_start(py: Python<'_>, slug: &str, run: Option<&str>, job: String, worker: String) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
-    with_agent(py, |agent| agent.note(&slug, &run, Record::JobStart { job, worker }))
+    with_agent(py, |agent| agent.note(&slug, &run, &Record::JobStart { job, worker }))
 }
 
 /// Data of a run is lost.
 #[pyfunction]
 fn lost(py: Python<'_>, slug: &str, run: Option<&str>, reason: String) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
-    with_agent(py, |agent| agent.note(&slug, &run, Record::Lost { unit: None, reason }))
+    with_agent(py, |agent| agent.note(&slug, &run, &Record::Lost { unit: None, reason }))
 }

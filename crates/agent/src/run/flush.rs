@@ -51,7 +51,8 @@ impl Run {
         let may_wait = urgency == Urgency::Soon && !self.token.is_untokened() && has_shard;
         let waits = may_wait && !self.behind.may_write();
         let mut written = None;
-        if !waits && !(new.is_empty() && self.behind.is_empty()) {
+        let has_some = !new.is_empty() || !self.behind.is_empty();
+        if has_some && !waits {
             // Should that fail, what waited is in the ledger, and the run is switched off.
             let mut waited = self.behind.take();
             let all = if waited.is_empty() {
@@ -69,7 +70,7 @@ impl Run {
         }
         // Lines between two units (a flush that the app asked for) are proven by a unit of no name.
         if unit.is_some() || !new.is_empty() || !entered.is_empty() || written.is_some() {
-            let holds_all = self.behind.is_empty() && !(waits && !new.is_empty());
+            let holds_all = self.behind.is_empty() && (!waits || new.is_empty());
             let shard = self.shard.as_ref().filter(|_| holds_all).map(|shard| shard.file_name().to_owned());
             let has_news = !new.is_empty() || !entered.is_empty();
             let unit = unit.unwrap_or_default().to_owned();
