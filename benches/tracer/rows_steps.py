@@ -30,7 +30,7 @@ def steps(setting: Setting, redis_server: Path, how: str, say: Callable[[str], N
     """
     samples = Samples()
     missing: dict[str, str] = {}
-    groups, rounds = (1, 2) if setting.quick else (6, 3)
+    groups, rounds = (1, 2) if setting.quick else (6, 4)
     for group in range(groups):
         say(f"{setting.version}: the demo's profiles, processes {group + 1} of {groups}")
         with Workers() as workers, _redis(setting, redis_server) as port:
@@ -58,14 +58,16 @@ def _rounds(workers: Workers, samples: Samples, group: int, rounds: int) -> None
     """Replay profile by profile: a process's two replays follow each other, and are compared round by round.
 
     A shared machine changes its speed by a half within minutes: of three replays the quickest would say more of that
-    than of the agent.
+    than of the agent. A process has all of its rounds of a profile before the next process has any: the first replay
+    after another process's finds the caches cold, and would be the traced one in half of the rounds, not the same half
+    in each profile.
     """
     profiles = next(iter(workers.by_name.values())).do("profiles")
-    # The first turn warms up: it imports what is imported late, and meets all code.
-    for turn in range(-1, rounds):
-        for number, slug in enumerate(profiles):
-            answers: object = None
-            for name in turns(list(workers.by_name), turn + number):
+    for number, slug in enumerate(profiles):
+        answers: object = None
+        for name in turns(list(workers.by_name), group + number):
+            # The first turn warms up: it imports what is imported late, and meets all code.
+            for turn in range(-1, rounds):
                 kinds = [(name, name != _TWIN), (own_twin(name), False)]
                 for kind, traced in kinds[:: 1 if (turn + number) % 2 == 0 else -1]:
                     replayed = workers.by_name[name].do("replay", slug=slug, traced=traced, run="one")

@@ -170,7 +170,7 @@ def test_the_prefix_of_contexts(workspace: Workspace) -> None:
 
 
 def test_notes_of_jobs_are_read_whoever_wrote_them(workspace: Workspace) -> None:
-    """A note is a link. Where there are none it is a file; an older agent's has a line for each part."""
+    """A note is another name of its run's file. An older agent's is a link to nothing, or a file, with a line for each part."""
     outcome = workspace.run(
         """
         import os
@@ -178,15 +178,61 @@ def test_notes_of_jobs_are_read_whoever_wrote_them(workspace: Workspace) -> None
         from playtrace_agent import runtime
 
         runtime.start("worker")
-        native, notes = runtime.native, Path(os.environ["PROFILE_COVERAGE_DIR"], ".playtrace", ".jobs")
+        native, root = runtime.native, Path(os.environ["PROFILE_COVERAGE_DIR"], ".playtrace")
+        notes = root / ".jobs"
         for run in ("one", "two"):
             native.enqueue("p", run, "a", "app.f", "default")
         [note] = notes.iterdir()
-        print(os.readlink(note))
+        print(note.read_text())
         print(native.promised_run("a"), native.promised_run("a"), list(notes.iterdir()))
+        note.symlink_to("p link app.f")
+        print(native.promised_run("a"), list(notes.iterdir()))
         for text in ("p r app.f", "p\\nr\\napp.f\\n"):
             note.write_text(text)
             print(native.promised_run("a"), list(notes.iterdir()))
         """
     )
-    assert outcome.out.splitlines() == ["p two app.f", "('p', 'two') None []", "('p', 'r') []", "('p', 'r') []"]
+    assert outcome.out.splitlines() == [
+        "p two app.f",
+        "('p', 'two') None []",
+        "('p', 'link') []",
+        "('p', 'r') []",
+        "('p', 'r') []",
+    ]
+
+
+def test_notes_of_jobs_are_names_of_one_file_for_each_function(workspace: Workspace) -> None:
+    """A busy queue makes no file for each job. The file may go with its run's directory; where names can't be had, links can."""
+    outcome = workspace.run(
+        """
+        import os, shutil
+        from pathlib import Path
+        from playtrace_agent import runtime
+
+        runtime.start("worker")
+        native, root = runtime.native, Path(os.environ["PROFILE_COVERAGE_DIR"], ".playtrace")
+        notes, run = root / ".jobs", root / "p" / "r"
+
+        def enqueue(*jobs, function="app.f"):
+            for job in jobs:
+                native.enqueue("p", "r", job, function, "default")
+
+        enqueue("a", "b", "c")
+        enqueue("d", function="app.g")
+        enqueue("a")
+        inodes = [note.stat().st_ino for note in notes.iterdir()]
+        print(len(inodes), len(set(inodes)), sorted(len(list(run.glob(end))) for end in ("*.job", "*.new")))
+        shutil.rmtree(run)
+        enqueue("e")
+        print([native.promised_run(job) for job in "abcde"], len(list(run.glob("*.job"))))
+
+        [said] = run.glob("*.job")
+        said.unlink()
+        said.mkdir()  # no file has another name there
+        enqueue("f")
+        [note] = notes.iterdir()
+        print(os.readlink(note), native.promised_run("f"))
+        """
+    )
+    promised = [("p", "r")] * 5
+    assert outcome.out.splitlines() == ["4 2 [0, 2]", f"{promised} 1", "p r app.f ('p', 'r')"]
