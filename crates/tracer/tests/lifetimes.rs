@@ -129,7 +129,7 @@ fn ten_thousand_contexts_do_not_grow() {
     for _ in 0..10_000 {
         let context = tracer.add_context(Wants::Lines, None);
         let token = tracer.activate(context).token;
-        assert_eq!(tracer.enter(code, Way::Start, Some(token)), (Entry::Keep, None));
+        assert_eq!(tracer.enter(code, Way::Start, Some(token)), (Entry::First, None));
         assert_eq!(tracer.redundant_line(code, 3), None);
         tracer.line(code, 3, token);
         assert_eq!(tracer.drain(context).len(), 1);
