@@ -183,7 +183,7 @@ def test_notes_of_jobs_are_read_whoever_wrote_them(workspace: Workspace) -> None
         for run in ("one", "two"):
             native.enqueue("p", run, "a", "app.f", "default")
         [note] = notes.iterdir()
-        print(note.read_text())
+        print(note.read_text().split()[1:])
         print(native.promised_run("a"), native.promised_run("a"), list(notes.iterdir()))
         note.symlink_to("p link app.f")
         print(native.promised_run("a"), list(notes.iterdir()))
@@ -193,7 +193,7 @@ def test_notes_of_jobs_are_read_whoever_wrote_them(workspace: Workspace) -> None
         """
     )
     assert outcome.out.splitlines() == [
-        "p two app.f",
+        "['p', 'two', 'app.f']",
         "('p', 'two') None []",
         "('p', 'link') []",
         "('p', 'r') []",
@@ -201,12 +201,13 @@ def test_notes_of_jobs_are_read_whoever_wrote_them(workspace: Workspace) -> None
     ]
 
 
-def test_notes_of_jobs_are_names_of_one_file_for_each_function(workspace: Workspace) -> None:
+def test_notes_of_jobs_are_names_of_one_file(workspace: Workspace) -> None:
     """A busy queue makes no file for each job. The file may go with its run's directory; where names can't be had, links can."""
     outcome = workspace.run(
         """
         import os, shutil
         from pathlib import Path
+        import playtrace_agent
         from playtrace_agent import runtime
 
         runtime.start("worker")
@@ -217,22 +218,77 @@ def test_notes_of_jobs_are_names_of_one_file_for_each_function(workspace: Worksp
             for job in jobs:
                 native.enqueue("p", "r", job, function, "default")
 
+        def said():
+            return len(list(run.glob("*.job")))
+
         enqueue("a", "b", "c")
         enqueue("d", function="app.g")
         enqueue("a")
         inodes = [note.stat().st_ino for note in notes.iterdir()]
-        print(len(inodes), len(set(inodes)), sorted(len(list(run.glob(end))) for end in ("*.job", "*.new")))
+        print(len(inodes), len(set(inodes)), said())
         shutil.rmtree(run)
         enqueue("e")
-        print([native.promised_run(job) for job in "abcde"], len(list(run.glob("*.job"))))
+        print([native.promised_run(job) for job in "abcde"], list(notes.iterdir()), said())
 
-        [said] = run.glob("*.job")
-        said.unlink()
-        said.mkdir()  # no file has another name there
+        enqueue(*map(str, range(1_000)))
+        inodes = {note.stat().st_ino for note in notes.iterdir()}
+        print(1 < len(inodes) < 10, said())
+        print({native.promised_run(str(number)) for number in range(1_000)}, said())
+
+        [file] = run.glob("*.job")
+        file.unlink()
+        file.mkdir()  # no file has another name there
         enqueue("f")
         [note] = notes.iterdir()
         print(os.readlink(note), native.promised_run("f"))
+        file.rmdir()
+
+        if os.fork() == 0:
+            enqueue("child")
+            print(said(), flush=True)
+            os._exit(0)
+        os.wait()
+        enqueue("parent")
+        print(native.promised_run("child"), native.promised_run("parent"), said())
         """
     )
-    promised = [("p", "r")] * 5
-    assert outcome.out.splitlines() == ["4 2 [0, 2]", f"{promised} 1", "p r app.f ('p', 'r')"]
+    assert outcome.out.splitlines() == [
+        "4 1 1",
+        f"{[('p', 'r')] * 5} [] 1",
+        "True 1",
+        f"{ {('p', 'r')} } 1",
+        "p r app.f ('p', 'r')",
+        "1",
+        "('p', 'r') ('p', 'r') 2",
+    ]
+
+
+def test_a_run_that_is_switched_off_gets_no_directory_for_its_notes(workspace: Workspace) -> None:
+    """Its ledger can't be written any more, and its directory is gone: one without a ledger would pass for a run."""
+    outcome = workspace.run(
+        """
+        import os, resource, shutil, signal
+        from pathlib import Path
+        from playtrace_agent import runtime
+
+        runtime.start("worker")
+        native, root = runtime.native, Path(os.environ["PROFILE_COVERAGE_DIR"], ".playtrace")
+        native.enqueue("p", "r", "a", "app.f", "default")
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        for attempt in range(2):
+            try:
+                native.enqueue("p", "r", "b", "app.f", "default")
+            except Exception as error:
+                print(type(error).__name__)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        shutil.rmtree(root / "p")
+        try:
+            native.enqueue("p", "r", "c", "app.f", "default")
+        except Exception as error:
+            print(type(error).__name__)
+        print([native.promised_run(job) for job in "abc"], (root / "p").exists())
+        """
+    )
+    said = outcome.out.splitlines()
+    assert said[-1] == f"{[('p', 'r')] * 3} False" and len(said) == 4

@@ -69,9 +69,9 @@ MUTATIONS = (
         (
             Edit(
                 _FLUSH,
-                "let new = self.labelled(place, sources, &fresh);",
+                "let new = self.labelled(place, sources, fresh);",
                 "if let Some(map) = &mut self.unflushed { map.clear(); } "
-                "let new = self.labelled(place, sources, &fresh);",
+                "let new = self.labelled(place, sources, fresh);",
             ),
         ),
         replace(SCRIPT, name="script-flush", moments=("flush",)),

@@ -352,7 +352,7 @@ impl Agent {
     }
 
     /// The number of a run that is known here. Most requests are of the one that came last.
-    fn id_of(&self, slug: &Slug, token: &RunToken) -> Option<RunId> {
+    pub(super) fn id_of(&self, slug: &Slug, token: &RunToken) -> Option<RunId> {
         let is_latest = |run: &&Run| run.slug == *slug && run.token == *token;
         match self.runs.get(&self.latest).filter(is_latest) {
             Some(_) => Some(self.latest),

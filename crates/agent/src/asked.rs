@@ -144,13 +144,14 @@ pub(crate) unsafe fn asking() -> Option<Asking> {
 #[allow(clippy::inline_always)] // for each line
 pub(crate) unsafe fn is(asking: Asking, variable: *mut ffi::PyObject, held: usize) -> bool {
     let Asking { state: thread, number } = asking;
-    // SAFETY: the caller's promise; the fields were found there. A thread without a context has another version than the one that
-    // something was found at.
+    // SAFETY: the caller's promise; the fields were found there. A thread that is being taken down has no context, and the version of its
+    // last one.
     unsafe {
         let variable = variable.cast::<u64>().cast_const();
         word(variable, FOUND) == held as u64
             && word(variable, THREAD) == word(thread, number)
             && word(variable, VERSION) == word(thread, number - BEFORE_VERSION)
+            && word(thread, number - BEFORE_CONTEXT) != 0
     }
 }
 

@@ -4,9 +4,9 @@
 //! would tell it from one that does. So the enqueueing process leaves a note, `<dir>/.playtrace/.jobs/<hash of the id>`,
 //! which the worker takes away.
 //!
-//! What it says stands in a file of the run's, one for each function that is enqueued, and the note is another name of it: a file system that
-//! makes a file for each job looks for a free place among those that were given back lately, which took longer than all else that is done for
-//! a job. Where names can't be had, the note is a symbolic link to nothing, whose text is what it says; where these can't, it is a file.
+//! What it says is a line of a file of the run's, one for each process that enqueues, and the note is another name of that file: a file system
+//! that makes a file for each job looks for a free place among those that were given back lately, which took longer than all else that is
+//! done for a job. Where names can't be had, the note is a symbolic link to nothing, whose text is what it says; where these can't, a file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -26,65 +26,121 @@ const DIRECTORY: &str = ".jobs";
 /// The ending of a run's files with what its notes say.
 const SAID: &str = "job";
 
-/// Milliseconds.
-const HOUR: u64 = 60 * 60 * 1000;
+/// A file has so many bytes at most (a forked child may add some): whoever takes a job reads all of it.
+const FULL: usize = 32 * 1024;
+/// No note is longer.
+const LONGEST: u64 = 1024 * 1024;
+/// A file is added to for so many milliseconds, so that a note is hardly younger than its file: `playtrace prune` goes by that.
+const LASTS: u64 = 60 * 60 * 1000;
 
-/// No note says more.
-const LONGEST: u64 = 4096;
-
-fn hash(text: &str) -> SourceHash {
-    SourceHash::from_digest(&Sha256::digest(text.as_bytes()))
+/// Which job a note is about: an id may be any text.
+fn key(job: &str) -> SourceHash {
+    SourceHash::from_digest(&Sha256::digest(job.as_bytes()))
 }
 
-fn note(directory: &Path, job: &str) -> PathBuf {
-    // A job's id may be any text.
-    Layout::new(directory).root().join(DIRECTORY).join(hash(job).as_str())
+fn note(directory: &Path, key: &SourceHash) -> PathBuf {
+    Layout::new(directory).root().join(DIRECTORY).join(key.as_str())
 }
 
-/// Where a run's process says what its notes say: nobody else writes there. Another file each hour, so that a note is hardly younger than its
-/// file: `playtrace prune` goes by that.
-fn said_at(directory: &Path, (slug, run): (&Slug, &RunToken), text: &str) -> PathBuf {
-    let process = Layout::new(directory).run_dir(slug, run).join(Layout::file_name(&ProcessId::current()));
-    let hash = hash(&format!("{text} {}", now() / HOUR));
-    process.with_extension(format!("{}.{SAID}", &hash.as_str()[..16]))
+/// What the notes of one run say that this process leaves.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Option<Said>);
+
+#[derive(Debug)]
+struct Said {
+    path: PathBuf,
+    file: File,
+    length: usize,
+    since: u64,
 }
 
-/// Leaves the note. It is a second line of defence: where it can't be written, the slug in the job's meta still counts.
-pub(crate) fn remember(directory: &Path, job: &str, slug: &Slug, run: &RunToken, function: &str) {
-    let path = note(directory, job);
-    let text = format!("{slug} {run} {function}");
-    let said = said_at(directory, (slug, run), &text);
-    // Each hindrance comes once.
-    for _ in 0..3 {
-        let Err(error) = fs::hard_link(&said, &path) else { return };
-        match error.kind() {
-            // A job that is put into a queue again.
-            ErrorKind::AlreadyExists => _ = fs::remove_file(&path),
-            // The first one of its kind; or the one that as many names as can be lead to.
-            ErrorKind::NotFound | ErrorKind::TooManyLinks => {
-                let _ = path.parent().map(make_directory);
-                let _ = say(&said, &text);
+impl Notes {
+    /// Leaves a note. It is a second line of defence: where it can't be written, the slug in the job's meta still counts.
+    pub(crate) fn remember(
+        &mut self,
+        directory: &Path,
+        job: &str,
+        slug: &Slug,
+        run: &RunToken,
+        function: &str,
+    ) {
+        let key = key(job);
+        let path = note(directory, &key);
+        let text = format!("{slug} {run} {function}");
+        let line = format!("{} {text}\n", key.as_str());
+        let run_dir = Layout::new(directory).run_dir(slug, run);
+        let mut said = self.say(&run_dir, &line);
+        // Each hindrance comes once.
+        for _ in 0..4 {
+            let Some(place) = &said else { break };
+            let Err(error) = fs::hard_link(place, &path) else { return };
+            match error.kind() {
+                // A job that is put into a queue again.
+                ErrorKind::AlreadyExists => _ = fs::remove_file(&path),
+                // The first one of all.
+                ErrorKind::NotFound if place.exists() => _ = path.parent().map(make_directory),
+                // The run's directory was taken away meanwhile; or the file has all the names that it can have.
+                ErrorKind::NotFound | ErrorKind::TooManyLinks => {
+                    self.0 = None;
+                    said = self.say(&run_dir, &line);
+                }
+                _ => break,
             }
+        }
+        leave(&path, &text);
+    }
+
+    /// Writes a line to the run's file; its path. `None` where it can't be written: the run may have no directory any more, and none is
+    /// made for a note.
+    fn say(&mut self, run_dir: &Path, line: &str) -> Option<PathBuf> {
+        let at = now();
+        let lasts = |said: &Said| said.length + line.len() <= FULL && at.saturating_sub(said.since) < LASTS;
+        if !self.0.as_ref().is_some_and(lasts) {
+            if let Some(said) = self.0.take() {
+                // Its notes keep it.
+                let _ = fs::remove_file(said.path);
+            }
+            self.0 = Said::begin(run_dir, at).ok();
+        }
+        let said = self.0.as_mut()?;
+        let written = said.file.write_all(line.as_bytes());
+        said.length += line.len();
+        written.is_ok().then(|| said.path.clone())
+    }
+}
+
+impl Said {
+    fn begin(run_dir: &Path, at: u64) -> io::Result<Self> {
+        let process = run_dir.join(Layout::file_name(&ProcessId::current()));
+        // A process that became another program (`exec`) may have left one, which notes may be names of.
+        let mut number = 0;
+        loop {
+            let path = process.with_extension(format!("{number}.{SAID}"));
+            match OpenOptions::new().append(true).create_new(true).open(&path) {
+                Ok(file) => {
+                    share(&file);
+                    return Ok(Self { path, file, length: 0, since: at });
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Leaves a note that is no name of a run's file.
+fn leave(path: &Path, text: &str) {
+    for _ in 0..2 {
+        let Err(error) = symlink(text, path) else { return };
+        match (error.kind(), path.parent()) {
+            (ErrorKind::NotFound, Some(parent)) => _ = make_directory(parent),
+            (ErrorKind::AlreadyExists, _) => _ = fs::remove_file(path),
             _ => break,
         }
     }
-    match symlink(&text, &path) {
-        // One that can't be replaced: a file that is written there would be where it points to.
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => _ = fs::write(path, text),
-        _ => {}
-    }
-}
-
-/// Writes what notes say; half of it is never there.
-fn say(said: &Path, text: &str) -> io::Result<()> {
-    if let Some(dir) = said.parent() {
-        make_directory(dir)?;
-    }
-    let unnamed = said.with_extension(format!("{SAID}.new"));
-    let mut file = File::create(&unnamed)?;
-    share(&file);
-    file.write_all(text.as_bytes())?;
-    fs::rename(unnamed, said)
+    // Never into one that is there: it may be a name of a run's file.
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
 }
 
 /// What a note says.
@@ -98,18 +154,21 @@ pub(crate) struct Note {
 
 /// Takes the note, if there is one.
 pub(crate) fn take(directory: &Path, job: &str) -> Option<Note> {
-    let path = note(directory, job);
+    let key = key(job);
+    let path = note(directory, &key);
     let text = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path) {
         Ok(file) => {
-            let mut text = String::with_capacity(256);
+            let mut text = String::with_capacity(1024);
             file.take(LONGEST).read_to_string(&mut text).ok().map(|_| text)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(_) => fs::read_link(&path).ok().and_then(|text| text.into_os_string().into_string().ok()),
     }?;
     let _ = fs::remove_file(path);
-    // Older agents left files with a line for each.
-    let mut parts = text.splitn(3, [' ', '\n']);
+    // A job may be put into a queue again.
+    let line = text.lines().rev().find_map(|line| line.strip_prefix(key.as_str())?.strip_prefix(' '));
+    // Older agents left files with a line for each part.
+    let mut parts = line.unwrap_or(&text).splitn(3, [' ', '\n']);
     let (slug, run) = (Slug::parse(parts.next()?).ok()?, RunToken::try_from(parts.next()?.to_owned()).ok()?);
     Some(Note { slug, run, function: parts.next().unwrap_or_default().trim_end().to_owned() })
 }

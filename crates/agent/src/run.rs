@@ -19,6 +19,7 @@ use playtrace_tracer::{ContextId, FileId, Fresh};
 
 use crate::behind::Behind;
 use crate::error::AgentError;
+use crate::jobs::Notes;
 use crate::sources::Sources;
 use crate::token::Holders;
 use crate::unflushed::{LineNote, Tail, Unflushed, forks};
@@ -103,6 +104,8 @@ pub(crate) struct Run {
     promised_after: u32,
     shard: Option<ShardWriter>,
     behind: Behind,
+    /// About jobs that it enqueued.
+    pub(crate) notes: Notes,
     unflushed: Option<Unflushed>,
     /// The memory map can't be had; until the next flush, a kill would lose the lines since the last one.
     unmapped: bool,
@@ -146,6 +149,7 @@ impl Run {
             promised_after: forks(),
             shard: None,
             behind: Behind::default(),
+            notes: Notes::default(),
             unflushed: None,
             unmapped: false,
             mapless: false,
@@ -366,6 +370,7 @@ impl Run {
         // The parent writes what it promised, and is behind with.
         self.promised.clear();
         self.behind = Behind::default();
+        self.notes = Notes::default();
         self.unflushed = None;
         self.unmapped = false;
         self.mapless = false;

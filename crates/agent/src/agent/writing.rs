@@ -7,7 +7,7 @@ use playtrace_tracer::ContextId;
 use super::{Agent, RunId};
 use crate::behind::Urgency;
 use crate::error::AgentError;
-use crate::jobs;
+use crate::jobs::{self, Notes};
 use crate::run::{Place, Run, Written};
 
 impl Agent {
@@ -77,11 +77,27 @@ impl Agent {
         self.append(id, record)
     }
 
-    /// Keeps in mind who enqueued a job.
-    pub(crate) fn remember_job(&self, job: &str, slug: &Slug, run: &RunToken, function: &str) {
+    /// Promises a job, and keeps in mind who enqueued it. The ledger first: what its notes say lies beside it, and where it can't be written no
+    /// directory is made for them.
+    pub(crate) fn enqueue(
+        &mut self,
+        slug: &Slug,
+        token: &RunToken,
+        job: String,
+        function: String,
+        queue: String,
+        again: bool,
+    ) -> Result<(), AgentError> {
+        let promise = Record::Enqueue { job, function, queue, again };
+        let promised = self.note(slug, token, &promise);
+        let Record::Enqueue { job, function, .. } = &promise else { return promised };
+        let run = self.id_of(slug, token).and_then(|id| self.runs.get_mut(&id));
+        let mut without = Notes::default();
+        let notes = run.filter(|run| run.off.is_none()).map_or(&mut without, |run| &mut run.notes);
         if let Some(place) = &self.place {
-            jobs::remember(&place.directory, job, slug, run, function);
+            notes.remember(&place.directory, job, slug, token, function);
         }
+        promised
     }
 
     /// Who enqueued a job; asked once.

@@ -30,10 +30,7 @@ fn enqueue(
     again: bool,
 ) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
-    with_agent(py, |agent| {
-        agent.remember_job(&job, &slug, &run, &function);
-        agent.note(&slug, &run, &Record::Enqueue { job, function, queue, again })
-    })
+    with_agent(py, |agent| agent.enqueue(&slug, &run, job, function, queue, again))
 }
 
 /// The run that a job was enqueued by, as long as the job's slug can be missing.

@@ -108,7 +108,8 @@ fn boots(layout: &Layout, now: Timestamp) -> Result<Vec<Item>, Failure> {
     }
     // A worker takes its job's note away: one that is old is of a job that nobody ran. The slug in the job itself still counts.
     let notes = entries(&layout.root().join(JOBS))?;
-    items.extend(notes.into_iter().map(|path| item(vec![path], Kind::JobNote)));
+    // Most are names of a file that lies with its run.
+    items.extend(notes.into_iter().map(|path| Item { bytes: 0, ..item(vec![path], Kind::JobNote) }));
     // A record that was being written when its process was killed.
     let unnamed =
         entries(&layout.boot_dir())?.into_iter().filter(|path| path.extension() == Some("new".as_ref()));
