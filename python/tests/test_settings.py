@@ -170,7 +170,7 @@ def test_the_prefix_of_contexts(workspace: Workspace) -> None:
 
 
 def test_notes_of_jobs_are_read_whoever_wrote_them(workspace: Workspace) -> None:
-    """A note is another name of its run's file. An older agent's is a link to nothing, or a file, with a line for each part."""
+    """A note is another name of its run's file. An older agent's is a link, or a file with a line for each part."""
     outcome = workspace.run(
         """
         import os
@@ -202,7 +202,7 @@ def test_notes_of_jobs_are_read_whoever_wrote_them(workspace: Workspace) -> None
 
 
 def test_notes_of_jobs_are_names_of_one_file(workspace: Workspace) -> None:
-    """A busy queue makes no file for each job. The file may go with its run's directory; where names can't be had, links can."""
+    """A busy queue makes no file for each job. The one may go with its run; where names can't be had, links can."""
     outcome = workspace.run(
         """
         import os, shutil
@@ -291,4 +291,5 @@ def test_a_run_that_is_switched_off_gets_no_directory_for_its_notes(workspace: W
         """
     )
     said = outcome.out.splitlines()
-    assert said[-1] == f"{[('p', 'r')] * 3} False" and len(said) == 4
+    assert said[-1] == f"{[('p', 'r')] * 3} False"
+    assert len(said) == 4

@@ -65,6 +65,84 @@ def test_what_happens_between_two_lines_loses_neither(workspace: Workspace, even
         assert not {line for files in others.values() for line in files["work.py"]} & lines
 
 
+#: More functions than stretches are kept for, each with a call of the next one in the middle.
+DEEP = 40
+
+
+def _deep() -> str:
+    functions = []
+    for number in range(DEEP):
+        call = f"f{number + 1}(end)" if number + 1 < DEEP else "end()"
+        before, after = ["    value = 1", "    value = 2"], ["    value = 3", "    value = 4"]
+        functions += [f"def f{number}(end):", *before, f"    {call}", *after]
+    return "\n".join([*functions, ""])
+
+
+@pytest.mark.parametrize("granularity", ["profile", "steps", "request"])
+@pytest.mark.parametrize("end", ["int", "playtrace_agent.flush", "other", "other_code"])
+def test_callers_go_on_where_they_were(workspace: Workspace, end: str, granularity: str) -> None:
+    """What is at the end of the calls may move everything that was kept of the callers."""
+    workspace.write("work.py", _deep())
+    workspace.write("far.py", "def far():\n    value = 1\n    value = 2\n    value = 3\n")
+    workspace.run(
+        f"""
+        import far, playtrace_agent, work
+        def other():
+            with playtrace_agent.trace("q", "r"):
+                far.far()
+        def other_code():
+            for number in range(300):
+                exec(compile(f"x = {{number}}", f"other{{number}}.py", "exec"))
+        for run in ("r", "s"):
+            with playtrace_agent.trace("p", run):
+                work.f0({end})
+        """,
+        env={"PROFILE_COVERAGE_GRANULARITY": granularity},
+    )
+    all_lines = {line for line in range(1, 6 * DEEP + 1) if line % 6 != 1}
+    for run in ("r", "s"):
+        told = workspace.look().ledger_lines("p", run)
+        mine = {line for context, files in told.items() if context != "import" for line in files.get("work.py", ())}
+        assert mine >= all_lines, run
+        assert {line % 6 for line in mine - all_lines} <= {1}, "the lines of `def` alone"
+
+
+@pytest.mark.parametrize("granularity", ["profile", "request"])
+def test_threads_are_in_the_same_functions_by_turns(workspace: Workspace, granularity: str) -> None:
+    """Both are in all of the functions when one goes back through them and the other one is thrown out."""
+    workspace.write("work.py", _deep())
+    workspace.run(
+        """
+        import threading, playtrace_agent, work
+        there = threading.Barrier(2)
+        def traced(slug, end):
+            with playtrace_agent.trace(slug, "r"):
+                try:
+                    work.f0(end)
+                except ZeroDivisionError:
+                    pass
+        def leave():
+            there.wait()
+            1 / 0
+        threads = [
+            threading.Thread(target=traced, args=("p", there.wait)),
+            threading.Thread(target=traced, args=("q", leave)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        """,
+        env={"PROFILE_COVERAGE_GRANULARITY": granularity},
+    )
+    before = {line for line in range(1, 6 * DEEP + 1) if line % 6 in (2, 3, 4)}
+    after = {line for line in range(1, 6 * DEEP + 1) if line % 6 in (5, 0)}
+    for slug, lines in (("p", before | after), ("q", before)):
+        told = workspace.look().ledger_lines(slug, "r")
+        mine = {line for context, files in told.items() if context != "import" for line in files.get("work.py", ())}
+        assert {line for line in mine if line % 6 != 1} == lines, slug
+
+
 def test_another_greenlet_goes_on_in_the_same_function(workspace: Workspace) -> None:
     body = ["    value = 1", "    value = 2", "    stop()", "    value = 3", "    value = 4", "    value = 5"]
     workspace.write("work.py", "\n".join(["def both(stop):", *body, ""]))
