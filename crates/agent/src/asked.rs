@@ -96,24 +96,15 @@ fn look(py: Python<'_>, variable: &Bound<'_, PyAny>) -> Option<usize> {
 ///
 /// # Safety
 /// The interpreter's lock must be held, and `variable` be a `ContextVar`.
-#[inline(always)]
-#[allow(clippy::inline_always)] // for each line
+#[inline]
 pub(crate) unsafe fn address(variable: *mut ffi::PyObject) -> Option<usize> {
-    let number = NUMBER.load(Ordering::Relaxed);
-    if number == 0 {
-        return None;
-    }
-    // SAFETY: the caller's promise; the fields were found there.
+    // SAFETY: the caller's promise.
     unsafe {
-        let (variable, thread) = (variable.cast::<u64>().cast_const(), state());
-        let found = word(variable, FOUND);
-        let is_current = word(variable, THREAD) == word(thread, number)
-            && word(variable, VERSION) == word(thread, number - BEFORE_VERSION)
-            && word(thread, number - BEFORE_CONTEXT) != 0
-            && found != 0;
+        let asking = asking()?;
         // An address.
         #[allow(clippy::cast_possible_truncation)]
-        is_current.then_some(found as usize)
+        let found = word(variable.cast::<u64>().cast_const(), FOUND) as usize;
+        (found != 0 && is(asking, variable, found)).then_some(found)
     }
 }
 

@@ -23,7 +23,8 @@ use crate::run::now;
 /// A slug can't begin with a dot, so no profile is hidden by it.
 const DIRECTORY: &str = ".jobs";
 
-/// The ending of a run's files with what its notes say.
+/// The ending of a run's files with what its notes say: a line each, of a dot and the job's key, slug, run and function. No slug begins with a
+/// dot, so that no line is taken for an older agent's note.
 const SAID: &str = "job";
 
 /// A file has so many bytes at most (a forked child may add some): whoever takes a job reads all of it.
@@ -67,7 +68,7 @@ impl Notes {
         let key = key(job);
         let path = note(directory, &key);
         let text = format!("{slug} {run} {function}");
-        let line = format!("{} {text}\n", key.as_str());
+        let line = format!(".{} {text}\n", key.as_str());
         let run_dir = Layout::new(directory).run_dir(slug, run);
         let mut said = self.say(&run_dir, &line);
         // Each hindrance comes once.
@@ -103,9 +104,13 @@ impl Notes {
             self.0 = Said::begin(run_dir, at).ok();
         }
         let said = self.0.as_mut()?;
-        let written = said.file.write_all(line.as_bytes());
+        if said.file.write_all(line.as_bytes()).is_err() {
+            // Nothing is to follow half of a line.
+            self.0 = None;
+            return None;
+        }
         said.length += line.len();
-        written.is_ok().then(|| said.path.clone())
+        Some(said.path.clone())
     }
 }
 
@@ -165,8 +170,9 @@ pub(crate) fn take(directory: &Path, job: &str) -> Option<Note> {
         Err(_) => fs::read_link(&path).ok().and_then(|text| text.into_os_string().into_string().ok()),
     }?;
     let _ = fs::remove_file(path);
-    // A job may be put into a queue again.
-    let line = text.lines().rev().find_map(|line| line.strip_prefix(key.as_str())?.strip_prefix(' '));
+    // The last one: a job may be put into a queue again.
+    let begin = format!(".{} ", key.as_str());
+    let line = text.lines().rev().find_map(|line| line.strip_prefix(&begin));
     // Older agents left files with a line for each part.
     let mut parts = line.unwrap_or(&text).splitn(3, [' ', '\n']);
     let (slug, run) = (Slug::parse(parts.next()?).ok()?, RunToken::try_from(parts.next()?.to_owned()).ok()?);

@@ -10,7 +10,7 @@ use crate::linewords::LineWords;
 use crate::token::{Slot, Token};
 use crate::trail::Followed;
 
-/// The room for so many files and code objects is kept for the next context: some ten kilobytes.
+/// The room for so many files and code objects is kept for the next context: less than a hundred kilobytes.
 const SMALL: usize = 1024;
 
 /// A context, from [`add_context`](crate::Tracer::add_context) to

@@ -83,14 +83,12 @@ impl Agent {
         &mut self,
         slug: &Slug,
         token: &RunToken,
-        job: String,
-        function: String,
-        queue: String,
-        again: bool,
+        job: &str,
+        function: &str,
+        (queue, again): (String, bool),
     ) -> Result<(), AgentError> {
-        let promise = Record::Enqueue { job, function, queue, again };
+        let promise = Record::Enqueue { job: job.to_owned(), function: function.to_owned(), queue, again };
         let promised = self.note(slug, token, &promise);
-        let Record::Enqueue { job, function, .. } = &promise else { return promised };
         let run = self.id_of(slug, token).and_then(|id| self.runs.get_mut(&id));
         let mut without = Notes::default();
         let notes = run.filter(|run| run.off.is_none()).map_or(&mut without, |run| &mut run.notes);

@@ -24,13 +24,13 @@ fn enqueue(
     py: Python<'_>,
     slug: &str,
     run: Option<&str>,
-    job: String,
-    function: String,
+    job: &str,
+    function: &str,
     queue: String,
     again: bool,
 ) -> PyResult<()> {
     let (slug, run) = parse_names(slug, run)?;
-    with_agent(py, |agent| agent.enqueue(&slug, &run, job, function, queue, again))
+    with_agent(py, |agent| agent.enqueue(&slug, &run, job, function, (queue, again)))
 }
 
 /// The run that a job was enqueued by, as long as the job's slug can be missing.
